@@ -1,0 +1,181 @@
+"""Every entry point: routes, schedule, direct functions, stream. Each parses, calls one use case,
+and answers. What a function needs is built at its first call, never at import."""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Response
+
+from chalicelib import commands, pages, texts, web
+from chalicelib.authorize import Visitor
+from chalicelib.errors import DependencyUnavailable, LinkNotUsable, VisitorError
+from chalicelib.links import new_reference, well_formed
+from chalicelib.oauth import is_callback
+from chalicelib.services import Services
+from chalicelib.store import journal
+from chalicelib.telemetry import logger
+
+JOURNAL_STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/Journal/stream/placeholder"
+"""Chalice wants an ARN here; the template puts the real stream in its place."""
+
+REFRESH_THREADS = 16
+
+
+class Service(Chalice):
+    """Chalice, with our page and headers also on the answers that Chalice makes itself."""
+
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = super().__call__(event, context)
+        names = {*answer.get("headers", {}), *answer.get("multiValueHeaders", {})}
+        if "Content-Security-Policy" in names:
+            return answer
+        status = int(answer["statusCode"])
+        message = texts.NOT_FOUND if status < 500 else texts.UNAVAILABLE
+        own: dict[str, Any] = _problem_page(message, status, "unrouted").to_dict()
+        return own
+
+
+app = Service(app_name="ha-goto")
+app.debug = False
+
+
+@cache
+def services() -> Services:
+    """The adapters and use cases of this process."""
+    return Services()
+
+
+@app.middleware("http")
+def answer_problems(event: Any, get_response: Callable[[Any], Response]) -> Response:
+    """Whatever goes wrong ends in a page with a reference number, and in one line of the log."""
+    try:
+        return get_response(event)
+    except VisitorError as error:
+        kind = type(error)
+        message = texts.ERRORS[kind]
+        return _problem_page(message, error.status, kind.__name__, kind is LinkNotUsable)
+    except DependencyUnavailable as error:
+        return _problem_page(texts.UNAVAILABLE, 503, str(error))
+    except Exception as error:
+        logger().exception("unexpected error")
+        return _problem_page(texts.UNAVAILABLE, 500, type(error).__name__)
+
+
+@app.route("/connect/{link}", methods=["GET", "HEAD"])
+def open_link(link: str) -> Response:
+    """The emailed link: no row is written, cookies are set, and on to the settings page."""
+    services().visit.open_link(link)
+    cookies = web.link_cookies(_request(), link)
+    return web.to_settings_page(services().settings, cookies)
+
+
+@app.route("/connect/{link}", methods=["POST"], content_types=[web.FORM_TYPE])
+def ask_for_fresh_link(link: str) -> Response:
+    """The button on a dead link's page."""
+    services().visit.ask_for_fresh_link(link)
+    return web.page(services().settings, pages.message_page(texts.LINK_MAILED, None))
+
+
+@app.route("/admin/settings/activities", methods=["GET", "HEAD"])
+def settings_page() -> Response:
+    """The settings page, which is also the redirect URI: GoTo's answer arrives here."""
+    visitor = web.visitor(_request())
+    parameters = web.parameters(_request())
+    if is_callback(parameters):
+        services().visit.callback(visitor, parameters)
+        return web.to_settings_page(services().settings)
+    try:
+        view = services().visit.settings_page(visitor)
+    except LinkNotUsable:
+        return _without_link(visitor)
+    return web.page(services().settings, pages.settings_page(view))
+
+
+@app.route("/admin/settings/activities", methods=["POST"], content_types=[web.FORM_TYPE])
+def start() -> Response:
+    """Get Access Token."""
+    visitor, form = web.visitor(_request()), web.form_post(_request())
+    try:
+        location = services().visit.start(visitor, form)
+    except LinkNotUsable:
+        return _without_link(visitor)
+    return web.redirect(services().settings, location)
+
+
+@app.route("/admin/settings/activities/status", methods=["GET"])
+def status() -> Response:
+    """What the page polls while the credentials are being processed."""
+    try:
+        processing = services().visit.processing(web.visitor(_request()))
+    except LinkNotUsable:
+        return web.json_answer(services().settings, {"processing": False}, 401)
+    return web.json_answer(services().settings, {"processing": processing})
+
+
+@app.route("/healthz", methods=["GET"])
+def healthz() -> Response:
+    """Whether the web function starts and has its settings."""
+    return web.json_answer(services().settings, {"ok": True})
+
+
+@app.lambda_function(name="complete")
+def complete(event: dict[str, str], context: Any) -> None:
+    """Finish one authorization request; ``event`` holds its key alone."""
+    reason = services().completion().run(event["request"])
+    logger().info("authorization request finished", reason=reason)
+
+
+@app.schedule("rate(1 minute)", name="refresh_tick")
+def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
+    """Refresh what is due."""
+    started = time.monotonic()
+    context: Any = event.context
+    left = context.get_remaining_time_in_millis() / 1000
+    refresher = services().refresher(
+        threads=REFRESH_THREADS, time_left=lambda: left - (time.monotonic() - started)
+    )
+    counts = {str(outcome): count for outcome, count in refresher.tick(REFRESH_THREADS).items()}
+    logger().info("tick", outcomes=counts, seconds=round(time.monotonic() - started, 3))
+    return counts
+
+
+@app.lambda_function(name="rep_command")
+def rep_command(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One command of a rep. Its payload may hold a client secret and is never logged."""
+    answer = commands.run(services().onboarding, event)
+    logger().info("rep command", ok=answer["ok"], kind=answer.get("kind"))
+    return answer
+
+
+@app.on_dynamodb_record(stream_arn=JOURNAL_STREAM, name="announce", starting_position="LATEST")
+def announce(event: DynamoDBEvent) -> None:
+    """Tell what the journal says."""
+    for record in event:
+        if record.new_image:
+            services().announcer.announce(journal.read(record.new_image))
+
+
+def _request() -> Request:
+    assert app.current_request is not None  # noqa: S101 - Chalice sets it for every route
+    return app.current_request
+
+
+def _without_link(visitor: Visitor) -> Response:
+    """An old link, kept in a cookie, ends at its own page, where a fresh one can be asked for."""
+    if visitor.link is not None and well_formed(visitor.link):
+        return web.redirect(services().settings, f"/connect/{visitor.link}")
+    return _problem_page(texts.NO_LINK, 401, "no link cookie")
+
+
+def _problem_page(
+    message: tuple[str, str], status: int, cause: str, fresh_link: bool = False
+) -> Response:
+    reference = new_reference()
+    logger().warning("answered with a problem", cause=cause, status=status, reference=reference)
+    try:
+        settings = services().settings
+    except Exception:  # the page must come even where the settings are the problem
+        settings = None
+    return web.page(settings, pages.message_page(message, reference, fresh_link=fresh_link), status)

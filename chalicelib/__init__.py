@@ -1,0 +1,1 @@
+"""The service: OAuth permission to customers' GoTo phone systems, obtained, kept alive, read."""

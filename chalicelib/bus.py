@@ -1,0 +1,47 @@
+"""EventBridge: journal entries as events for HA's other systems."""
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import DependencyUnavailable
+from chalicelib.model import JournalEntry
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+SOURCE = "ha-goto"
+
+
+class Bus:
+    def __init__(self, client: "EventBridgeClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def publish(self, entry: JournalEntry) -> None:
+        """Send one entry as an event. Raises `DependencyUnavailable`."""
+        detail = {
+            "tenant": entry.tenant,
+            "at": entry.at,
+            "kind": entry.kind,
+            "who": entry.who,
+            "text": entry.text,
+            "reference": entry.reference,
+            "status": entry.status,
+        }
+        event: PutEventsRequestEntryTypeDef = {
+            "EventBusName": self._name,
+            "Source": SOURCE,
+            "DetailType": entry.kind,
+            "Detail": json.dumps(detail),
+        }
+        try:
+            answer = self._client.put_events(Entries=[event])
+        except ClientError as error:
+            raise DependencyUnavailable("events", error.response["Error"]["Code"]) from None
+        except BotoCoreError as error:
+            raise DependencyUnavailable("events", type(error).__name__) from None
+        if answer["FailedEntryCount"]:
+            raise DependencyUnavailable("events", answer["Entries"][0].get("ErrorCode", "unknown"))

@@ -1,0 +1,100 @@
+"""Settings of one deployment. The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from chalicelib.errors import Misconfigured
+
+PAGE_PATH = "/admin/settings/activities/"
+"""Path of the settings page, which is also the redirect URI. The slash at its end is part of it."""
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``."""
+
+    stage: str
+    tenant_origin: str
+    authorize_url: str
+    token_url: str
+    revoke_url: str
+    api_url: str
+    issuer: str | None
+    client_auth: str
+    scope: str | None
+    login_origins: tuple[str, ...]
+    mail_from: str
+    secret_prefix: str
+    secret_key: str
+    tokens_table: str
+    tenants_table: str
+    links_table: str
+    requests_table: str
+    grants_table: str
+    journal_table: str
+    bus: str
+    complete_function: str | None
+
+    def origin(self, tenant: str) -> str:
+        """Scheme, host and port under which a tenant's admin sees this service."""
+        return self.tenant_origin.replace("{tenant}", tenant)
+
+    def redirect_uri(self, tenant: str) -> str:
+        """The redirect URI, byte for byte as the customer registers it at GoTo (S07)."""
+        return self.origin(tenant) + PAGE_PATH
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings.
+
+    Raises `Misconfigured` when one is missing or would let a token travel in the clear.
+    """
+    env = os.environ if environment is None else environment
+    settings = Settings(
+        stage=_need(env, "STAGE"),
+        tenant_origin=_https(env, "TENANT_ORIGIN").rstrip("/"),
+        authorize_url=_https(env, "GOTO_AUTHORIZE_URL"),
+        token_url=_https(env, "GOTO_TOKEN_URL"),
+        revoke_url=_https(env, "GOTO_REVOKE_URL"),
+        api_url=_https(env, "GOTO_API_URL").rstrip("/"),
+        issuer=env.get("GOTO_ISSUER") or None,
+        client_auth=env.get("GOTO_CLIENT_AUTH") or "raw",
+        scope=env.get("GOTO_SCOPE") or None,
+        login_origins=tuple(env.get("GOTO_LOGIN_ORIGINS", "").split()),
+        mail_from=_need(env, "MAIL_FROM"),
+        secret_prefix=f"ha-goto/{_need(env, 'STAGE')}/",
+        secret_key=_need(env, "SECRETS_KEY"),
+        tokens_table=_need(env, "TOKENS_TABLE"),
+        tenants_table=_need(env, "TENANTS_TABLE"),
+        links_table=_need(env, "LINKS_TABLE"),
+        requests_table=_need(env, "AUTHORIZATION_REQUESTS_TABLE"),
+        grants_table=_need(env, "GRANTS_TABLE"),
+        journal_table=_need(env, "JOURNAL_TABLE"),
+        bus=_need(env, "BUS"),
+        complete_function=env.get("COMPLETE_FUNCTION") or None,
+    )
+    if settings.client_auth not in ("raw", "rfc6749"):
+        raise Misconfigured("GOTO_CLIENT_AUTH must be raw or rfc6749")
+    return settings
+
+
+def _need(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name)
+    if not value:
+        raise Misconfigured(f"{name} is not set")
+    return value
+
+
+def _https(env: Mapping[str, str], name: str) -> str:
+    """An address that is https, or http on the loopback interface (S17)."""
+    value = _need(env, name)
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    local = host in _LOOPBACK or host.endswith(".localhost")
+    if parts.scheme == "https" or (parts.scheme == "http" and local):
+        return value
+    raise Misconfigured(f"{name} must be https (http only on the loopback interface)")

@@ -1,0 +1,101 @@
+"""Every error this service raises on purpose, and who must act on it.
+
+ServiceError
++-- VisitorError              the admin reads a page with the right next step
+|   +-- LinkNotUsable         unknown, expired or revoked: all look the same (S15)
+|   +-- MalformedRequest      parameters missing, repeated, too long, not text
+|   +-- CrossSiteRequest      a form that our own page did not send (S13)
+|   +-- CallbackNotAccepted   state unknown, used, expired, or of another browser (S01, S02)
+|   +-- TooManyAttempts       cap on starts a link (S14, S16)
+|   +-- NotReadyToConnect     the rep has not entered the GoTo client yet
++-- RepError                  the rep reads one sentence; nothing was changed
+|   +-- InvalidInput
+|   +-- TenantExists
+|   +-- UnknownTenant
++-- ProviderUnreachable       nobody: GoTo gave no complete answer in time
++-- Conflict                  nobody: a condition on a write did not hold
++-- DependencyUnavailable     the operator: an AWS service refused or did not answer
++-- Misconfigured             the operator: a setting is missing or impossible
+"""
+
+
+class ServiceError(Exception):
+    """Base of all errors raised on purpose. Messages never hold a secret."""
+
+
+class VisitorError(ServiceError):
+    """Ends in a page with a reference number; ``status`` is its HTTP status."""
+
+    status = 400
+
+
+class LinkNotUsable(VisitorError):
+    status = 404
+
+
+class MalformedRequest(VisitorError):
+    pass
+
+
+class CrossSiteRequest(VisitorError):
+    status = 403
+
+
+class CallbackNotAccepted(VisitorError):
+    pass
+
+
+class TooManyAttempts(VisitorError):
+    status = 429
+
+
+class NotReadyToConnect(VisitorError):
+    status = 409
+
+
+class RepError(ServiceError):
+    """Answered to the rep as ``kind`` and one sentence."""
+
+    kind = "rep_error"
+
+
+class InvalidInput(RepError):
+    kind = "invalid_input"
+
+
+class TenantExists(RepError):
+    kind = "tenant_exists"
+
+
+class UnknownTenant(RepError):
+    kind = "unknown_tenant"
+
+
+class ProviderUnreachable(ServiceError):
+    """GoTo gave no complete answer. ``sent``: it may have received and acted on the request."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+
+
+class Conflict(ServiceError):
+    """A conditional write was refused; ``failed`` names the items whose condition did not hold."""
+
+    def __init__(self, failed: tuple[str, ...] = ()) -> None:
+        super().__init__(f"condition not met: {', '.join(failed) or 'item'}")
+        self.failed = failed
+
+
+class DependencyUnavailable(ServiceError):
+    """An AWS service refused or did not answer; ``service`` and ``code`` name it."""
+
+    def __init__(self, service: str, code: str) -> None:
+        super().__init__(f"{service}: {code}")
+        self.service = service
+        self.code = code
+
+
+class Misconfigured(ServiceError):
+    pass

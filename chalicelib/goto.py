@@ -1,0 +1,143 @@
+"""GoTo over HTTPS: token, revocation and account requests, each with its deadline.
+
+Judges nothing: complete answers leave as they came, everything else as `ProviderUnreachable`.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from chalicelib.config import Settings
+from chalicelib.errors import ProviderUnreachable
+from chalicelib.oauth import Answer, ClientCredentials, basic_authorization
+
+ASK_DEADLINE = 30.0
+"""Seconds for a token request in all; shorter than every function's timeout."""
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 20.0
+"""Seconds without a byte; GoTo's answers usually take well under one."""
+
+SIDE_DEADLINE = 8.0
+"""Seconds for the account look-up and for a revocation: the admin is waiting."""
+
+LARGEST_ANSWER = 64 * 1024
+"""Bytes; a token answer has about 4,000."""
+
+
+class GoTo:
+    """One invocation's connection to GoTo: idle connections would not outlive a frozen Lambda."""
+
+    def __init__(
+        self, settings: Settings, connections: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy, no .netrc that would replace our credentials
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
+        """Ask the token endpoint. Raises `ProviderUnreachable`."""
+        return self._send(
+            "POST",
+            self._settings.token_url,
+            basic_authorization(client, self._settings.client_auth),
+            ASK_DEADLINE,
+            form,
+        )
+
+    def revoke(self, client: ClientCredentials, token: str) -> bool:
+        """Withdraw a token (RFC 7009): True once GoTo says that it is gone or never was."""
+        authorization = basic_authorization(client, self._settings.client_auth)
+        try:
+            answer = self._send(
+                "POST", self._settings.revoke_url, authorization, SIDE_DEADLINE, {"token": token}
+            )
+        except ProviderUnreachable:
+            return False
+        return answer.status == 200
+
+    def account(self, access_token: str) -> str | None:
+        """The key of the GoTo account that a token belongs to; None where it can't be read."""
+        deadline = self._clock() + SIDE_DEADLINE
+        for path in ("/users/v1/me", "/identity/v1/Users/me"):
+            try:
+                answer = self._send(
+                    "GET",
+                    self._settings.api_url + path,
+                    f"Bearer {access_token}",
+                    deadline - self._clock(),
+                )
+            except ProviderUnreachable:
+                continue
+            key = _account_key(answer) if answer.status == 200 else None
+            if key is not None:
+                return key
+        return None
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        authorization: str,
+        seconds: float,
+        form: dict[str, str] | None = None,
+    ) -> Answer:
+        deadline = self._clock() + seconds
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=form,
+                headers={"Authorization": authorization, "Accept": "application/json"},
+                timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(response.status_code, self._body(response, deadline))
+        except requests.RequestException as error:
+            raise _unreachable(error) from None
+        except ValueError:  # a deadline already past, as a negative timeout
+            raise ProviderUnreachable("no time left", sent=False) from None
+
+    def _body(self, response: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(8_192):
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise ProviderUnreachable("answer too large", sent=True)
+            if self._clock() > deadline:
+                raise ProviderUnreachable("answer too slow", sent=True)
+        return bytes(body)
+
+
+def _unreachable(error: requests.RequestException) -> ProviderUnreachable:
+    """Say whether GoTo may have acted: only a connection that never stood is sure not to have."""
+    if isinstance(error, requests.ConnectTimeout):
+        return ProviderUnreachable("no connection in time", sent=False)
+    if isinstance(error, requests.exceptions.SSLError):
+        return ProviderUnreachable("TLS failed", sent=False)
+    if isinstance(error, requests.Timeout):
+        return ProviderUnreachable("no answer in time", sent=True)
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    if type(cause).__name__ in ("NewConnectionError", "NameResolutionError"):
+        return ProviderUnreachable("no connection", sent=False)
+    return ProviderUnreachable("connection broken", sent=True)
+
+
+def _account_key(answer: Answer) -> str | None:
+    """The account key in either API's answer; SCIM's carries no items."""
+    try:
+        body = json.loads(answer.body)
+        found = body["items"][0]["accountKey"] if "items" in body else body["accountKey"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+    return str(found) if isinstance(found, str | int) and found else None

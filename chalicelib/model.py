@@ -1,0 +1,276 @@
+"""The nouns of the service as frozen values, and the arithmetic of when a refresh is due.
+
+Times are epoch seconds. Fields that hold a secret never appear in a repr.
+Owns no I/O; dictionaries of DynamoDB or GoTo never come this far.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+LANES = 16
+"""Partitions of the due index. Part of the data format: never change it on a live fleet."""
+
+REFRESH_LEAD = 120
+"""Seconds of life left at which a refresh is due at the latest."""
+
+DAILY = 86_400
+"""Longest pause between refreshes: GoTo hands out a new refresh token only to those who ask."""
+
+JITTER = 0.1
+"""Largest share of the pause by which a tenant's refresh is moved ahead, fixed per tenant."""
+
+BACKOFF_BASE = 30
+BACKOFF_CAP = 900
+"""Seconds: first and longest pause after a failed refresh."""
+
+ASSUMED_LIFETIME = 3_600
+"""Seconds assumed for an access token whose answer gives no usable ``expires_in`` (GoTo's own)."""
+
+REFRESH_TOKEN_LIFETIME = 2_592_000
+"""Seconds a GoTo refresh token lives from its issue, not from its last use."""
+
+TOKEN_SHOWN_FOR = 600
+"""Seconds for which the browser that completed an authorization may read the token (S18)."""
+
+PROCESSING_TIMEOUT = 60
+"""Seconds after the callback at which the page stops waiting (F21)."""
+
+REQUEST_LIFETIME = 600
+"""Seconds an authorization request may stay open (S01: ten minutes at most)."""
+
+
+class Status(StrEnum):
+    """State of a tenant's connection."""
+
+    AWAITING_CREDENTIALS = "awaiting_credentials"
+    AWAITING_AUTHORIZATION = "awaiting_authorization"
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    CREDENTIALS_REJECTED = "credentials_rejected"
+    DISCONNECTED = "disconnected"
+
+
+class RequestStatus(StrEnum):
+    """State of one authorization request: one press of the button."""
+
+    STARTED = "started"
+    EXCHANGING = "exchanging"
+    DONE = "done"
+    DENIED = "denied"
+    MISMATCHED = "mismatched"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Reason(StrEnum):
+    """Why an authorization request did not end in a connection; each has its own sentence."""
+
+    DENIED = "denied"
+    PROVIDER_ERROR = "provider_error"
+    CLIENT_REFUSED = "client_refused"
+    CODE_REFUSED = "code_refused"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    WRONG_ISSUER = "wrong_issuer"
+    OTHER_ACCOUNT = "other_account"
+    ACCOUNT_UNREADABLE = "account_unreadable"
+    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a word, not a secret
+    SUPERSEDED = "superseded"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer of HA, with the GoTo client that the customer made."""
+
+    name: str
+    display_name: str
+    admin_email: str
+    redirect_uri: str
+    client_id: str | None = None
+    secret_version: str | None = None
+    pinned_account: str | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An emailed link; ``key`` is the SHA-256 of its text, which is kept nowhere."""
+
+    key: str
+    tenant: str
+    expires_at: int
+    kind: str = "connect"
+    revoked: bool = False
+
+    def usable(self, now: float) -> bool:
+        return self.kind == "connect" and not self.revoked and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """One press of Get Access Token, with everything its exchange will need (S04)."""
+
+    key: str
+    tenant: str
+    sequence: int
+    browser: str
+    client_id: str
+    secret_version: str
+    redirect_uri: str
+    reference: str
+    started_at: int
+    expires_at: int
+    verifier: str = field(repr=False)
+    status: RequestStatus = RequestStatus.STARTED
+    returned_at: int | None = None
+    finished_at: int | None = None
+    reason: Reason | None = None
+    code: str | None = field(default=None, repr=False)
+
+    @property
+    def processing(self) -> bool:
+        """Whether the admin is back from GoTo and the outcome is still open."""
+        if self.status is RequestStatus.EXCHANGING:
+            return True
+        return self.status is RequestStatus.STARTED and self.returned_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What is known of one browser at one tenant: its newest request, its last completed one."""
+
+    key: str
+    current: str
+    completed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """A successful token response (RFC 6749 5.1), as far as it was given."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    expires_in: int = ASSUMED_LIFETIME
+    scope: str | None = None
+    principal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The `Tokens` row: what a reader sees. A token always comes with its own expiry."""
+
+    tenant: str
+    status: Status
+    generation: int
+    version: int
+    access_token: str | None = field(default=None, repr=False)
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    scope: str | None = None
+    issued_at: int = 0
+    expires_at: int = 0
+    refreshed_at: int = 0
+    connected_at: int = 0
+    reconnect_by: int | None = None
+    next_refresh_at: int | None = None
+    principal: str | None = None
+    account_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inflight:
+    """Mark of a claim whose outcome is not yet known."""
+
+    fence: int
+    version: int
+    claimed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The `Grants` row: the refresh token and the counters that protect it."""
+
+    tenant: str
+    status: Status
+    generation: int
+    version: int
+    client_id: str
+    secret_version: str
+    fence: int = 0
+    sequence: int = 0
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh_issued_at: int = 0
+    refresh_expires_at: int = 0
+    access_expires_at: int = 0
+    lease_until: int = 0
+    inflight: Inflight | None = None
+    outcome_unknown_since: int | None = None
+    failures: int = 0
+    next_refresh_at: int | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row of the due index: a tenant, and the moment at which it fell due."""
+
+    tenant: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Tokens about to be committed. ``refresh_token`` None keeps the stored one."""
+
+    access_token: str = field(repr=False)
+    token_type: str
+    issued_at: int
+    expires_at: int
+    next_refresh_at: int
+    scope: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh_expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of a tenant's history, in plain words; never a secret."""
+
+    tenant: str
+    at: float
+    kind: str
+    who: str
+    text: str
+    reference: str | None = None
+    status: Status | None = None
+
+
+def lane(tenant: str) -> int:
+    """The due-index partition of a tenant."""
+    return hashlib.sha256(tenant.encode()).digest()[0] % LANES
+
+
+def refresh_pause(tenant: str, lifetime: int) -> int:
+    """Seconds from a token's issue to its refresh.
+
+    Two thirds of the life, or two minutes before its end if that is earlier; a third of the life
+    where it is shorter than that; never more than a day. Moved ahead by a share fixed per tenant,
+    so that tenants who connected together do not refresh together.
+    """
+    pause = max(lifetime / 3, min(lifetime * 2 / 3, lifetime - REFRESH_LEAD))
+    share = int.from_bytes(hashlib.sha256(tenant.encode()).digest()[1:5], "big") / 2**32
+    return int(min(pause, DAILY) * (1 - JITTER * share))
+
+
+def backoff(failures: int, alive_for: float, random: float) -> int:
+    """Seconds until the next attempt after ``failures`` refreshes failed in a row.
+
+    Exponential with full jitter and a cap; while the access token lives, a quarter of what is left
+    at most, so that several attempts fit into it. ``random`` is uniform in [0, 1).
+    """
+    limit = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 10))
+    if alive_for > 0:
+        limit = min(limit, max(BACKOFF_BASE, alive_for / 4))
+    return max(5, int(limit * random))

@@ -1,0 +1,133 @@
+"""HTML answers: templates, and the one set of headers that every answer carries (S10, S11)."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from chalicelib import texts
+from chalicelib.authorize import SettingsView
+from chalicelib.config import PAGE_PATH, Settings
+
+STATUS_PATH = PAGE_PATH + "status"
+
+MASK = "•" * 24
+
+POLL_SECONDS = 1
+RELOAD_SECONDS = 3
+"""Pause between looks at the processing state: with scripts, and without."""
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def settings_page(view: SettingsView) -> str:
+    """The Activities Settings page."""
+    headline, advice = texts.STATUSES[view.status]
+    return _render(
+        "settings.html",
+        view=view,
+        status_headline=headline,
+        status_advice=advice,
+        notice=texts.NOTICES[view.notice.reason] if view.notice else None,
+        processing_text=texts.PROCESSING,
+        page_path=PAGE_PATH,
+        status_path=STATUS_PATH,
+        reload_seconds=RELOAD_SECONDS,
+        mask=MASK,
+    )
+
+
+def message_page(
+    message: tuple[str, str], reference: str | None, *, fresh_link: bool = False
+) -> str:
+    """A headline, what to do next, a reference number; the fresh-link button where asked."""
+    return _render(
+        "message.html",
+        headline=message[0],
+        advice=message[1],
+        reference=reference,
+        fresh_link=fresh_link,
+    )
+
+
+def headers(settings: Settings | None) -> dict[str, str]:
+    """Headers of every answer, pages or not. Without settings, forms may go nowhere."""
+    return {
+        "Content-Security-Policy": _policy(settings),
+        "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+
+
+def _policy(settings: Settings | None) -> str:
+    """Chromium applies form-action to the redirects after a POST: GoTo's origins stand in it."""
+    form_action = ["'self'"]
+    if settings is not None:
+        parts = urlsplit(settings.authorize_url)
+        form_action += [f"{parts.scheme}://{parts.netloc}", *settings.login_origins]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src {_source_hash('page.css')}",
+            f"script-src {_source_hash('page.js')}",
+            "connect-src 'self'",
+            "img-src data:",
+            f"form-action {' '.join(form_action)}",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ]
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_TEMPLATES / name).read_text("utf-8").strip()
+
+
+@cache
+def _source_hash(name: str) -> str:
+    """The CSP source expression of an inline style or script."""
+    hashed = hashlib.sha256(_asset(name).encode()).digest()
+    return f"'sha256-{base64.b64encode(hashed).decode('ascii')}'"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["style"] = Markup(_asset("page.css"))  # noqa: S704 - our own file
+    environment.globals["script"] = Markup(_asset("page.js"))  # noqa: S704 - our own file
+    environment.filters["utc"] = _utc
+    environment.filters["iso"] = _iso
+    return environment
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+def _utc(at: float) -> str:
+    """A moment for readers without scripts; scripts turn it into local time."""
+    return datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y, %H:%M UTC")
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,194 @@
+"""Builds adapters and use cases from the settings, each at its first use.
+
+A function loads only the libraries it needs: the web function never imports requests.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import config
+
+if TYPE_CHECKING:
+    from chalicelib.announce import Announcer
+    from chalicelib.authorize import AdminVisit
+    from chalicelib.complete import Completion
+    from chalicelib.goto import GoTo
+    from chalicelib.onboard import Onboarding
+    from chalicelib.refresh import Refresher
+    from chalicelib.store.connections import Connections
+    from chalicelib.store.journal import Journal
+    from chalicelib.store.links import Links
+    from chalicelib.store.requests import AuthorizationRequests
+    from chalicelib.store.tenants import Tenants
+    from chalicelib.vault import Vault
+
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 8
+"""Seconds for one call to an AWS service, tried three times at most."""
+
+POOL = 32
+"""Connections to one AWS service: at least as many as a tick has threads."""
+
+
+class Services:
+    @cached_property
+    def settings(self) -> config.Settings:
+        """The deployment's settings. Raises `Misconfigured`."""
+        return config.load()
+
+    @cached_property
+    def visit(self) -> "AdminVisit":
+        """The admin's pages."""
+        from chalicelib.authorize import AdminVisit
+
+        return AdminVisit(
+            self.settings,
+            tenants=self._tenants,
+            links=self._links,
+            requests=self._requests,
+            connections=self._connections,
+            journal=self._journal,
+            start_completion=self._start_completion,
+            clock=time.time,
+        )
+
+    def completion(self) -> "Completion":
+        """The end of an authorization request; one an invocation."""
+        from chalicelib.complete import Completion
+
+        return Completion(
+            requests=self._requests,
+            connections=self._connections,
+            vault=self._vault,
+            goto=self._goto(connections=1),
+            clock=time.time,
+            pause=time.sleep,
+        )
+
+    def refresher(self, *, threads: int, time_left: Callable[[], float]) -> "Refresher":
+        """The refresh of what is due; one an invocation. ``time_left`` in seconds."""
+        from chalicelib.refresh import Refresher
+
+        return Refresher(
+            tenants=self._tenants,
+            connections=self._connections,
+            vault=self._vault,
+            goto=self._goto(connections=threads),
+            clock=time.time,
+            random=random.random,
+            pause=time.sleep,
+            time_left=time_left,
+        )
+
+    @cached_property
+    def onboarding(self) -> "Onboarding":
+        """The rep's acts."""
+        from chalicelib.onboard import Onboarding
+
+        return Onboarding(
+            self.settings,
+            tenants=self._tenants,
+            links=self._links,
+            connections=self._connections,
+            vault=self._vault,
+            clock=time.time,
+        )
+
+    @cached_property
+    def announcer(self) -> "Announcer":
+        """What the journal says, told."""
+        from chalicelib.announce import Announcer
+        from chalicelib.bus import Bus
+        from chalicelib.mail import Mail
+
+        return Announcer(
+            tenants=self._tenants,
+            onboarding=self.onboarding,
+            mail=Mail(self._aws("sesv2"), self.settings.mail_from),
+            bus=Bus(self._aws("events"), self.settings.bus),
+        )
+
+    @cached_property
+    def _tenants(self) -> "Tenants":
+        from chalicelib.store.tenants import Tenants
+
+        tables = self.settings
+        return Tenants(self._dynamodb, tables.tenants_table, tables.journal_table)
+
+    @cached_property
+    def _links(self) -> "Links":
+        from chalicelib.store.links import Links
+
+        tables = self.settings
+        return Links(self._dynamodb, tables.links_table, tables.journal_table)
+
+    @cached_property
+    def _requests(self) -> "AuthorizationRequests":
+        from chalicelib.store.requests import AuthorizationRequests
+
+        tables = self.settings
+        return AuthorizationRequests(self._dynamodb, tables.requests_table, tables.journal_table)
+
+    @cached_property
+    def _connections(self) -> "Connections":
+        from chalicelib.store.connections import Connections
+
+        return Connections(
+            self._dynamodb,
+            tokens=self.settings.tokens_table,
+            grants=self.settings.grants_table,
+            tenants=self.settings.tenants_table,
+            requests=self.settings.requests_table,
+            journal=self.settings.journal_table,
+        )
+
+    @cached_property
+    def _journal(self) -> "Journal":
+        from chalicelib.store.journal import Journal
+
+        return Journal(self._dynamodb, self.settings.journal_table)
+
+    @cached_property
+    def _vault(self) -> "Vault":
+        from chalicelib.vault import Vault
+
+        client = self._aws("secretsmanager")
+        return Vault(client, self.settings.secret_prefix, self.settings.secret_key)
+
+    def _goto(self, connections: int) -> "GoTo":
+        from chalicelib.goto import GoTo
+
+        return GoTo(self.settings, connections)
+
+    def _start_completion(self, key: str) -> None:
+        from chalicelib.invoke import invoke_later
+
+        invoke_later(self._lambda, self.settings.complete_function, {"request": key})
+
+    @cached_property
+    def _dynamodb(self) -> Any:
+        return self._aws("dynamodb")
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return self._aws("lambda")
+
+    @cached_property
+    def _session(self) -> Any:
+        import botocore.session
+
+        return botocore.session.get_session()
+
+    def _aws(self, service: str) -> Any:
+        from botocore.config import Config
+
+        settings = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=POOL,
+        )
+        return self._session.create_client(service, config=settings)

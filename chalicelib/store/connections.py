@@ -1,0 +1,387 @@
+"""The `Tokens` and `Grants` tables: what readers see, and what keeps it alive.
+
+Every change of the two is one transaction, with the `Journal` row where the state changes. The
+conditions that protect a refresh token stand here and nowhere else: a success is committed on
+generation and version, a failure on the fence as well (F05-F07).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import Conflict
+from chalicelib.model import (
+    AuthorizationRequest,
+    Connection,
+    Due,
+    Fresh,
+    Grant,
+    Inflight,
+    JournalEntry,
+    Status,
+    lane,
+)
+from chalicelib.store import journal, requests, wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SCHEMA = 1
+"""Version of the `Tokens` item that readers rely on."""
+
+DUE_INDEX = "due"
+
+_AS_ASKED = "#generation = :asked_generation AND #version = :asked_version"
+
+
+class Connections:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        tokens: str,
+        grants: str,
+        tenants: str,
+        requests: str,
+        journal: str,
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        self._grants = grants
+        self._tenants = tenants
+        self._requests = requests
+        self._journal = journal
+
+    def get(self, tenant: str) -> Connection | None:
+        """What readers see; None before the first connection. Raises `DependencyUnavailable`."""
+        values = self._row(self._tokens, tenant)
+        return _connection(values) if values else None
+
+    def grant(self, tenant: str) -> Grant | None:
+        """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
+        values = self._row(self._grants, tenant)
+        return _grant(values) if values else None
+
+    def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
+        """Tenants of a lane whose refresh is due, oldest first. Reads only rows that are due."""
+        with wire.dynamodb_errors():
+            found = self._client.query(
+                TableName=self._grants,
+                IndexName=DUE_INDEX,
+                KeyConditionExpression="#lane = :lane AND #at <= :now",
+                ExpressionAttributeNames={"#lane": "lane", "#at": "next_refresh_at"},
+                ExpressionAttributeValues={":lane": {"N": str(in_lane)}, ":now": {"N": str(now)}},
+                Limit=limit,
+            )
+        rows = (wire.plain(attributes) for attributes in found["Items"])
+        return tuple(Due(row["tenant"], row["next_refresh_at"]) for row in rows)
+
+    def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
+        """Take a tenant for one refresh; None when another has it, or it is no longer due.
+
+        The returned grant is the row as it was asked, with the new fence. A mark left by an
+        earlier claim whose outcome never came is kept as ``outcome_unknown_since`` (F02).
+        Raises `DependencyUnavailable`.
+        """
+        before = self.grant(due.tenant)
+        if before is None or before.next_refresh_at != due.at or before.lease_until > now:
+            return None
+        unknown_since = before.outcome_unknown_since
+        if unknown_since is None and before.inflight is not None:
+            unknown_since = before.inflight.claimed_at
+        inflight = Inflight(fence=before.fence + 1, version=before.version, claimed_at=now)
+        change = wire.update(
+            self._grants,
+            {"tenant": due.tenant},
+            setting={
+                "fence": inflight.fence,
+                "lease_until": lease_until,
+                "next_refresh_at": lease_until,
+                "inflight": {
+                    "fence": inflight.fence,
+                    "version": inflight.version,
+                    "claimed_at": inflight.claimed_at,
+                },
+                "outcome_unknown_since": unknown_since,
+            },
+            when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {_AS_ASKED}"
+            " AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)",
+            asked_fence=before.fence,
+            asked_generation=before.generation,
+            asked_version=before.version,
+            due=due.at,
+            now=now,
+        )
+        try:
+            with wire.dynamodb_errors("grants"):
+                after = self._client.update_item(**change, ReturnValues="ALL_NEW")
+        except Conflict:
+            return None
+        return _grant(wire.plain(after["Attributes"]))
+
+    def commit_connect(
+        self,
+        request: AuthorizationRequest,
+        before: Grant | None,
+        fresh: Fresh,
+        *,
+        now: int,
+        account_key: str | None,
+        principal: str | None,
+        entry: JournalEntry,
+    ) -> None:
+        """Make the grant of an authorization request the tenant's: a new generation.
+
+        Raises `Conflict`: ``grants`` when the row is no longer as ``before`` or a later request
+        has committed (F23), ``tenants`` when the account is not the pinned one or the tenant is
+        gone (S03), ``request`` when this request has ended. Raises `DependencyUnavailable`.
+        """
+        generation = (before.generation if before else 0) + 1
+        version = (before.version if before else 0) + 1
+        token_row = {
+            "tenant": request.tenant,
+            "schema": SCHEMA,
+            "status": Status.CONNECTED,
+            "generation": generation,
+            "version": version,
+            **_token_values(fresh),
+            "connected_at": now,
+            "principal": principal,
+            "account_key": account_key,
+            "reconnect_by": fresh.refresh_expires_at,
+        }
+        when = "attribute_not_exists(#tenant)"
+        asked: dict[str, Any] = {}
+        if before:
+            when = f"{_AS_ASKED} AND #sequence < :set_sequence"
+            asked = {"asked_generation": before.generation, "asked_version": before.version}
+        grant = wire.update(
+            self._grants,
+            {"tenant": request.tenant},
+            setting={
+                "status": Status.CONNECTED,
+                "generation": generation,
+                "version": version,
+                "fence": before.fence if before else 0,
+                "sequence": request.sequence,
+                "client_id": request.client_id,
+                "secret_version": request.secret_version,
+                "lane": lane(request.tenant),
+                **_grant_values(fresh),
+            },
+            remove=_SETTLED,
+            when=when,
+            **asked,
+        )
+        tokens = wire.put(
+            self._tokens,
+            token_row,
+            when="attribute_not_exists(#version) OR #version < :new_version",
+            new_version=version,
+        )
+        self._transact(
+            wire.Action("tokens", {"Put": tokens}),
+            wire.Action("grants", {"Update": grant}),
+            self._pin(request.tenant, account_key),
+            *requests.completion(self._requests, request, now),
+            journal.row(self._journal, entry),
+        )
+
+    def commit_refresh(self, asked: Grant, fresh: Fresh, entry: JournalEntry | None) -> None:
+        """Store a refresh's tokens, on generation and version as they were asked, never the fence.
+
+        A late answer may carry the only valid refresh token (F06). ``entry`` where the state
+        changes. Raises `Conflict` when something newer was committed, `DependencyUnavailable`.
+        """
+        versions: dict[str, Any] = {
+            "asked_generation": asked.generation,
+            "asked_version": asked.version,
+        }
+        setting = {"status": Status.CONNECTED, "version": asked.version + 1}
+        tokens = wire.update(
+            self._tokens,
+            {"tenant": asked.tenant},
+            setting=setting | _token_values(fresh) | _known(reconnect_by=fresh.refresh_expires_at),
+            when=_AS_ASKED,
+            **versions,
+        )
+        grant = wire.update(
+            self._grants,
+            {"tenant": asked.tenant},
+            setting=setting | _grant_values(fresh),
+            remove=_SETTLED,
+            when=_AS_ASKED,
+            **versions,
+        )
+        self._transact(
+            wire.Action("tokens", {"Update": tokens}),
+            wire.Action("grants", {"Update": grant}),
+            *([journal.row(self._journal, entry)] if entry else []),
+        )
+
+    def commit_failure(
+        self,
+        asked: Grant,
+        status: Status,
+        *,
+        failures: int,
+        detail: str,
+        next_refresh_at: int | None,
+        outcome_known: bool,
+        entry: JournalEntry | None,
+    ) -> None:
+        """Store a refresh's failure, on the fence too: a late failure changes nothing (F06).
+
+        ``next_refresh_at`` None takes the tenant out of the schedule. Unless ``outcome_known``,
+        the mark of the claim stays: GoTo may have acted. Raises `Conflict`,
+        `DependencyUnavailable`.
+        """
+        versions: dict[str, Any] = {
+            "asked_generation": asked.generation,
+            "asked_version": asked.version,
+        }
+        grant = wire.update(
+            self._grants,
+            {"tenant": asked.tenant},
+            setting={
+                "status": status,
+                "failures": failures,
+                "last_error": detail,
+                "next_refresh_at": next_refresh_at,
+            },
+            remove=("lease_until", "inflight") if outcome_known else ("lease_until",),
+            when=f"#fence = :asked_fence AND {_AS_ASKED}",
+            asked_fence=asked.fence,
+            **versions,
+        )
+        tokens = wire.update(
+            self._tokens,
+            {"tenant": asked.tenant},
+            setting={"status": status, "next_refresh_at": next_refresh_at},
+            when=_AS_ASKED,
+            **versions,
+        )
+        self._transact(
+            wire.Action("tokens", {"Update": tokens}),
+            wire.Action("grants", {"Update": grant}),
+            *([journal.row(self._journal, entry)] if entry else []),
+        )
+
+    def retry_rejected(self, tenant: str, now: int) -> None:
+        """Put a tenant whose client was refused back into the schedule: there is a new secret."""
+        change = wire.update(
+            self._grants,
+            {"tenant": tenant},
+            setting={"next_refresh_at": now},
+            when="#status = :rejected",
+            rejected=Status.CREDENTIALS_REJECTED,
+        )
+        try:
+            with wire.dynamodb_errors("grants"):
+                self._client.update_item(**change)
+        except Conflict:
+            return
+
+    def _pin(self, tenant: str, account_key: str | None) -> wire.Action:
+        """Hold the tenant to its first readable GoTo account (S03)."""
+        exists = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
+        key = {"tenant": tenant}
+        if account_key is None:
+            check = wire.check(
+                self._tenants, key, when=f"{exists} AND attribute_not_exists(#pinned_account)"
+            )
+            return wire.Action("tenants", {"ConditionCheck": check})
+        change = wire.update(
+            self._tenants,
+            key,
+            setting={"pinned_account": account_key},
+            when=f"{exists} AND (attribute_not_exists(#pinned_account)"
+            " OR #pinned_account = :set_pinned_account)",
+        )
+        return wire.Action("tenants", {"Update": change})
+
+    def _transact(self, *actions: wire.Action) -> None:
+        wire.transact(self._client, actions)
+
+    def _row(self, table: str, tenant: str) -> dict[str, Any]:
+        with wire.dynamodb_errors():
+            found = self._client.get_item(
+                TableName=table, Key={"tenant": {"S": tenant}}, ConsistentRead=True
+            )
+        return wire.plain(found.get("Item", {}))
+
+
+_SETTLED = ("lease_until", "inflight", "outcome_unknown_since", "last_error")
+"""Attributes that a commit of tokens clears: no claim is open, nothing is unknown any more."""
+
+
+def _token_values(fresh: Fresh) -> dict[str, Any]:
+    return {
+        "access_token": fresh.access_token,
+        "token_type": fresh.token_type,
+        "issued_at": fresh.issued_at,
+        "expires_at": fresh.expires_at,
+        "refreshed_at": fresh.issued_at,
+        "next_refresh_at": fresh.next_refresh_at,
+        **_known(scope=fresh.scope),
+    }
+
+
+def _grant_values(fresh: Fresh) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "failures": 0,
+        "access_expires_at": fresh.expires_at,
+        "next_refresh_at": fresh.next_refresh_at,
+    }
+    if fresh.refresh_token is not None:
+        values["refresh_token"] = fresh.refresh_token
+        values["refresh_issued_at"] = fresh.issued_at
+        values["refresh_expires_at"] = fresh.refresh_expires_at
+    return values
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    """What was given; the rest keeps its stored value."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _connection(values: dict[str, Any]) -> Connection:
+    return Connection(
+        tenant=values["tenant"],
+        status=Status(values["status"]),
+        generation=values["generation"],
+        version=values["version"],
+        access_token=values.get("access_token"),
+        token_type=values.get("token_type", "Bearer"),
+        scope=values.get("scope"),
+        issued_at=values.get("issued_at", 0),
+        expires_at=values.get("expires_at", 0),
+        refreshed_at=values.get("refreshed_at", 0),
+        connected_at=values.get("connected_at", 0),
+        reconnect_by=values.get("reconnect_by"),
+        next_refresh_at=values.get("next_refresh_at"),
+        principal=values.get("principal"),
+        account_key=values.get("account_key"),
+    )
+
+
+def _grant(values: dict[str, Any]) -> Grant:
+    inflight = values.get("inflight")
+    return Grant(
+        tenant=values["tenant"],
+        status=Status(values["status"]),
+        generation=values["generation"],
+        version=values["version"],
+        client_id=values["client_id"],
+        secret_version=values["secret_version"],
+        fence=values["fence"],
+        sequence=values["sequence"],
+        refresh_token=values.get("refresh_token"),
+        refresh_issued_at=values.get("refresh_issued_at", 0),
+        refresh_expires_at=values.get("refresh_expires_at", 0),
+        access_expires_at=values.get("access_expires_at", 0),
+        lease_until=values.get("lease_until", 0),
+        inflight=Inflight(**inflight) if inflight else None,
+        outcome_unknown_since=values.get("outcome_unknown_since"),
+        failures=values.get("failures", 0),
+        next_refresh_at=values.get("next_refresh_at"),
+        last_error=values.get("last_error"),
+    )

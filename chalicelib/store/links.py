@@ -1,0 +1,100 @@
+"""The `Links` table: emailed links by their SHA-256, and how often each was used to start."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.errors import Conflict
+from chalicelib.model import JournalEntry, Link
+from chalicelib.store import journal, wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEPT_AFTER_EXPIRY = 400 * 86_400
+"""Seconds for which an expired link is still known, so that it can be replaced by mail."""
+
+
+class Links:
+    def __init__(self, client: "DynamoDBClient", table: str, journal_table: str) -> None:
+        self._client = client
+        self._table = table
+        self._journal_table = journal_table
+
+    def get(self, key: str) -> Link | None:
+        """The link stored under this digest. Raises `DependencyUnavailable`."""
+        with wire.dynamodb_errors():
+            found = self._client.get_item(
+                TableName=self._table, Key={"link": {"S": key}}, ConsistentRead=True
+            )
+        values = wire.plain(found.get("Item", {}))
+        if not values:
+            return None
+        return Link(
+            key=values["link"],
+            tenant=values["tenant"],
+            expires_at=values["expires_at"],
+            kind=values["kind"],
+            revoked=values.get("revoked", False),
+        )
+
+    def add(self, link: Link, entry: JournalEntry) -> None:
+        """Store a new link. Raises `DependencyUnavailable`."""
+        values = {
+            "link": link.key,
+            "tenant": link.tenant,
+            "kind": link.kind,
+            "expires_at": link.expires_at,
+            "delete_after": link.expires_at + KEPT_AFTER_EXPIRY,
+        }
+        created = wire.put(self._table, values, when="attribute_not_exists(#link)")
+        wire.transact(
+            self._client,
+            [wire.Action("links", {"Put": created}), journal.row(self._journal_table, entry)],
+        )
+
+    def count_start(self, key: str, now: int, *, window: int, most: int) -> bool:
+        """Count one start of an authorization; False when the link's share is used up (S16).
+
+        ``window`` in seconds. Raises `DependencyUnavailable`.
+        """
+        current = now // window
+        again = wire.update(
+            self._table,
+            {"link": key},
+            setting={"start_window": current, "starts": 1},
+            when="attribute_exists(#link) AND (attribute_not_exists(#start_window)"
+            " OR #start_window <> :set_start_window)",
+        )
+        another: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": {"link": {"S": key}},
+            "UpdateExpression": "ADD #starts :one",
+            "ConditionExpression": "#start_window = :current AND #starts < :most",
+            "ExpressionAttributeNames": {"#starts": "starts", "#start_window": "start_window"},
+            "ExpressionAttributeValues": {
+                ":one": {"N": "1"},
+                ":current": {"N": str(current)},
+                ":most": {"N": str(most)},
+            },
+        }
+        return self._holds(another) or self._holds(again)
+
+    def claim_mail(self, tenant: str, now: int, *, pause: int) -> bool:
+        """Take the right to mail this tenant's admin a fresh link, once every ``pause`` seconds."""
+        return self._holds(
+            wire.update(
+                self._table,
+                {"link": f"mail#{tenant}"},
+                setting={"mailed_at": now},
+                when="attribute_not_exists(#mailed_at) OR #mailed_at <= :before",
+                before=now - pause,
+            )
+        )
+
+    def _holds(self, change: Mapping[str, Any]) -> bool:
+        try:
+            with wire.dynamodb_errors():
+                self._client.update_item(**change)
+        except Conflict:
+            return False
+        return True

@@ -1,0 +1,168 @@
+"""DynamoDB's wire format: items, expressions, transactions, and its errors in our words."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import Conflict, DependencyUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CONFLICT_ATTEMPTS = 4
+"""How often a transaction is tried when another one holds the same item for a moment."""
+
+CONFLICT_PAUSE = 0.05
+"""Seconds before the second attempt; doubled for each further one."""
+
+Plain = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One part of a transaction; ``label`` is how a failed condition is reported."""
+
+    label: str
+    request: dict[str, Any]
+
+
+def encode(value: Any) -> dict[str, Any]:
+    """One attribute value. The tables hold text, whole numbers, truth values and maps only."""
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case str():
+            return {"S": str(value)}
+        case dict():
+            return {"M": item(value)}
+    raise TypeError(f"no attribute type for {type(value).__name__}")
+
+
+def decode(value: Mapping[str, Any]) -> Any:
+    """The inverse of `encode`."""
+    kind, raw = next(iter(value.items()))
+    match kind:
+        case "N":
+            return int(raw)
+        case "M":
+            return plain(raw)
+    return raw
+
+
+def item(values: Plain) -> dict[str, Any]:
+    """A whole item; an attribute without a value is left out."""
+    return {name: encode(value) for name, value in values.items() if value is not None}
+
+
+def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `item`."""
+    return {name: decode(value) for name, value in attributes.items()}
+
+
+def put(table: str, values: Plain, when: str = "", **given: Any) -> dict[str, Any]:
+    """Arguments of a PutItem. In ``when``, attributes are written ``#name``, values ``:name``."""
+    return {"TableName": table, "Item": item(values), **_condition(when, "", given)}
+
+
+def update(
+    table: str,
+    key: Plain,
+    *,
+    setting: Plain,
+    remove: Sequence[str] = (),
+    when: str = "",
+    **given: Any,
+) -> dict[str, Any]:
+    """Arguments of an UpdateItem; an attribute set to None is removed."""
+    kept = {name: value for name, value in setting.items() if value is not None}
+    gone = [*remove, *(name for name, value in setting.items() if value is None)]
+    expression = "SET " + ", ".join(f"#{name} = :set_{name}" for name in kept)
+    if gone:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+    values = {f"set_{name}": value for name, value in kept.items()} | given
+    return {
+        "TableName": table,
+        "Key": item(key),
+        "UpdateExpression": expression,
+        **_condition(when, expression, values),
+    }
+
+
+def check(table: str, key: Plain, when: str, **given: Any) -> dict[str, Any]:
+    """Arguments of a ConditionCheck."""
+    return {"TableName": table, "Key": item(key), **_condition(when, "", given)}
+
+
+def _condition(when: str, expression: str, values: Plain) -> dict[str, Any]:
+    names = set(re.findall(r"#(\w+)", f"{expression} {when}"))
+    arguments: dict[str, Any] = {}
+    if when:
+        arguments["ConditionExpression"] = when
+    if names:
+        arguments["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted(names)}
+    if values:
+        arguments["ExpressionAttributeValues"] = {
+            f":{name}": encode(value) for name, value in values.items()
+        }
+    return arguments
+
+
+@contextmanager
+def dynamodb_errors(label: str = "item") -> Iterator[None]:
+    """Turn botocore's errors into `Conflict` or `DependencyUnavailable`, without their text."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            raise Conflict((label,)) from None
+        raise DependencyUnavailable("dynamodb", code) from None
+    except BotoCoreError as error:
+        raise DependencyUnavailable("dynamodb", type(error).__name__) from None
+
+
+def transact(
+    client: "DynamoDBClient",
+    actions: Sequence[Action],
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Write all or nothing.
+
+    Raises `Conflict` naming the actions whose condition failed, `DependencyUnavailable` otherwise.
+    A transaction that merely met another on the same item is tried again.
+    """
+    for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+        try:
+            with dynamodb_errors():
+                _transact_once(client, actions)
+            return
+        except DependencyUnavailable as error:
+            if error.code != "TransactionConflict" or attempt == CONFLICT_ATTEMPTS:
+                raise
+            pause(CONFLICT_PAUSE * 2 ** (attempt - 1))
+
+
+def _transact_once(client: "DynamoDBClient", actions: Sequence[Action]) -> None:
+    try:
+        client.transact_write_items(TransactItems=[action.request for action in actions])  # type: ignore[misc]  # built by put and update above
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "TransactionCanceledException":
+            raise
+        cancelled = error.response.get("CancellationReasons", [])
+        reasons = [reason.get("Code", "None") for reason in cancelled]
+        failed = tuple(
+            action.label
+            for action, reason in zip(actions, reasons, strict=True)
+            if reason == "ConditionalCheckFailed"
+        )
+        if failed:
+            raise Conflict(failed) from None
+        other = next((reason for reason in reasons if reason != "None"), "Unknown")
+        raise DependencyUnavailable("dynamodb", other) from None

@@ -1,0 +1,181 @@
+"""Every sentence that an admin reads. Plain words: what happened, and what to do next."""
+
+from chalicelib.errors import (
+    CallbackNotAccepted,
+    CrossSiteRequest,
+    LinkNotUsable,
+    MalformedRequest,
+    NotReadyToConnect,
+    TooManyAttempts,
+    VisitorError,
+)
+from chalicelib.model import Reason, Status
+
+PROCESSING = (
+    "The API credentials for your Jive / GoTo account are being processed. "
+    "Please be patient and the page will reload when completed."
+)
+
+STATUSES: dict[Status, tuple[str, str]] = {
+    Status.AWAITING_CREDENTIALS: (
+        "Not ready yet",
+        "Your hireanalytiX representative still has to enter the client ID and client secret"
+        " of your GoTo account. Nothing to do for you right now.",
+    ),
+    Status.AWAITING_AUTHORIZATION: (
+        "Not connected",
+        "Press Get Access Token, log in to GoTo as an administrator and press Allow."
+        " It takes about a minute.",
+    ),
+    Status.CONNECTED: (
+        "Connected",
+        "hireanalytiX can read your GoTo phone system. The connection renews itself;"
+        " there is nothing you need to do.",
+    ),
+    Status.DEGRADED: (
+        "Connected, but GoTo is not answering",
+        "We keep trying and will be back by ourselves as soon as GoTo answers."
+        " There is nothing you need to do.",
+    ),
+    Status.REAUTHORIZATION_REQUIRED: (
+        "Please reconnect",
+        "GoTo no longer accepts this connection. Press Get Access Token and log in to GoTo"
+        " as an administrator to connect again.",
+    ),
+    Status.CREDENTIALS_REJECTED: (
+        "Your representative must act",
+        "GoTo did not accept the client ID or client secret. Please tell your hireanalytiX"
+        " representative; they will know what to do.",
+    ),
+    Status.DISCONNECTED: (
+        "Disconnected",
+        "hireanalytiX no longer has access to your GoTo phone system. Press Get Access Token"
+        " if you want to connect again.",
+    ),
+}
+"""A headline and what to do next, for each state of the connection."""
+
+_PRESS_AGAIN = "Please press Get Access Token again."
+_TELL_REP = "Please tell your hireanalytiX representative and give them the reference number below."
+
+NOTICES: dict[Reason, tuple[str, str]] = {
+    Reason.DENIED: (
+        "Access was denied at GoTo",
+        "Nothing has changed. If that was not what you wanted, press Get Access Token again"
+        " and press Allow on GoTo's page.",
+    ),
+    Reason.PROVIDER_ERROR: (
+        "GoTo could not complete the request",
+        f"Nothing has changed. {_PRESS_AGAIN} If it keeps happening, try again in an hour.",
+    ),
+    Reason.CLIENT_REFUSED: (
+        "GoTo does not accept the client ID or client secret",
+        f"Nothing has changed. {_TELL_REP}",
+    ),
+    Reason.CODE_REFUSED: (
+        "GoTo did not accept the sign-in",
+        f"It may have taken too long. Nothing has changed. {_PRESS_AGAIN}",
+    ),
+    Reason.OUTCOME_UNKNOWN: (
+        "That did not finish",
+        f"We did not hear back in time. What was connected stays connected. {_PRESS_AGAIN}",
+    ),
+    Reason.WRONG_ISSUER: (
+        "The answer did not come from GoTo",
+        f"For your safety it was not used. Nothing has changed. {_TELL_REP}",
+    ),
+    Reason.OTHER_ACCOUNT: (
+        "That was a different GoTo account",
+        "This page belongs to another GoTo account, so the new sign-in was not used and has been"
+        " withdrawn. Log out of GoTo and press Get Access Token again with the right account."
+        " If your company has moved to a new GoTo account, please tell your hireanalytiX"
+        " representative.",
+    ),
+    Reason.ACCOUNT_UNREADABLE: (
+        "We could not tell which GoTo account that was",
+        f"For your safety it was not used. Nothing has changed. {_TELL_REP}",
+    ),
+    Reason.NO_REFRESH_TOKEN: (
+        "GoTo gave access for a short time only",
+        f"The connection could not have stayed alive, so nothing has changed. {_TELL_REP}",
+    ),
+    Reason.SUPERSEDED: (
+        "A later sign-in was finished first",
+        "That one counts; this one was not used. There is nothing you need to do.",
+    ),
+    Reason.INTERNAL: (
+        "Something went wrong on our side",
+        f"Nothing has changed. {_PRESS_AGAIN}",
+    ),
+}
+"""A headline and what to do next, for each way in which an authorization request can fail."""
+
+NO_LINK = (
+    "Please open the link from your e-mail",
+    "This page opens with the personal link that hireanalytiX mailed to you. If you have"
+    " opened it before, open it once more. If you can't find the mail, your hireanalytiX"
+    " representative can send a new one.",
+)
+
+ERRORS: dict[type[VisitorError], tuple[str, str]] = {
+    LinkNotUsable: (
+        "This link can't be used any more",
+        "It may have expired, or the address may be incomplete. We can mail a fresh link to the"
+        " administrator who is registered with us.",
+    ),
+    MalformedRequest: (
+        "This address is not complete",
+        "Nothing has changed. Please open the link from your e-mail and press"
+        " Get Access Token again.",
+    ),
+    CrossSiteRequest: (
+        "This page was open for too long, or was opened elsewhere",
+        "Nothing has changed. Please open the link from your e-mail again, and press"
+        " Get Access Token there.",
+    ),
+    CallbackNotAccepted: (
+        "This sign-in can't be used",
+        "It has been used already, took longer than ten minutes, or was started in another"
+        " browser. Nothing has changed. Please open the link from your e-mail in this browser and"
+        " press Get Access Token.",
+    ),
+    TooManyAttempts: (
+        "Too many attempts",
+        "Nothing has changed. Please wait ten minutes and try again.",
+    ),
+    NotReadyToConnect: STATUSES[Status.AWAITING_CREDENTIALS],
+}
+"""A headline and what to do next, for each error page."""
+
+UNAVAILABLE = (
+    "We can't answer right now",
+    "What was connected stays connected. Please try again in a few minutes.",
+)
+
+NOT_FOUND = (
+    "There is nothing here",
+    "Please open the link from your e-mail.",
+)
+
+LINK_MAILED = (
+    "Thank you",
+    "If the link once belonged to one of our customers, a fresh one is now on its way to the"
+    " administrator who is registered with us. It goes to that address only, and at most once"
+    " in fifteen minutes.",
+)
+
+FRESH_LINK_SUBJECT = "Your hireanalytiX link to GoTo"
+
+FRESH_LINK_MAIL = """\
+Hello,
+
+somebody opened an old hireanalytiX link of {name} and asked for a new one.
+Here it is; it works for 90 days:
+
+{url}
+
+The page shows whether hireanalytiX is connected to your GoTo phone system, and lets you
+connect it. If you did not ask for this, there is nothing you need to do.
+
+hireanalytiX
+"""

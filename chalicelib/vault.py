@@ -1,0 +1,81 @@
+"""Secrets Manager: the tenants' GoTo client secrets, read by version and so never stale.
+
+The only place that would change if client secrets moved elsewhere.
+"""
+
+import hashlib
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import DependencyUnavailable
+from chalicelib.oauth import ClientCredentials
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+class Vault:
+    def __init__(self, client: "SecretsManagerClient", prefix: str, kms_key: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._kms_key = kms_key
+        self._cache: dict[tuple[str, str], ClientCredentials] = {}
+
+    def credentials(self, tenant: str, version: str, *, fresh: bool = False) -> ClientCredentials:
+        """A tenant's client as it was stored under ``version``; ``fresh`` reads past the cache.
+
+        Raises `DependencyUnavailable`.
+        """
+        kept = self._cache.get((tenant, version))
+        if kept is not None and not fresh:
+            return kept
+        answer = self._call("get_secret_value", SecretId=self._prefix + tenant, VersionId=version)
+        stored = json.loads(answer["SecretString"])
+        credentials = ClientCredentials(stored["client_id"], stored["client_secret"])
+        self._cache[tenant, version] = credentials
+        return credentials
+
+    def store(self, tenant: str, credentials: ClientCredentials) -> str:
+        """Keep a client as a new version and return that version's id.
+
+        Older versions stay readable, labelled by client: a grant is bound to the client it came
+        from, and goes on being refreshed with it until the admin connects with the new one.
+        A secret scheduled for deletion is restored. Raises `DependencyUnavailable`.
+        """
+        name = self._prefix + tenant
+        version = str(uuid.uuid4())
+        label = "client-" + hashlib.sha256(credentials.client_id.encode()).hexdigest()[:16]
+        text = json.dumps(
+            {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+        )
+        value = {"ClientRequestToken": version, "SecretString": text}
+        try:
+            self._call("create_secret", Name=name, KmsKeyId=self._kms_key, **value)
+        except DependencyUnavailable as error:
+            if error.code == "InvalidRequestException":
+                self._call("restore_secret", SecretId=name)
+            elif error.code != "ResourceExistsException":
+                raise
+            stages = ["AWSCURRENT", label]
+            self._call("put_secret_value", SecretId=name, VersionStages=stages, **value)
+            return version
+        self._call(
+            "update_secret_version_stage",
+            SecretId=name,
+            VersionStage=label,
+            MoveToVersionId=version,
+        )
+        return version
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise DependencyUnavailable("secretsmanager", code) from None
+        except BotoCoreError as error:
+            raise DependencyUnavailable("secretsmanager", type(error).__name__) from None
+        return answer

@@ -1,0 +1,1 @@
+"""What several test layers share: tables made from the template, a clock, a GoTo that obeys."""

@@ -1,0 +1,70 @@
+"""Tables as the template declares them, on whatever engine a client talks to."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import yaml
+
+TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
+
+REGION = "us-east-1"
+
+_TABLE_VARIABLES = {
+    "TOKENS_TABLE": "Tokens",
+    "TENANTS_TABLE": "Tenants",
+    "LINKS_TABLE": "Links",
+    "AUTHORIZATION_REQUESTS_TABLE": "AuthorizationRequests",
+    "GRANTS_TABLE": "Grants",
+    "JOURNAL_TABLE": "Journal",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as plain values."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: f"{suffix} {node.value}")
+
+
+@cache
+def template() -> dict[str, Any]:
+    """The template as it stands in infra/, before Chalice's part."""
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)  # noqa: S506 - safe subclass
+    return loaded
+
+
+@cache
+def session() -> botocore.session.Session:
+    """One session for all tests: each new one reads botocore's service models again."""
+    return botocore.session.get_session()
+
+
+def create_tables(client: Any, prefix: str) -> dict[str, str]:
+    """Create every table of the template; returns the environment that names them."""
+    kept = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    for name, resource in template()["Resources"].items():
+        if resource.get("Type") == "AWS::DynamoDB::Table":
+            properties = resource["Properties"]
+            arguments = {key: properties[key] for key in kept if key in properties}
+            client.create_table(TableName=prefix + name, **arguments)
+    return {variable: prefix + name for variable, name in _TABLE_VARIABLES.items()}
+
+
+def environment(tables: dict[str, str], **changed: str) -> dict[str, str]:
+    """The environment of a function, with GoTo on an address that nothing answers."""
+    return {
+        "STAGE": "test",
+        "TENANT_ORIGIN": "https://{tenant}.analytics.example",
+        "GOTO_AUTHORIZE_URL": "https://goto.example/oauth/authorize",
+        "GOTO_TOKEN_URL": "https://goto.example/oauth/token",
+        "GOTO_REVOKE_URL": "https://goto.example/oauth/revoke",
+        "GOTO_API_URL": "https://api.goto.example",
+        "MAIL_FROM": "goto@analytics.example",
+        "SECRETS_KEY": "alias/aws/secretsmanager",
+        "BUS": "default",
+        "COMPLETE_FUNCTION": "complete",
+        **tables,
+        **changed,
+    }

@@ -1,0 +1,41 @@
+"""Fixtures for the layers that run on tables: the same tests on moto and on Amazon's own engine."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from sandbox import dynamodb_local
+from tests.support.aws import REGION, create_tables, session
+from tests.support.world import World
+
+_prefixes = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up ones: nothing in these layers ever leaves the machine."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_endpoint() -> Iterator[str]:
+    """Amazon's DynamoDB Local, once for the whole run."""
+    with dynamodb_local.running() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(params=["moto", "dynamodb-local"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A fresh deployment in the small."""
+    endpoint = None
+    if request.param == "dynamodb-local":
+        endpoint = request.getfixturevalue("dynamodb_endpoint")
+    with mock_aws():
+        client = session().create_client(
+            "dynamodb", REGION, endpoint_url=endpoint
+        )
+        yield World(client, create_tables(client, f"t{next(_prefixes)}-"))

@@ -1,0 +1,232 @@
+"""The real use cases on real tables, with a clock and a GoTo that the test holds in its hands."""
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from chalicelib import config, links
+from chalicelib.authorize import AdminVisit, FormPost, Visitor
+from chalicelib.complete import Completion
+from chalicelib.errors import ProviderUnreachable
+from chalicelib.model import Due, Grant, Reason
+from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.onboard import Onboarding
+from chalicelib.refresh import Outcome, Refresher
+from chalicelib.store.connections import Connections
+from chalicelib.store.journal import Journal
+from chalicelib.store.links import Links
+from chalicelib.store.requests import AuthorizationRequests
+from chalicelib.store.tenants import Tenants
+from chalicelib.vault import Vault
+from tests.support.aws import REGION, environment, session
+
+START = 1_800_000_000.0
+
+
+class Clock:
+    """Epoch seconds that pass only when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+Scripted = Answer | ProviderUnreachable | Callable[[], Answer | None]
+
+
+class ObedientGoTo:
+    """Answers token requests with numbered tokens, or with what the test scripted."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.clients: list[ClientCredentials] = []
+        self.revoked: list[str] = []
+        self.script: list[Scripted] = []
+        self.account_key: str | None = "4000000001"
+        self.lifetime = 3600
+        self.rotates = False
+        self._numbers = itertools.count(1)
+
+    def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
+        self.asked.append(form)
+        self.clients.append(client)
+        if self.script:
+            step = self.script.pop(0)
+            if isinstance(step, ProviderUnreachable):
+                raise step
+            answer = step() if callable(step) else step
+            if answer is not None:
+                return answer
+        return self.tokens(refresh=self.rotates or form["grant_type"] == "authorization_code")
+
+    def tokens(self, *, refresh: bool, **changed: Any) -> Answer:
+        number = next(self._numbers)
+        body = {
+            "access_token": f"access-{number}",
+            "token_type": "Bearer",
+            "expires_in": self.lifetime,
+            "scope": "users.v1.read",
+            "principal": "admin@acme.example",
+        }
+        if refresh:
+            body["refresh_token"] = f"refresh-{number}"
+        return Answer(200, json.dumps(body | changed).encode())
+
+    def revoke(self, client: ClientCredentials, token: str) -> bool:
+        self.revoked.append(token)
+        return True
+
+    def account(self, access_token: str) -> str | None:
+        return self.account_key
+
+
+def refusal(status: int, error: str, description: str = "") -> Answer:
+    """An OAuth error answer."""
+    return Answer(
+        status, json.dumps({"error": error, "error_description": description}).encode()
+    )
+
+
+class World:
+    """One deployment in the small. ``completions`` holds requests handed to `complete`."""
+
+    def __init__(self, dynamodb: Any, tables: dict[str, str], **changed: str) -> None:
+        self.dynamodb = dynamodb
+        self.settings = config.load(environment(tables, **changed))
+        self.clock = Clock()
+        self.goto = ObedientGoTo()
+        self.completions: list[str] = []
+        self.paused: list[float] = []
+        self.time_left = 120.0
+        names = self.settings
+        journal = names.journal_table
+        self.tenants = Tenants(dynamodb, names.tenants_table, journal)
+        self.links = Links(dynamodb, names.links_table, journal)
+        self.requests = AuthorizationRequests(dynamodb, names.requests_table, journal)
+        self.connections = Connections(
+            dynamodb,
+            tokens=names.tokens_table,
+            grants=names.grants_table,
+            tenants=names.tenants_table,
+            requests=names.requests_table,
+            journal=journal,
+        )
+        self.journal = Journal(dynamodb, journal)
+        secrets = session().create_client("secretsmanager", REGION)
+        self.vault = Vault(secrets, names.secret_prefix, names.secret_key)
+        self.onboarding = Onboarding(
+            names,
+            tenants=self.tenants,
+            links=self.links,
+            connections=self.connections,
+            vault=self.vault,
+            clock=self.clock,
+        )
+        self.visit = AdminVisit(
+            names,
+            tenants=self.tenants,
+            links=self.links,
+            requests=self.requests,
+            connections=self.connections,
+            journal=self.journal,
+            start_completion=self.completions.append,
+            clock=self.clock,
+        )
+
+    def add_tenant(self, name: str = "acme") -> str:
+        """A tenant ready to connect; returns its emailed link."""
+        self.onboarding.add_tenant(name, f"{name} Ltd", f"admin@{name}.example", "a test")
+        self.onboarding.set_credentials(name, f"id-{name}", f"secret-{name}+/=", "a test")
+        return self.onboarding.create_link(name, "a test").rsplit("/", 1)[1]
+
+    def browser(self, link: str, browser: str | None = None) -> Visitor:
+        return Visitor(link=link, browser=browser or links.new_value())
+
+    def start(self, visitor: Visitor) -> dict[str, str]:
+        """Press the button; returns the parameters of GoTo's address."""
+        form = FormPost(links.csrf_value(visitor.browser or "", visitor.link or ""), None, None)
+        query = parse_qs(urlsplit(self.visit.start(visitor, form)).query)
+        return {name: values[0] for name, values in query.items()}
+
+    def come_back(self, visitor: Visitor, **parameters: str) -> None:
+        """GoTo's redirect."""
+        self.visit.callback(visitor, {name: [value] for name, value in parameters.items()})
+
+    def complete(self) -> list[Reason | None]:
+        """Run every completion that was handed over."""
+        handed, self.completions[:] = self.completions[:], []
+        return [self.completion().run(key) for key in handed]
+
+    def completion(self) -> Completion:
+        return Completion(
+            requests=self.requests,
+            connections=self.connections,
+            vault=self.vault,
+            goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
+            clock=self.clock,
+            pause=self.paused.append,
+        )
+
+    def connect(self, link: str, browser: str | None = None) -> Visitor:
+        """The whole way, up to a connected tenant."""
+        visitor = self.browser(link, browser)
+        state = self.start(visitor)["state"]
+        self.come_back(visitor, state=state, code="a-code")
+        assert self.complete() == [None]
+        return visitor
+
+    def refresher(self) -> Refresher:
+        return Refresher(
+            tenants=self.tenants,
+            connections=self.connections,
+            vault=self.vault,
+            goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
+            clock=self.clock,
+            random=lambda: 0.5,
+            pause=self.paused.append,
+            time_left=lambda: self.time_left,
+        )
+
+    def tick(self) -> dict[Outcome, int]:
+        return dict(self.refresher().tick(threads=1))
+
+    def due(self, tenant: str = "acme") -> Due:
+        """The tenant's row of the due index, whether due yet or not."""
+        at = self.grant(tenant).next_refresh_at
+        assert at is not None
+        return Due(tenant, at)
+
+    def pass_until_due(self, tenant: str = "acme") -> None:
+        self.clock.now = max(self.clock.now, self.due(tenant).at)
+
+    def grant(self, tenant: str = "acme") -> Grant:
+        found = self.connections.grant(tenant)
+        assert found is not None
+        return found
+
+    def history(self, tenant: str = "acme") -> list[str]:
+        """Kinds of the tenant's journal entries, oldest first."""
+        return [entry.kind for entry in reversed(self.journal.newest(tenant, 100))]
+
+    def everything(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every table, to show that something changed nothing."""
+        names = self.settings
+        tables = (
+            names.tokens_table,
+            names.tenants_table,
+            names.links_table,
+            names.requests_table,
+            names.grants_table,
+            names.journal_table,
+        )
+        return {
+            table: sorted(self.dynamodb.scan(TableName=table)["Items"], key=repr)
+            for table in tables
+        }
