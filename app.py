@@ -3,7 +3,7 @@ and answers. What a function needs is built at its first call, never at import."
 
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Response
@@ -47,23 +47,31 @@ def services() -> Services:
     return Services()
 
 
-@app.middleware("http")
-def answer_problems(event: Any, get_response: Callable[[Any], Response]) -> Response:
-    """Whatever goes wrong ends in a page with a reference number, and in one line of the log."""
-    try:
-        return get_response(event)
-    except VisitorError as error:
-        kind = type(error)
-        message = texts.ERRORS[kind]
-        return _problem_page(message, error.status, kind.__name__, kind is LinkNotUsable)
-    except DependencyUnavailable as error:
-        return _problem_page(texts.UNAVAILABLE, 503, str(error))
-    except Exception as error:
-        logger().exception("unexpected error")
-        return _problem_page(texts.UNAVAILABLE, 500, type(error).__name__)
+def answered(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Whatever goes wrong in a view ends in a page with a reference number and a line of the log.
+
+    Not a middleware: Chalice answers most exceptions of a view before a middleware sees them.
+    """
+
+    @wraps(view)
+    def answer(**arguments: str) -> Response:
+        try:
+            return view(**arguments)
+        except VisitorError as error:
+            kind = type(error)
+            message = texts.ERRORS[kind]
+            return _problem_page(message, error.status, kind.__name__, kind is LinkNotUsable)
+        except DependencyUnavailable as error:
+            return _problem_page(texts.UNAVAILABLE, 503, str(error))
+        except Exception as error:
+            logger().exception("unexpected error")
+            return _problem_page(texts.UNAVAILABLE, 500, type(error).__name__)
+
+    return answer
 
 
 @app.route("/connect/{link}", methods=["GET", "HEAD"])
+@answered
 def open_link(link: str) -> Response:
     """The emailed link: no row is written, cookies are set, and on to the settings page."""
     services().visit.open_link(link)
@@ -72,6 +80,7 @@ def open_link(link: str) -> Response:
 
 
 @app.route("/connect/{link}", methods=["POST"], content_types=[web.FORM_TYPE])
+@answered
 def ask_for_fresh_link(link: str) -> Response:
     """The button on a dead link's page."""
     services().visit.ask_for_fresh_link(link)
@@ -79,6 +88,7 @@ def ask_for_fresh_link(link: str) -> Response:
 
 
 @app.route("/admin/settings/activities", methods=["GET", "HEAD"])
+@answered
 def settings_page() -> Response:
     """The settings page, which is also the redirect URI: GoTo's answer arrives here."""
     visitor = web.visitor(_request())
@@ -94,6 +104,7 @@ def settings_page() -> Response:
 
 
 @app.route("/admin/settings/activities", methods=["POST"], content_types=[web.FORM_TYPE])
+@answered
 def start() -> Response:
     """Get Access Token."""
     visitor, form = web.visitor(_request()), web.form_post(_request())
@@ -105,6 +116,7 @@ def start() -> Response:
 
 
 @app.route("/admin/settings/activities/status", methods=["GET"])
+@answered
 def status() -> Response:
     """What the page polls while the credentials are being processed."""
     try:
@@ -115,6 +127,7 @@ def status() -> Response:
 
 
 @app.route("/healthz", methods=["GET"])
+@answered
 def healthz() -> Response:
     """Whether the web function starts and has its settings."""
     return web.json_answer(services().settings, {"ok": True})

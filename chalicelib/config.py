@@ -15,14 +15,17 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``."""
+    """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``.
+
+    ``revoke_url`` and ``api_url`` are None for an OAuth server that has no such endpoint.
+    """
 
     stage: str
     tenant_origin: str
     authorize_url: str
     token_url: str
-    revoke_url: str
-    api_url: str
+    revoke_url: str | None
+    api_url: str | None
     issuer: str | None
     client_auth: str
     scope: str | None
@@ -59,8 +62,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         tenant_origin=_https(env, "TENANT_ORIGIN").rstrip("/"),
         authorize_url=_https(env, "GOTO_AUTHORIZE_URL"),
         token_url=_https(env, "GOTO_TOKEN_URL"),
-        revoke_url=_https(env, "GOTO_REVOKE_URL"),
-        api_url=_https(env, "GOTO_API_URL").rstrip("/"),
+        revoke_url=_https(env, "GOTO_REVOKE_URL") if env.get("GOTO_REVOKE_URL") else None,
+        api_url=_https(env, "GOTO_API_URL").rstrip("/") if env.get("GOTO_API_URL") else None,
         issuer=env.get("GOTO_ISSUER") or None,
         client_auth=env.get("GOTO_CLIENT_AUTH") or "raw",
         scope=env.get("GOTO_SCOPE") or None,

@@ -29,6 +29,9 @@ LARGEST_ANSWER = 64 * 1024
 """Bytes; a token answer has about 4,000."""
 
 
+SCIM_EXTENSION = "urn:scim:schemas:extension:getgo:1.0"
+
+
 class GoTo:
     """One invocation's connection to GoTo: idle connections would not outlive a frozen Lambda."""
 
@@ -56,6 +59,8 @@ class GoTo:
 
     def revoke(self, client: ClientCredentials, token: str) -> bool:
         """Withdraw a token (RFC 7009): True once GoTo says that it is gone or never was."""
+        if self._settings.revoke_url is None:
+            return False
         authorization = basic_authorization(client, self._settings.client_auth)
         try:
             answer = self._send(
@@ -67,6 +72,8 @@ class GoTo:
 
     def account(self, access_token: str) -> str | None:
         """The key of the GoTo account that a token belongs to; None where it can't be read."""
+        if self._settings.api_url is None:
+            return None
         deadline = self._clock() + SIDE_DEADLINE
         for path in ("/users/v1/me", "/identity/v1/Users/me"):
             try:
@@ -134,10 +141,13 @@ def _unreachable(error: requests.RequestException) -> ProviderUnreachable:
 
 
 def _account_key(answer: Answer) -> str | None:
-    """The account key in either API's answer; SCIM's carries no items."""
+    """The account key in either API's answer: users/v1/me, or SCIM with GoTo's extension."""
     try:
         body = json.loads(answer.body)
-        found = body["items"][0]["accountKey"] if "items" in body else body["accountKey"]
+        if "items" in body:
+            found = body["items"][0]["accountKey"]
+        else:
+            found = body[SCIM_EXTENSION]["accounts"][0]["value"]
     except (ValueError, KeyError, IndexError, TypeError):
         return None
     return str(found) if isinstance(found, str | int) and found else None

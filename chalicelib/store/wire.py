@@ -141,8 +141,7 @@ def transact(
     for attempt in range(1, CONFLICT_ATTEMPTS + 1):
         try:
             with dynamodb_errors():
-                _transact_once(client, actions)
-            return
+                return _transact_once(client, actions)
         except DependencyUnavailable as error:
             if error.code != "TransactionConflict" or attempt == CONFLICT_ATTEMPTS:
                 raise

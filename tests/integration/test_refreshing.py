@@ -57,7 +57,7 @@ def test_second_tick_leaves_a_leased_tenant_alone(connected: World) -> None:
     connected.pass_until_due()
     due = connected.due()
     outcomes = []
-    connected.goto.script = [lambda: outcomes.append(connected.refresher().refresh(due))]  # type: ignore[func-returns-value, list-item]
+    connected.goto.script = [lambda: outcomes.append(connected.refresher().refresh(due))]
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert outcomes == [Outcome.NOT_TAKEN]
     assert len(connected.goto.asked) == 2
@@ -176,7 +176,7 @@ def test_f07_a_reconnect_during_a_refresh_wins(connected: World) -> None:
     """F07: the late answer of the older generation is dropped."""
     link = connected.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
     connected.pass_until_due()
-    connected.goto.script = [lambda: connected.connect(link) and None]  # type: ignore[func-returns-value]
+    connected.goto.script = [lambda: connected.connect(link)]
     assert connected.tick() == {Outcome.SUPERSEDED: 1}
     grant = connected.grant()
     assert (grant.generation, grant.refresh_token) == (2, "refresh-2")

@@ -31,7 +31,7 @@ _Loader.add_multi_constructor("!", lambda loader, suffix, node: f"{suffix} {node
 @cache
 def template() -> dict[str, Any]:
     """The template as it stands in infra/, before Chalice's part."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)  # noqa: S506 - safe subclass
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
     return loaded
 
 

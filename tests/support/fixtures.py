@@ -6,8 +6,11 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
+import app as entry
 from sandbox import dynamodb_local
+from sandbox.environment import Missing
 from tests.support.aws import REGION, create_tables, session
+from tests.support.site import Site
 from tests.support.world import World
 
 _prefixes = itertools.count(1)
@@ -24,8 +27,13 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def dynamodb_endpoint() -> Iterator[str]:
     """Amazon's DynamoDB Local, once for the whole run."""
-    with dynamodb_local.running() as endpoint:
-        yield endpoint
+    try:
+        running = dynamodb_local.running()
+        endpoint = running.__enter__()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    yield endpoint
+    running.__exit__(None, None, None)
 
 
 @pytest.fixture(params=["moto", "dynamodb-local"])
@@ -35,7 +43,16 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "dynamodb-local":
         endpoint = request.getfixturevalue("dynamodb_endpoint")
     with mock_aws():
-        client = session().create_client(
-            "dynamodb", REGION, endpoint_url=endpoint
-        )
+        client = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
         yield World(client, create_tables(client, f"t{next(_prefixes)}-"))
+
+
+@pytest.fixture
+def site(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A browser before `app.py`, which runs on the world's tables and clock."""
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    entry.services.cache_clear()
+    vars(entry.services()).update(visit=world.visit, onboarding=world.onboarding)
+    yield Site(world)
+    entry.services.cache_clear()

@@ -38,7 +38,7 @@ class Clock:
         self.now += seconds
 
 
-Scripted = Answer | ProviderUnreachable | Callable[[], Answer | None]
+Scripted = Answer | ProviderUnreachable | Callable[[], object]
 
 
 class ObedientGoTo:
@@ -62,7 +62,7 @@ class ObedientGoTo:
             if isinstance(step, ProviderUnreachable):
                 raise step
             answer = step() if callable(step) else step
-            if answer is not None:
+            if isinstance(answer, Answer):
                 return answer
         return self.tokens(refresh=self.rotates or form["grant_type"] == "authorization_code")
 
@@ -89,9 +89,7 @@ class ObedientGoTo:
 
 def refusal(status: int, error: str, description: str = "") -> Answer:
     """An OAuth error answer."""
-    return Answer(
-        status, json.dumps({"error": error, "error_description": description}).encode()
-    )
+    return Answer(status, json.dumps({"error": error, "error_description": description}).encode())
 
 
 class World:
@@ -99,7 +97,8 @@ class World:
 
     def __init__(self, dynamodb: Any, tables: dict[str, str], **changed: str) -> None:
         self.dynamodb = dynamodb
-        self.settings = config.load(environment(tables, **changed))
+        self.environment = environment(tables, **changed)
+        self.settings = config.load(self.environment)
         self.clock = Clock()
         self.goto = ObedientGoTo()
         self.completions: list[str] = []
@@ -119,7 +118,7 @@ class World:
             journal=journal,
         )
         self.journal = Journal(dynamodb, journal)
-        secrets = session().create_client("secretsmanager", REGION)
+        secrets: Any = session().create_client("secretsmanager", REGION)
         self.vault = Vault(secrets, names.secret_prefix, names.secret_key)
         self.onboarding = Onboarding(
             names,

@@ -1,0 +1,23 @@
+# `make run` needs nothing but Python 3.11; everything else is set up on the way.
+PYTHON ?= python3
+do = @$(PYTHON) -m sandbox.environment
+
+.PHONY: help run test check lock clean
+
+help:   ## what there is
+	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
+
+run:    ## the product on this machine, with a GoTo to practise on
+	$(do) run
+
+test:   ## unit, integration and end-to-end tests
+	$(do) test
+
+check:  ## style, types, import directions, the packaged template
+	$(do) check
+
+lock:   ## resolve the requirements anew and write the locks
+	$(do) lock
+
+clean:  ## forget the local cloud and everything in it
+	$(do) clean

@@ -1,0 +1,42 @@
+"""`make check`: everything that is found without running the product."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sandbox import package
+from sandbox.environment import ROOT
+from sandbox.processes import Failed
+
+
+def main() -> int:
+    """Run all checks to their end; 0 only when each is clean."""
+    clean = [
+        _tool("ruff", "check", "."),
+        _tool("ruff", "format", "--check", "."),
+        _tool("mypy"),
+        # The same test that `make test` runs: it holds the directions of imports.
+        _tool("pytest", "--quiet", "tests/unit/test_house.py"),
+        _template(),
+    ]
+    return 0 if all(clean) else 1
+
+
+def _template() -> bool:
+    """The template as it is deployed, not only the part that is written by hand."""
+    try:
+        built = package.build()
+    except Failed as error:
+        print(error, flush=True)
+        return False
+    return _tool("cfn-lint", str(built.template.relative_to(ROOT)))
+
+
+def _tool(name: str, *arguments: str) -> bool:
+    print(f"\n{name}", *arguments, flush=True)
+    command = [str(Path(sys.executable).with_name(name)), *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

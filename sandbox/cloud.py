@@ -1,0 +1,184 @@
+"""The local cloud, whole: MiniStack with the product's stack, the sandbox's GoTo, and the edge.
+
+`make run` and the end-to-end tests use this same class, each with a state folder of its own.
+"""
+
+import json
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sandbox import package
+from sandbox.edge import Edge, Log
+from sandbox.environment import ROOT, private_folder
+from sandbox.ministack import REGION, MiniStack
+from sandbox.processes import Child, Failed, require_free
+from sandbox.settings import Client, Provider, Settings
+
+MAIL_FROM = "no-reply@hireanalytix.example"
+_ACCESS_TOKEN_SECONDS = 180
+"""Life of an access token at the sandbox's GoTo: short, so that a refresh is soon to be seen."""
+_TABLES = ("tokens", "tenants", "links", "authorization_requests", "grants", "journal")
+_FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce")
+
+Step = Callable[[str], AbstractContextManager[None]]
+
+
+class LocalCloud:
+    """Everything that one run starts: `start` brings it up, `stop` ends it in order."""
+
+    def __init__(self, settings: Settings, folder: Path, log: Log = lambda _line: None) -> None:
+        """Start nothing yet. State goes to `folder`; `log` hears of each request at the edge."""
+        self.settings = settings
+        self.folder = private_folder(folder)
+        self.tables: dict[str, str] = {}
+        self.functions: dict[str, str] = {}
+        self._log = log
+        self._ministack: MiniStack | None = None
+        self._goto: Child | None = None
+        self._edge: Edge | None = None
+        goto = self.goto_url
+        self.provider = settings.provider or Provider(
+            f"{goto}/oauth/authorize", f"{goto}/oauth/token", f"{goto}/oauth/revoke", goto
+        )
+
+    @property
+    def aws(self) -> MiniStack:
+        """The running MiniStack."""
+        assert self._ministack is not None, "start() comes first"
+        return self._ministack
+
+    @property
+    def goto_url(self) -> str:
+        """Address of the sandbox's GoTo."""
+        return f"http://127.0.0.1:{self.settings.ports.goto}"
+
+    def origin(self, tenant: str) -> str:
+        """Address under which a tenant's admin sees the product."""
+        return f"http://{tenant}.localhost:{self.settings.ports.edge}"
+
+    @property
+    def endpoints(self) -> dict[str, Any]:
+        """Where everything is, for other programs."""
+        return {
+            "edge": f"http://localhost:{self.settings.ports.edge}",
+            "aws": {"endpoint": self.aws.endpoint, "region": REGION},
+            "goto": {
+                "authorize": self.provider.authorize_url,
+                "token": self.provider.token_url,
+                "revoke": self.provider.revoke_url,
+                "api": self.provider.api_url,
+            },
+            "tables": self.tables,
+            "functions": self.functions,
+        }
+
+    def start(self, step: Step = lambda _title: nullcontext()) -> None:
+        """Start and deploy everything; raises `Failed` or `OSError`, with nothing left running."""
+        try:
+            self._start(step)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, step: Step) -> None:
+        ports = self.settings.ports
+        for port in (ports.edge, ports.aws, *([] if self.settings.provider else [ports.goto])):
+            require_free(port)
+        with step("Package of the product"):
+            built = package.build()
+        if self.settings.provider is None:
+            with step("GoTo to practise on"):
+                self._start_goto()
+        with step("Local cloud"):
+            self._ministack = MiniStack(self.folder, ports.aws)
+        with step("Deployment"):
+            outputs = self.aws.deploy(built, self._parameters())
+            self.aws.verify_sender(MAIL_FROM)
+        self.tables = {name: outputs[f"{_camel(name)}Table"] for name in _TABLES}
+        self.functions = {name: outputs[f"{_camel(name)}Function"] for name in _FUNCTIONS}
+        prefix = f"/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"
+        self._edge = Edge(ports.edge, ("127.0.0.1", ports.aws), prefix, self._log)
+
+    def _start_goto(self) -> None:
+        options = {
+            "--port": str(self.settings.ports.goto),
+            "--state": str(self.folder / "goto.json"),
+            "--access-token-lifetime": str(_ACCESS_TOKEN_SECONDS),
+        }
+        words = [word for pair in options.items() for word in pair]
+        command = [sys.executable, "-m", "sandbox.goto", *words]
+        log = self.folder / "goto.log"
+        self._goto = Child("GoTo", command, log, {"PYTHONPATH": str(ROOT)})
+        self._goto.wait_ready(f"{self.goto_url}/oauth/jwks.json")
+
+    def _parameters(self) -> dict[str, str]:
+        settings, provider = self.settings, self.provider
+        parameters = {
+            "Stage": package.STAGE,
+            "TenantOrigin": self.origin("{tenant}"),
+            "GoToAuthorizeUrl": provider.authorize_url,
+            "GoToTokenUrl": provider.token_url,
+            "GoToRevokeUrl": provider.revoke_url,
+            "GoToApiUrl": provider.api_url,
+            "GoToIssuer": settings.issuer,
+            "GoToClientAuth": settings.client_auth,
+            "GoToScope": settings.scope,
+            "MailFrom": MAIL_FROM,
+        }
+        if settings.login_origins is not None:
+            parameters["GoToLoginOrigins"] = settings.login_origins
+        return parameters
+
+    def stop(self) -> None:
+        """End everything that was started; the local cloud writes its state now."""
+        if self._edge:
+            self._edge.close()
+        if self._ministack:
+            self._ministack.stop()
+        if self._goto:
+            self._goto.stop()
+        self._edge = self._ministack = self._goto = None
+
+    @property
+    def running(self) -> bool:
+        """Whether anything of it is up."""
+        return any((self._edge, self._ministack, self._goto))
+
+    def require_running(self) -> None:
+        """Raise `Failed` when a part ended by itself."""
+        for part in (self.aws.process, self._goto):
+            if part is not None and not part.running:
+                raise Failed(f"{part.name} ended by itself: see {part.log}")
+
+    def rep(self, command: str, **arguments: str) -> dict[str, Any]:
+        """One command of the rep, answered as `rep_command` answers."""
+        payload = {"command": command, "by": "sandbox", **arguments}
+        answer: dict[str, Any] = self.aws.invoke(self.functions["rep_command"], payload)
+        return answer
+
+    def register(self, client: Client, tenant: str) -> None:
+        """Make the tenant's client at the sandbox's GoTo, as the customer does at the real one."""
+        body = {
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "redirect_uris": [f"{self.origin(tenant)}/admin/settings/activities/"],
+            "scope": self.settings.scope,
+            "name": "hireanalytiX",
+        }
+        if not self.settings.scope:
+            del body["scope"]
+        request = urllib.request.Request(
+            f"{self.goto_url}/sandbox/clients",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

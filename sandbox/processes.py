@@ -1,0 +1,101 @@
+"""Child processes and ports. Ends only what it started, by process id."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_KEPT = ("PATH", "HOME", "LANG", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""Of this shell's environment only these: functions on the local cloud inherit what it has."""
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+"""Long enough for MiniStack to write its state, which took 2 s where it was measured."""
+
+
+class Failed(Exception):
+    """A part of the local cloud does not work; the message says in one sentence which and why."""
+
+
+def require_free(port: int) -> None:
+    """Raise `Failed` where another program listens on the port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Failed(
+                f"Port {port} is taken: stop what listens there, or choose others with `PORT=`."
+            ) from error
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Child:
+    """One server process, in a session of its own, so that Ctrl-C reaches this program alone."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
+        """Start it; what it prints goes to `log`, which only this user may read."""
+        self.name = name
+        self.log = log
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env={**kept, "PYTHONUNBUFFERED": "1", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is still there."""
+        return self._process.poll() is None
+
+    def wait_ready(self, url: str) -> None:
+        """Return as soon as the address answers; raises `Failed` when it ends or takes too long."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            if not self.running:
+                raise Failed(f"{self.name} ended at once: {self._last_line()}")
+            try:
+                with urllib.request.urlopen(url, timeout=5):
+                    return
+            except urllib.error.HTTPError as answer:
+                if answer.code < 500:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise Failed(f"{self.name} did not answer within {_READY_SECONDS:.0f} s: see {self.log}")
+
+    def stop(self) -> None:
+        """Ask it to end and wait; then end what is left of its session."""
+        if self.running:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it printed nothing to {self.log}"

@@ -1,0 +1,111 @@
+"""`make run`: the whole product on this machine, until Ctrl-C."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox import settings, tenants
+from sandbox.cloud import LocalCloud
+from sandbox.environment import STATE, private_folder, step, write_private
+from sandbox.logs import Follower
+from sandbox.processes import Failed
+
+ENDPOINTS = STATE / "endpoints.json"
+_DEMO = ("acme", "Acme Analytics", "admin@acme.example")
+_FOLLOW_SECONDS = 1.0
+_EXPECTED = (Failed, OSError, BotoCoreError, ClientError)
+
+
+class _Stop(BaseException):
+    """Ctrl-C or SIGTERM. Not an `Exception`: nothing on the way may take it for a failure."""
+
+
+def main() -> int:
+    """Start, follow, stop; the exit code."""
+    try:
+        chosen = settings.load(os.environ)
+    except settings.BadSettings as error:
+        return _refuse(error)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    # Each port has a state of its own: the port is part of every redirect URI.
+    folder = private_folder(STATE) / f"port-{chosen.ports.edge}"
+    cloud = LocalCloud(chosen, folder, _log_request)
+    status = 0
+    try:
+        _run(cloud)
+    except _Stop:
+        pass
+    except _EXPECTED as error:
+        status = _refuse(error)
+    _end(cloud)
+    return status
+
+
+def _run(cloud: LocalCloud) -> None:
+    begun = time.monotonic()
+    resumed = (cloud.folder / "cloud" / "services").exists()
+    print("Resuming from .sandbox" if resumed else "Starting afresh", flush=True)
+    cloud.start(step)
+    with step("Demo tenant"):
+        link = tenants.onboard(cloud, *_DEMO)
+    write_private(ENDPOINTS, json.dumps(cloud.endpoints, indent=2) + "\n")
+    _summarize(cloud, link, time.monotonic() - begun)
+    follower = Follower(cloud.aws, cloud.functions)
+    while True:
+        time.sleep(_FOLLOW_SECONDS)
+        cloud.require_running()
+        for line in follower.new_lines():
+            print(line, flush=True)
+
+
+def _summarize(cloud: LocalCloud, link: str, seconds: float) -> None:
+    token_server = cloud.provider.token_url
+    rows = {
+        "Connect link": link,
+        "Product": f"{cloud.origin('<tenant>')}/",
+        "GoTo": f"{cloud.goto_url}/ (sandbox)" if not cloud.settings.provider else token_server,
+        "Local cloud": cloud.aws.endpoint,
+        "Endpoints": _shown(ENDPOINTS),
+    }
+    print(f"\nReady after {seconds:.0f} s. Open the link in a browser; Ctrl-C stops.\n")
+    for name, value in rows.items():
+        print(f"{name}: {value}")
+    print("\nLogs of the edge and the functions:", flush=True)
+
+
+def _end(cloud: LocalCloud) -> None:
+    # A second Ctrl-C must not cut off the writing of the state.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if cloud.running:
+        ENDPOINTS.unlink(missing_ok=True)
+        print("\nStopping; the state is written to .sandbox ...", end="", flush=True)
+        cloud.stop()
+        print(" stopped.", flush=True)
+
+
+def _log_request(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {'edge':<13} {line}", flush=True)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise _Stop
+
+
+def _refuse(error: Exception) -> int:
+    print(f"\n{error}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(STATE.parent))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

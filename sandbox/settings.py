@@ -1,0 +1,100 @@
+"""Settings of the local cloud, read from the environment in this one place.
+
+Without any, it is a whole world of its own; with `GOTO_*` it connects to another OAuth server.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_PORT = 8000
+SCOPE = (
+    "identity: cr.v1.read call-events.v1.events.read call-history.v1.notifications.manage "
+    "users.v1.read users.v1.lines.read voice-admin.v1.read"
+)
+_NEEDED = ("GOTO_AUTHORIZE_URL", "GOTO_TOKEN_URL", "GOTO_CLIENT_ID", "GOTO_CLIENT_SECRET")
+_NOT_ALONE = (*_NEEDED, "GOTO_REVOKE_URL", "GOTO_API_URL")
+
+
+class BadSettings(Exception):
+    """The environment makes no sense; the message is one sentence for who typed it."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Addresses of an OAuth server. Empty: it has none."""
+
+    authorize_url: str
+    token_url: str
+    revoke_url: str
+    api_url: str
+
+
+@dataclass(frozen=True)
+class Client:
+    """The product's OAuth client there."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the three servers listen, all on the loopback interface."""
+
+    edge: int
+    goto: int
+    aws: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one local cloud is made with; without `provider`, the sandbox's GoTo is started."""
+
+    ports: Ports
+    provider: Provider | None = None
+    client: Client | None = None
+    issuer: str = ""
+    client_auth: str = "raw"
+    scope: str = SCOPE
+    login_origins: str | None = None
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read and check the settings; raises `BadSettings`."""
+    client_auth = environment.get("GOTO_CLIENT_AUTH") or "raw"
+    if client_auth not in ("raw", "rfc6749"):
+        raise BadSettings("GOTO_CLIENT_AUTH must be raw or rfc6749.")
+    provider, client = _provider(environment)
+    # Another server is asked for all scopes of the client, unless told which.
+    scope = "" if provider else SCOPE
+    return Settings(
+        ports=_ports(environment.get("PORT") or str(DEFAULT_PORT)),
+        provider=provider,
+        client=client,
+        issuer=environment.get("GOTO_ISSUER", ""),
+        client_auth=client_auth,
+        scope=environment.get("GOTO_SCOPE", scope).strip(),
+        login_origins=environment.get("GOTO_LOGIN_ORIGINS"),
+    )
+
+
+def _ports(text: str) -> Ports:
+    port = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1024 <= port <= 65533:
+        raise BadSettings(f"PORT must be a number from 1024 to 65533, not {text!r}.")
+    return Ports(edge=port, goto=port + 1, aws=port + 2)
+
+
+def _provider(environment: Mapping[str, str]) -> tuple[Provider, Client] | tuple[None, None]:
+    if not any(environment.get(name) for name in _NOT_ALONE):
+        return None, None
+    missing = [name for name in _NEEDED if not environment.get(name)]
+    if missing:
+        raise BadSettings(f"To connect to another server, set {' and '.join(missing)} as well.")
+    provider = Provider(
+        authorize_url=environment["GOTO_AUTHORIZE_URL"],
+        token_url=environment["GOTO_TOKEN_URL"],
+        revoke_url=environment.get("GOTO_REVOKE_URL", ""),
+        api_url=environment.get("GOTO_API_URL", ""),
+    )
+    return provider, Client(environment["GOTO_CLIENT_ID"], environment["GOTO_CLIENT_SECRET"])

@@ -1,0 +1,35 @@
+"""The local cloud and a real browser, once for all end-to-end tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from sandbox.cloud import LocalCloud
+from sandbox.environment import Missing, chromium
+from sandbox.processes import free_port
+from sandbox.settings import Ports, Settings
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """The packaged template on a local cloud of the tests' own, with a GoTo to practise on."""
+    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    local = LocalCloud(Settings(ports), tmp_path_factory.mktemp("cloud"))
+    local.start()
+    yield local
+    local.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, as a person's: each test makes a context of its own."""
+    try:
+        path = chromium()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    with sync_playwright() as playwright:
+        # Chromium has no sandbox for root, which is who runs in CI.
+        chrome = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chrome
+        chrome.close()

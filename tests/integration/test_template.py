@@ -1,0 +1,119 @@
+"""The merged template: what Chalice and infra/ make together, before any cloud sees it."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox import package
+from sandbox.environment import ROOT
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms into their long ones."""
+
+
+def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.SequenceNode):
+        value: Any = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_scalar(node)  # type: ignore[arg-type]  # no mappings are tagged
+    return {suffix if suffix == "Ref" else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+
+FUNCTIONS = {
+    "APIHandler": "web",
+    "Complete": "complete",
+    "RefreshTick": "refresh",
+    "RepCommand": "rep-command",
+    "Announce": "announce",
+}
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    loaded = yaml.load(package.build().template.read_text(), _Loader)
+    found: dict[str, Any] = loaded["Resources"]
+    return found
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {name: made for name, made in resources.items() if made["Type"] == kind}
+
+
+def statements(resources: dict[str, Any], function: str) -> list[dict[str, Any]]:
+    role = resources[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+    [policy] = resources[role]["Properties"]["Policies"]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def test_every_resource_has_a_type(resources: dict[str, Any]) -> None:
+    """A wrong logical id in the merge template would be packaged silently."""
+    assert {name for name, made in resources.items() if "Type" not in made} == set()
+
+
+def test_s21_every_function_has_its_own_role_and_policy(resources: dict[str, Any]) -> None:
+    """S21: a misspelt name would fall back to the policy that may only log."""
+    assert set(of_type(resources, "AWS::Serverless::Function")) == set(FUNCTIONS)
+    roles = {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
+    assert len(roles) == len(FUNCTIONS)
+    for function, file in FUNCTIONS.items():
+        text = (ROOT / ".chalice" / f"policy-{file}.json").read_text()
+        assert statements(resources, function) == json.loads(text)["Statement"]
+
+
+def test_s21_no_policy_names_everything(resources: dict[str, Any]) -> None:
+    """S21: listing streams is the one action that AWS knows no resource for."""
+    wide = {
+        (function, statement["Sid"])
+        for function in FUNCTIONS
+        for statement in statements(resources, function)
+        if statement["Resource"] == "*" or "*" in statement["Action"]
+    }
+    assert wide == {("Announce", "ListStreams")}
+
+
+def test_s19_the_web_role_reaches_no_grant_and_no_secret(resources: dict[str, Any]) -> None:
+    """S19: refresh tokens and client secrets have their own tables, keys and roles."""
+    text = json.dumps(statements(resources, "APIHandler"))
+    for beyond in ("Grants", "GrantsKey", "SecretsKey", "secretsmanager", "ses:"):
+        assert beyond not in text
+
+
+def test_every_table_that_must_last_is_kept_and_backed_up(resources: dict[str, Any]) -> None:
+    tables = of_type(resources, "AWS::DynamoDB::Table")
+    assert len(tables) == 6
+    for name, table in tables.items():
+        assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+        backed_up = "PointInTimeRecoverySpecification" in table["Properties"]
+        assert backed_up == (name != "AuthorizationRequests")
+
+
+def test_tables_with_secrets_are_under_their_own_keys(resources: dict[str, Any]) -> None:
+    keys = {
+        name: made["Properties"]["SSESpecification"]["KMSMasterKeyId"]["Fn::GetAtt"]
+        for name, made in of_type(resources, "AWS::DynamoDB::Table").items()
+        if "SSESpecification" in made["Properties"]
+    }
+    assert set(keys) == {"Tokens", "Grants", "AuthorizationRequests"}
+    assert len({json.dumps(key) for key in keys.values()}) == 3
+
+
+def test_f21_a_completion_is_not_repeated_by_lambda(resources: dict[str, Any]) -> None:
+    """F21: no retries, and nothing that waited longer than the page does."""
+    configured = resources["Complete"]["Properties"]["EventInvokeConfig"]
+    assert configured == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+
+
+def test_the_tick_comes_every_minute(resources: dict[str, Any]) -> None:
+    [event] = resources["RefreshTick"]["Properties"]["Events"].values()
+    assert event["Properties"]["Schedule"] == "rate(1 minute)"
+
+
+def test_the_due_index_holds_keys_only(resources: dict[str, Any]) -> None:
+    [index] = resources["Grants"]["Properties"]["GlobalSecondaryIndexes"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}

@@ -1,0 +1,114 @@
+"""`app.py` as API Gateway calls it: events in, answers out, with a browser's cookies."""
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import app as entry
+from tests.support.world import World
+
+PAGE = "/admin/settings/activities/"
+
+
+class Answered:
+    """One answer of the web function."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.status: int = answer["statusCode"]
+        self.body: str = answer["body"]
+        self.headers = {name.lower(): value for name, value in answer["headers"].items()}
+        for name, values in answer["multiValueHeaders"].items():
+            self.headers[name.lower()] = values[0]
+        self.cookies: list[str] = answer["multiValueHeaders"].get("Set-Cookie", [])
+
+    @property
+    def reference(self) -> str | None:
+        found = re.search(r"Reference number: <strong>([A-Z2-9]{5}-[A-Z2-9]{5})<", self.body)
+        return found[1] if found else None
+
+
+class Site:
+    """One browser before the web function. ``world`` stands behind it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.jar: dict[str, str] = {}
+
+    def another_browser(self) -> "Site":
+        return Site(self.world)
+
+    def get(self, address: str, **headers: str) -> Answered:
+        return self.send("GET", address, headers=headers)
+
+    def post(self, address: str, form: dict[str, str], **headers: str) -> Answered:
+        given = {"content-type": "application/x-www-form-urlencoded", **headers}
+        return self.send("POST", address, urlencode(form), given)
+
+    def send(
+        self, method: str, address: str, body: str = "", headers: dict[str, str] | None = None
+    ) -> Answered:
+        """Send a request; underscores in header names stand for hyphens."""
+        path, pairs = urlsplit(address).path, parse_qsl(urlsplit(address).query, True)
+        given = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        if self.jar:
+            given["cookie"] = "; ".join(f"{name}={value}" for name, value in self.jar.items())
+        answer = Answered(entry.app(_event(method, path, pairs, body, given), None))
+        for cookie in answer.cookies:
+            name, _, value = cookie.split(";")[0].partition("=")
+            self.jar[name] = value
+        return answer
+
+    def open(self, link: str) -> Answered:
+        """The emailed link, and the page it leads to."""
+        answer = self.get(f"/connect/{link}")
+        assert (answer.status, answer.headers["location"]) == (303, PAGE)
+        return self.get(PAGE)
+
+    def csrf(self) -> str:
+        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', self.get(PAGE).body)
+        assert found
+        return found[1]
+
+    def press(self) -> dict[str, str]:
+        """Get Access Token; returns the parameters that GoTo would see."""
+        answer = self.post(PAGE, {"csrf": self.csrf()}, sec_fetch_site="same-origin")
+        assert answer.status == 303, answer.body
+        return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+
+    def connect(self, link: str) -> Answered:
+        """The whole way; returns the page at its end."""
+        self.open(link)
+        self.get(f"{PAGE}?{urlencode({'state': self.press()['state'], 'code': 'a-code'})}")
+        assert self.world.complete() == [None]
+        return self.get(PAGE)
+
+
+def _event(
+    method: str, path: str, pairs: list[tuple[str, str]], body: str, headers: dict[str, str]
+) -> dict[str, Any]:
+    """A REST API proxy event, format 1.0."""
+    resource, parameters = path.rstrip("/") or "/", None
+    if path.startswith("/connect/"):
+        resource, parameters = "/connect/{link}", {"link": path.removeprefix("/connect/")}
+    query: dict[str, list[str]] = {}
+    for name, value in pairs:
+        query.setdefault(name, []).append(value)
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "multiValueQueryStringParameters": query or None,
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+        "pathParameters": parameters,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": resource,
+            "httpMethod": method,
+            "requestId": "a-request",
+            "identity": {"sourceIp": "127.0.0.1"},
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,56 @@
+"""Settings: what is missing or dangerous is refused with its name."""
+
+import pytest
+
+from chalicelib import config
+from chalicelib.errors import Misconfigured
+from tests.support.aws import environment
+
+TABLES = {
+    name: name.lower()
+    for name in (
+        "TOKENS_TABLE",
+        "TENANTS_TABLE",
+        "LINKS_TABLE",
+        "AUTHORIZATION_REQUESTS_TABLE",
+        "GRANTS_TABLE",
+        "JOURNAL_TABLE",
+    )
+}
+
+
+OPTIONAL = {"COMPLETE_FUNCTION", "GOTO_REVOKE_URL", "GOTO_API_URL"}
+
+
+def test_each_tenant_has_its_redirect_uri() -> None:
+    settings = config.load(environment(TABLES))
+    expected = "https://acme.analytics.example/admin/settings/activities/"
+    assert settings.redirect_uri("acme") == expected
+
+
+def test_one_host_may_serve_all_tenants() -> None:
+    settings = config.load(environment(TABLES, TENANT_ORIGIN="https://goto.example/"))
+    assert settings.redirect_uri("acme") == "https://goto.example/admin/settings/activities/"
+
+
+@pytest.mark.parametrize("name", sorted(set(environment(TABLES)) - OPTIONAL))
+def test_a_missing_setting_is_named(name: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        config.load(environment(TABLES, **{name: ""}))
+
+
+@pytest.mark.parametrize("name", ["TENANT_ORIGIN", "GOTO_TOKEN_URL", "GOTO_API_URL"])
+@pytest.mark.parametrize("value", ["http://goto.example", "ftp://goto.example", "goto.example"])
+def test_s17_nothing_travels_in_the_clear(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        config.load(environment(TABLES, **{name: value}))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "acme.localhost:8000", "[::1]:1"])
+def test_s17_the_loopback_interface_may_do_without_tls(host: str) -> None:
+    config.load(environment(TABLES, GOTO_TOKEN_URL=f"http://{host}/token"))
+
+
+def test_an_unknown_client_authentication_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="GOTO_CLIENT_AUTH"):
+        config.load(environment(TABLES, GOTO_CLIENT_AUTH="post"))

@@ -1,0 +1,200 @@
+"""OAuth without I/O: requests as RFC 6749 writes them, answers judged."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from chalicelib import oauth
+from chalicelib.errors import MalformedRequest
+from chalicelib.model import Reason, TokenSet
+from chalicelib.oauth import Answer, ClientCredentials, Failure, FailureClass
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def test_the_challenge_is_that_of_rfc_7636_appendix_b() -> None:
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    assert oauth.code_challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
+
+@pytest.mark.parametrize(
+    ("style", "joined"),
+    [
+        pytest.param("raw", "id:a+b/c=%", id="GoTo takes them as they are"),
+        pytest.param("rfc6749", "id:a%2Bb%2Fc%3D%25", id="RFC 6749 2.3.1 encodes both first"),
+    ],
+)
+def test_basic_authorization(style: str, joined: str) -> None:
+    header = oauth.basic_authorization(ClientCredentials("id", "a+b/c=%"), style)
+    assert base64.b64decode(header.removeprefix("Basic ")).decode() == joined
+
+
+@pytest.mark.parametrize("endpoint", ["https://goto.example/a", "https://goto.example/a?b=c"])
+@pytest.mark.parametrize("scope", [None, "one two"])
+def test_the_authorization_url_carries_what_rfc_6749_asks_for(
+    endpoint: str, scope: str | None
+) -> None:
+    url = oauth.authorization_url(
+        endpoint,
+        client_id="id",
+        redirect_uri="https://acme.example/a/",
+        state="state",
+        verifier="verifier",
+        scope=scope,
+    )
+    asked = parse_qs(urlsplit(url).query)
+    assert asked["response_type"] == ["code"]
+    assert asked["redirect_uri"] == ["https://acme.example/a/"]
+    assert asked.get("scope") == ([scope] if scope else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(
+            {"refresh_token": "r", "token_type": "Bearer", "scope": "A B", "principal": "a@b"},
+            TokenSet("a", "r", "Bearer", 3600, "A B", "a@b"),
+            id="everything",
+        ),
+        pytest.param({}, TokenSet("a"), id="nothing but the access token"),
+        pytest.param({"expires_in": "1800"}, TokenSet("a", expires_in=1800), id="string life"),
+        pytest.param({"expires_in": 90.7}, TokenSet("a", expires_in=90), id="fractional life"),
+        pytest.param({"expires_in": "soon"}, TokenSet("a", expires_in=3600), id="no number"),
+        pytest.param({"expires_in": True}, TokenSet("a", expires_in=3600), id="a truth value"),
+        pytest.param({"expires_in": None}, TokenSet("a", expires_in=3600), id="null"),
+        pytest.param({"expires_in": -5}, TokenSet("a", expires_in=0), id="dead on arrival"),
+        pytest.param({"expires_in": "1e999"}, TokenSet("a", expires_in=3600), id="infinity"),
+        pytest.param(
+            {"expires_in": 10**12},
+            TokenSet("a", expires_in=oauth.LONGEST_LIFETIME),
+            id="a life of 30,000 years",
+        ),
+        pytest.param({"refresh_token": ""}, TokenSet("a"), id="empty refresh token"),
+        pytest.param({"refresh_token": "a b"}, TokenSet("a"), id="no header would take it"),
+    ],
+)
+def test_a_token_answer_is_read_as_far_as_it_goes(
+    fields: dict[str, Any], expected: TokenSet
+) -> None:
+    given = {"access_token": "a", "expires_in": 3600, **fields}
+    assert oauth.judge(Answer(200, body(**given))) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(
+            Answer(401, body(error="invalid_client", error_description="client not found")),
+            FailureClass.CLIENT_REFUSED,
+            id="unknown client",
+        ),
+        pytest.param(
+            Answer(400, body(error="invalid_client")), FailureClass.CLIENT_REFUSED, id="as 400"
+        ),
+        pytest.param(
+            Answer(400, body(error="invalid_grant", error_description="refresh.token.revoked")),
+            FailureClass.GRANT_REFUSED,
+            id="revoked",
+        ),
+        pytest.param(
+            Answer(
+                400,
+                body(
+                    error="invalid_request",
+                    error_description="Required parameter(s) missing or wrong.",
+                ),
+            ),
+            FailureClass.GRANT_REFUSED,
+            id="expired, on old hosts",
+        ),
+        pytest.param(
+            Answer(400, body(error="invalid_request")), FailureClass.TRANSIENT, id="our mistake"
+        ),
+        pytest.param(
+            Answer(500, body(error="invalid_grant")), FailureClass.TRANSIENT, id="a confused 500"
+        ),
+        pytest.param(
+            Answer(200, body(error="invalid_grant")), FailureClass.TRANSIENT, id="an error as 200"
+        ),
+        pytest.param(Answer(400, body(error=["x"])), FailureClass.TRANSIENT, id="odd error"),
+        pytest.param(Answer(200, b"[" * 100_000), FailureClass.TRANSIENT, id="deeply nested"),
+        pytest.param(Answer(200, b"\xff\xfe"), FailureClass.TRANSIENT, id="not text"),
+        pytest.param(Answer(200, body(access_token=5)), FailureClass.TRANSIENT, id="a number"),
+        pytest.param(
+            Answer(200, body(access_token="a\nb")), FailureClass.TRANSIENT, id="a line break"
+        ),
+    ],
+)
+def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> None:
+    """F08: everything else must never end a grant."""
+    verdict = oauth.judge(answer)
+    assert isinstance(verdict, Failure)
+    assert verdict.kind is kind
+
+
+def test_a_verdict_never_repeats_what_goto_wrote() -> None:
+    verdict = oauth.judge(Answer(400, body(error="invalid_grant", error_description="canary")))
+    assert "canary" not in repr(verdict)
+
+
+def test_tokens_and_secrets_never_show_in_a_repr() -> None:
+    """S20."""
+    shown = repr(
+        [
+            TokenSet("canary", "canary"),
+            ClientCredentials("id", "canary"),
+            Answer(200, b"canary"),
+            oauth.CallbackParameters("state", "canary", None, None),
+        ]
+    )
+    assert "canary" not in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("access_denied", Reason.DENIED),
+        ("server_error", Reason.PROVIDER_ERROR),
+        ("temporarily_unavailable", Reason.PROVIDER_ERROR),
+        ("invalid_scope", Reason.CLIENT_REFUSED),
+        ("unauthorized_client", Reason.CLIENT_REFUSED),
+        ("anything else", Reason.PROVIDER_ERROR),
+    ],
+)
+def test_error_callbacks_have_their_reason(error: str, reason: Reason) -> None:
+    assert oauth.callback_reason(error) is reason
+
+
+def test_an_error_beside_a_code_is_an_error() -> None:
+    read = oauth.read_callback({"state": ["s"], "code": ["c"], "error": ["access_denied"]})
+    assert (read.code, read.error) == (None, "access_denied")
+
+
+def test_a_missing_state_is_malformed() -> None:
+    with pytest.raises(MalformedRequest):
+        oauth.read_callback({"code": ["c"]})
+
+
+def jwt(claims: object) -> str:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{part}.signature"
+
+
+@pytest.mark.parametrize(
+    ("token", "expiry"),
+    [
+        pytest.param(jwt({"exp": 5000}), 5000, id="a JWT refines the date"),
+        pytest.param(jwt({"exp": 500}), 1100, id="an exp in the past does not"),
+        pytest.param(jwt({"exp": "soon"}), 1100, id="nor one that is no number"),
+        pytest.param(jwt([]), 1100, id="nor claims that are a list"),
+        pytest.param("opaque", 1100, id="an opaque token"),
+        pytest.param("a.%%%.c", 1100, id="dots in an opaque token"),
+    ],
+)
+def test_a_refresh_tokens_end(token: str, expiry: int) -> None:
+    assert oauth.refresh_token_expiry(token, 1000, 100) == expiry
