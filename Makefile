@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check lock clean
+.PHONY: help run test check pictures lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ test:   ## unit, integration and end-to-end tests
 
 check:  ## style, types, import directions, the packaged template
 	$(do) check
+
+pictures:  ## the pictures of docs/images, from the running product
+	$(do) pictures
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock

@@ -265,11 +265,15 @@ class AdminVisit:
             self._accept_repeat(request)
 
     def _accept_repeat(self, request: AuthorizationRequest) -> None:
-        """A browser may send the same callback twice on its own; only while its outcome is open
-        is that no error. No second exchange comes of it."""
+        """The browser that came back may come back again: it repeats a lost request on its own,
+        and the back button leads through GoTo to here. The settings page tells how it went.
+
+        Nothing comes of it, least of all a second exchange. A state that nobody ever came back
+        with is too old, or void since a later start.
+        """
         current = self._requests.get(request.key)
-        if current is None or not self._waiting(current):
-            raise CallbackNotAccepted("state used or expired")
+        if current is None or current.returned_at is None:
+            raise CallbackNotAccepted("state expired or void")
 
     def _fail(self, request: AuthorizationRequest, reason: Reason) -> None:
         entry = ending(request, reason, self._clock())

@@ -8,9 +8,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
 
 
+SERVICE = "goto-connection"
+"""Not the name of the Chalice app: its own logger, of that name, would write each line again."""
+
+
 @cache
 def logger() -> "Logger":
     """The function's logger; made at first use, for its import is not free."""
     from aws_lambda_powertools.logging import Logger
 
-    return Logger(service="ha-goto", log_uncaught_exceptions=False)
+    return Logger(service=SERVICE)

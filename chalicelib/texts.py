@@ -135,9 +135,9 @@ ERRORS: dict[type[VisitorError], tuple[str, str]] = {
     ),
     CallbackNotAccepted: (
         "This sign-in can't be used",
-        "It has been used already, took longer than ten minutes, or was started in another"
-        " browser. Nothing has changed. Please open the link from your e-mail in this browser and"
-        " press Get Access Token.",
+        "It took longer than ten minutes, was started in another browser, or was replaced when you"
+        " pressed Get Access Token once more. Nothing has changed. Please open the link from your"
+        " e-mail in this browser and press Get Access Token.",
     ),
     TooManyAttempts: (
         "Too many attempts",

@@ -5,7 +5,6 @@ The only place that would change if client secrets moved elsewhere.
 
 import hashlib
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -46,22 +45,23 @@ class Vault:
         A secret scheduled for deletion is restored. Raises `DependencyUnavailable`.
         """
         name = self._prefix + tenant
-        version = str(uuid.uuid4())
         label = "client-" + hashlib.sha256(credentials.client_id.encode()).hexdigest()[:16]
         text = json.dumps(
             {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
         )
-        value = {"ClientRequestToken": version, "SecretString": text}
         try:
-            self._call("create_secret", Name=name, KmsKeyId=self._kms_key, **value)
+            made = self._call("create_secret", Name=name, KmsKeyId=self._kms_key, SecretString=text)
         except DependencyUnavailable as error:
             if error.code == "InvalidRequestException":
                 self._call("restore_secret", SecretId=name)
             elif error.code != "ResourceExistsException":
                 raise
             stages = ["AWSCURRENT", label]
-            self._call("put_secret_value", SecretId=name, VersionStages=stages, **value)
-            return version
+            added = self._call(
+                "put_secret_value", SecretId=name, SecretString=text, VersionStages=stages
+            )
+            return str(added["VersionId"])
+        version = str(made["VersionId"])
         self._call(
             "update_secret_version_stage",
             SecretId=name,

@@ -1,7 +1,7 @@
 """The edge: stands where HA's own web front stands, for every `<tenant>.localhost`.
 
 It forwards the paths that the front forwards, byte for byte, and answers 404 to all else. It adds
-no header, trusts none, and its log lines hold neither a query nor what follows /connect/ or /intake/.
+no header, trusts none, and its log lines hold neither a query nor what follows a link's path.
 """
 
 import errno

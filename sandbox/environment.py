@@ -33,6 +33,14 @@ _LOCKS = (
 )
 
 
+_MODULES = {
+    "run": "sandbox.run",
+    "test": "pytest",
+    "check": "sandbox.check",
+    "pictures": "tests.e2e.pictures",
+}
+
+
 class Missing(Exception):
     """Something is not on this machine; the message is one sentence that says what to do."""
 
@@ -236,14 +244,14 @@ def main(arguments: list[str]) -> int:
         if command == "lock":
             _lock(python)
             return 0
-        if command == "test":
+        if command in ("test", "pictures"):
             prepare_tests()
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    module = {"run": "sandbox.run", "test": "pytest", "check": "sandbox.check"}[command]
+    module = _MODULES[command]
     os.chdir(ROOT)
     return os.execv(python, [str(python), "-m", module, *rest])
 

@@ -141,11 +141,13 @@ def transact(
     for attempt in range(1, CONFLICT_ATTEMPTS + 1):
         try:
             with dynamodb_errors():
-                return _transact_once(client, actions)
+                _transact_once(client, actions)
         except DependencyUnavailable as error:
             if error.code != "TransactionConflict" or attempt == CONFLICT_ATTEMPTS:
                 raise
-            pause(CONFLICT_PAUSE * 2 ** (attempt - 1))
+        else:
+            return
+        pause(CONFLICT_PAUSE * 2 ** (attempt - 1))
 
 
 def _transact_once(client: "DynamoDBClient", actions: Sequence[Action]) -> None:

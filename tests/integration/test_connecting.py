@@ -220,7 +220,7 @@ def test_a_new_start_voids_the_older_one_of_the_same_browser(world: World) -> No
     assert world.complete() == [None]
 
 
-def test_a_callback_repeated_by_the_browser_is_no_error_while_it_is_open(world: World) -> None:
+def test_a_callback_repeated_by_its_browser_is_one_exchange(world: World) -> None:
     visitor = world.browser(world.add_tenant())
     state = world.start(visitor)["state"]
     world.come_back(visitor, state=state, code="a-code")

@@ -28,14 +28,26 @@ def refused(site: Site, address: str, status: int = 400) -> Answered:
     return answer
 
 
+def ignored(site: Site, address: str) -> None:
+    """The browser that came back before is led to its page; nothing is written, nothing asked."""
+    before, asked = site.world.everything(), len(site.world.goto.asked)
+    answer = site.get(address)
+    assert (answer.status, answer.headers["location"]) == (303, PAGE)
+    assert site.world.everything() == before
+    assert (len(site.world.goto.asked), site.world.completions) == (asked, [])
+
+
 def test_s01_a_used_state_asks_for_nothing(site: Site) -> None:
-    """S01: burnt by one conditional write; a replay changes nothing."""
+    """S01: burnt by one conditional write; a replay changes nothing and sends no code."""
     link = site.world.add_tenant()
     site.open(link)
-    address = back(state=site.press()["state"], code="a-code")
-    assert site.get(address).status == 303
+    state = site.press()["state"]
+    assert site.get(back(state=state, code="a-code")).status == 303
     assert site.world.complete() == [None]
-    refused(site, address)
+    ignored(site, back(state=state, code="a-code"))
+    ignored(site, back(state=state, code="another-code"))
+    ignored(site, back(state=state, error="access_denied"))
+    refused(site.another_browser(), back(state=state, code="a-code"))
 
 
 def test_s01_a_state_older_than_ten_minutes_is_refused(site: Site) -> None:
@@ -175,7 +187,7 @@ def test_s06_another_issuer_is_refused(site: Site, iss: str) -> None:
     assert site.get(back(state=state, code="a-code", iss=iss)).status == 303
     assert "did not come from GoTo" in site.get(PAGE).body
     assert site.world.complete() == []
-    refused(site, back(state=state, code="a-code", iss="https://issuer.example"))
+    ignored(site, back(state=state, code="a-code", iss="https://issuer.example"))
 
 
 @pytest.mark.parametrize("parameters", [{"iss": "https://issuer.example"}, {}])
@@ -210,7 +222,7 @@ def test_s08_an_error_callback_burns_the_state_and_reflects_nothing(site: Site) 
     request = site.world.requests.get(links.digest(state))
     assert request is not None
     assert request.status is RequestStatus.FAILED
-    refused(site, back(state=state, code="a-code"))
+    ignored(site, back(state=state, code="a-code"))
 
 
 @pytest.mark.parametrize("name", ["next", "redirect_uri", "url", "return", "iss", "error_uri"])

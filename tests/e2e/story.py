@@ -1,0 +1,132 @@
+"""The admin before the browser: opens the link, logs in to GoTo, presses what there is to press."""
+
+import hashlib
+import itertools
+import json
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+from sandbox import tenants
+from sandbox.cloud import LocalCloud
+
+PAGE = "/admin/settings/activities/"
+PROCESSING = (
+    "The API credentials for your Jive / GoTo account are being processed. "
+    "Please be patient and the page will reload when completed."
+)
+ADMIN = "admin@acme.example"
+PASSWORD = "practice"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant of the local cloud, with the link that was mailed."""
+
+    cloud: LocalCloud
+    name: str
+    link: str
+
+    @property
+    def address(self) -> str:
+        """The clean address of its settings page."""
+        return self.cloud.origin(self.name) + PAGE
+
+    def row(self, table: str) -> dict[str, Any]:
+        """Its row as it stands in DynamoDB."""
+        found = self.cloud.aws.dynamodb.get_item(
+            TableName=self.cloud.tables[table],
+            Key={"tenant": {"S": self.name}},
+            ConsistentRead=True,
+        )
+        return dict(found.get("Item", {}))
+
+
+def new_tenant(cloud: LocalCloud, name: str = "", display_name: str = "") -> Tenant:
+    """A tenant with a client at the sandbox's GoTo, and a fresh link."""
+    name = name or f"tenant-{next(_numbers)}"
+    link = tenants.onboard(cloud, name, display_name or f"{name} Ltd", f"admin@{name}.example")
+    return Tenant(cloud, name, link)
+
+
+def new_page(browser: Browser, **options: Any) -> Page:
+    """A browser without any cookies."""
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(20_000)
+    return page
+
+
+def press(page: Page) -> None:
+    """Get Access Token."""
+    page.get_by_role("button", name="Get Access Token").click()
+
+
+def log_in(page: Page, email: str = ADMIN) -> None:
+    """GoTo's login page."""
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+def allow(page: Page) -> None:
+    """GoTo's consent page."""
+    page.get_by_role("button", name="Allow").click()
+
+
+def token(page: Page) -> str:
+    """What the read-only field holds, once there is something in it."""
+    field = page.get_by_label("GoTo Access Token")
+    expect(field).not_to_have_value("")
+    assert not field.is_editable()
+    return field.input_value()
+
+
+def connect(page: Page, tenant: Tenant) -> str:
+    """The whole way in a browser that GoTo does not know yet; returns the token."""
+    page.goto(tenant.link)
+    press(page)
+    log_in(page)
+    allow(page)
+    expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+    return token(page)
+
+
+def control(cloud: LocalCloud, path: str, body: dict[str, Any] | None = None) -> Any:
+    """The sandbox GoTo's control routes."""
+    request = urllib.request.Request(
+        f"{cloud.goto_url}/sandbox/{path}",
+        None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def token_requests(cloud: LocalCloud) -> list[dict[str, Any]]:
+    """Every token request that the sandbox's GoTo has seen."""
+    requests: list[dict[str, Any]] = control(cloud, "log")["requests"]
+    return requests
+
+
+def stored_as(link: str) -> str:
+    """The key under which the table knows a link."""
+    return hashlib.sha256(link.rsplit("/", 1)[1].encode()).hexdigest()
+
+
+def everything(cloud: LocalCloud) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table but those that the schedule writes, to show that none changed."""
+    watched = ("tenants", "links", "authorization_requests", "journal")
+    return {
+        table: sorted(cloud.aws.dynamodb.scan(TableName=cloud.tables[table])["Items"], key=repr)
+        for table in watched
+    }
+
+
+def slow_down_next_exchange(cloud: LocalCloud) -> None:
+    """Have GoTo take two seconds for its next answer: long enough for an eye to see the wait."""
+    slow = {"status": None, "body": "", "content_type": "", "delay": 2, "after": True}
+    control(cloud, "switches", {"fail_next": [slow]})

@@ -1,0 +1,66 @@
+"""Setting up: what is there is not made again; settings that make no sense are a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import environment
+from sandbox.settings import BadSettings, load
+
+OTHER_SERVER = {
+    "GOTO_AUTHORIZE_URL": "https://idp.example/authorize",
+    "GOTO_TOKEN_URL": "https://idp.example/token",
+    "GOTO_CLIENT_ID": "id",
+    "GOTO_CLIENT_SECRET": "CANARY",
+}
+
+
+def test_an_environment_of_this_very_lock_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+
+    def record(command: list[str], _failure: str) -> None:
+        calls.append(command)
+        (tmp_path / "venv" / "bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "venv" / "bin" / "python").touch()
+
+    monkeypatch.setattr(environment, "_call", record)
+    lock = tmp_path / "lock.txt"
+    lock.write_text("one")
+    environment.virtual_environment(tmp_path / "venv", lock, "Packages")
+    environment.virtual_environment(tmp_path / "venv", lock, "Packages")
+    assert len(calls) == 2  # made, and filled
+    lock.write_text("two")
+    environment.virtual_environment(tmp_path / "venv", lock, "Packages")
+    assert len(calls) == 4
+
+
+def test_a_private_file_is_for_this_user_alone(tmp_path: Path) -> None:
+    environment.write_private(tmp_path / "secret", "x")
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_ports_follow_the_first() -> None:
+    ports = load({"PORT": "9000"}).ports
+    assert (ports.edge, ports.goto, ports.aws) == (9000, 9001, 9002)
+
+
+@pytest.mark.parametrize("port", ["80", "65535", "eight", "-1", "8000.0"])
+def test_a_port_that_cannot_be_is_named(port: str) -> None:
+    with pytest.raises(BadSettings, match="PORT must be"):
+        load({"PORT": port})
+
+
+def test_another_server_needs_all_of_its_settings() -> None:
+    settings = load(OTHER_SERVER)
+    assert settings.provider is not None
+    assert "CANARY" not in repr(settings)
+    for name in OTHER_SERVER:
+        with pytest.raises(BadSettings, match=name):
+            load({**OTHER_SERVER, name: ""})
+
+
+def test_an_empty_scope_is_left_out() -> None:
+    assert load({"GOTO_SCOPE": ""}).scope == ""
+    assert "identity:" in load({}).scope
