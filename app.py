@@ -93,7 +93,7 @@ def settings_page() -> Response:
     """The settings page, which is also the redirect URI: GoTo's answer arrives here."""
     visitor = web.visitor(_request())
     parameters = web.parameters(_request())
-    if is_callback(parameters):
+    if is_callback(parameters) and _request().method == "GET":  # HEAD changes nothing (S13)
         services().visit.callback(visitor, parameters)
         return web.to_settings_page(services().settings)
     try:
@@ -136,7 +136,7 @@ def healthz() -> Response:
 @app.lambda_function(name="complete")
 def complete(event: dict[str, str], context: Any) -> None:
     """Finish one authorization request; ``event`` holds its key alone."""
-    reason = services().completion().run(event["request"])
+    reason = services().completion(_time_left(context)).run(event["request"])
     logger().info("authorization request finished", reason=reason)
 
 
@@ -144,11 +144,7 @@ def complete(event: dict[str, str], context: Any) -> None:
 def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
     """Refresh what is due."""
     started = time.monotonic()
-    context: Any = event.context
-    left = context.get_remaining_time_in_millis() / 1000
-    refresher = services().refresher(
-        threads=REFRESH_THREADS, time_left=lambda: left - (time.monotonic() - started)
-    )
+    refresher = services().refresher(REFRESH_THREADS, _time_left(event.context))
     counts = {str(outcome): count for outcome, count in refresher.tick(REFRESH_THREADS).items()}
     logger().info("tick", outcomes=counts, seconds=round(time.monotonic() - started, 3))
     return counts
@@ -168,6 +164,12 @@ def announce(event: DynamoDBEvent) -> None:
     for record in event:
         if record.new_image:
             services().announcer.announce(journal.read(record.new_image))
+
+
+def _time_left(context: Any) -> Callable[[], float]:
+    """The function's remaining time in seconds, counted here: the clock of the context may jump."""
+    end = time.monotonic() + context.get_remaining_time_in_millis() / 1000
+    return lambda: end - time.monotonic()
 
 
 def _request() -> Request:

@@ -248,8 +248,10 @@ class AdminVisit:
         try:
             self._requests.burn(request, self._now(), code)
         except Conflict:
-            self._accept_repeat(request)
-            return
+            if not self._accept_repeat(request):
+                return
+        # A repeat starts it again while nobody has taken the code: the first start may be lost,
+        # and a second one finds no code.
         try:
             self._start_completion(request.key)
         except DependencyUnavailable:
@@ -264,20 +266,24 @@ class AdminVisit:
         except Conflict:
             self._accept_repeat(request)
 
-    def _accept_repeat(self, request: AuthorizationRequest) -> None:
+    def _accept_repeat(self, request: AuthorizationRequest) -> bool:
         """The browser that came back may come back again: it repeats a lost request on its own,
         and the back button leads through GoTo to here. The settings page tells how it went.
 
-        Nothing comes of it, least of all a second exchange. A state that nobody ever came back
-        with is too old, or void since a later start.
+        True while the code that came first still waits in its row. A second exchange never comes
+        of it. A state that nobody ever came back with is too old, or void since a later start.
         """
         current = self._requests.get(request.key)
         if current is None or current.returned_at is None:
             raise CallbackNotAccepted("state expired or void")
+        return current.code is not None and self._waiting(current)
 
     def _fail(self, request: AuthorizationRequest, reason: Reason) -> None:
         entry = ending(request, reason, self._clock())
-        self._requests.fail(request.key, self._now(), outcome(reason), reason, entry)
+        try:
+            self._requests.fail(request.key, self._now(), outcome(reason), reason, entry)
+        except Conflict:  # the start had arrived after all, and has come to its own end
+            return
 
     def _check_form(self, visitor: Visitor, form: FormPost, tenant: Tenant) -> None:
         """Only our own page's form starts anything (S13).
@@ -333,10 +339,12 @@ class AdminVisit:
         return Notice(request.reason, request.reference)
 
     def _visible_token(self, connection: Connection | None, browser: Browser | None) -> str | None:
+        """The token, in the browser whose own authorization it comes from, for a while (S18)."""
         if connection is None or browser is None or browser.completed_at is None:
             return None
         shown = self._clock() - browser.completed_at < TOKEN_SHOWN_FOR
-        return connection.access_token if shown else None
+        own = browser.completed_at == connection.connected_at
+        return connection.access_token if shown and own else None
 
     def _now(self) -> int:
         return int(self._clock())

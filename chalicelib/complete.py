@@ -18,7 +18,7 @@ from chalicelib.model import (
     Status,
     TokenSet,
 )
-from chalicelib.tokens import COMMIT_PAUSES, fresh_tokens
+from chalicelib.tokens import commit_pauses, fresh_tokens
 
 if TYPE_CHECKING:
     from chalicelib.goto import GoTo
@@ -43,6 +43,8 @@ class Completion:
         goto: "GoTo",
         clock: Callable[[], float],
         pause: Callable[[float], None],
+        time_left: Callable[[], float],
+        report: Callable[[Exception], None],
     ) -> None:
         self._requests = requests
         self._connections = connections
@@ -50,6 +52,8 @@ class Completion:
         self._goto = goto
         self._clock = clock
         self._pause = pause
+        self._time_left = time_left
+        self._report = report
 
     def run(self, key: str) -> Reason | None:
         """Finish the request under ``key`` (the digest of its state).
@@ -63,7 +67,8 @@ class Completion:
             return None
         try:
             reason = self._connect(request)
-        except DependencyUnavailable:
+        except Exception as error:  # noqa: BLE001 - the admin is waiting for an end of any kind
+            self._report(error)
             reason = Reason.INTERNAL
         if reason is not None:
             self._end(request, reason)
@@ -88,11 +93,8 @@ class Completion:
             self._goto.revoke(client, verdict.access_token)
             return Reason.NO_REFRESH_TOKEN
         account_key = self._goto.account(verdict.access_token)
-        try:
-            refused = self._commit(request, verdict, asked_at, account_key)
-        except DependencyUnavailable:
-            self._goto.revoke(client, verdict.refresh_token)
-            raise
+        # Not revoked where the commit's outcome stayed unknown: it may be the live connection.
+        refused = self._commit(request, verdict, asked_at, account_key)
         if refused is not None:
             self._goto.revoke(client, verdict.refresh_token)
         return refused
@@ -103,7 +105,7 @@ class Completion:
         """Commit as the tenant's new generation, whatever refreshes happen meanwhile (F07, F23)."""
         fresh = fresh_tokens(request.tenant, tokens, asked_at)
         failed: Conflict | DependencyUnavailable = Conflict()
-        for pause in COMMIT_PAUSES:
+        for pause in commit_pauses(self._time_left):
             try:
                 before = self._connections.grant(request.tenant)
                 if before is not None and before.sequence >= request.sequence:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from chalicelib.config import Settings
+from chalicelib.deadline import DeadlineAdapter, watch
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.oauth import Answer, ClientCredentials, basic_authorization
 
@@ -43,7 +43,7 @@ class GoTo:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no .netrc that would replace our credentials
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
+        adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -98,35 +98,39 @@ class GoTo:
         seconds: float,
         form: dict[str, str] | None = None,
     ) -> Answer:
-        deadline = self._clock() + seconds
-        try:
-            with self._session.request(
-                method,
-                url,
-                data=form,
-                headers={"Authorization": authorization, "Accept": "application/json"},
-                timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return Answer(response.status_code, self._body(response, deadline))
-        except requests.RequestException as error:
-            raise _unreachable(error) from None
-        except ValueError:  # a deadline already past, as a negative timeout
-            raise ProviderUnreachable("no time left", sent=False) from None
-
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_content(8_192):
-            body += chunk
-            if len(body) > LARGEST_ANSWER:
-                raise ProviderUnreachable("answer too large", sent=True)
-            if self._clock() > deadline:
-                raise ProviderUnreachable("answer too slow", sent=True)
-        return bytes(body)
+        if seconds <= 0:
+            raise ProviderUnreachable("no time left", sent=False)
+        with watch(seconds) as overdue:
+            try:
+                with self._session.request(
+                    method,
+                    url,
+                    data=form,
+                    headers={"Authorization": authorization, "Accept": "application/json"},
+                    timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    answer = Answer(response.status_code, _body(response))
+            except (requests.RequestException, OSError) as error:
+                if overdue():
+                    raise ProviderUnreachable("answer too slow", sent=True) from None
+                raise _unreachable(error) from None
+        if overdue():  # a body without a length just ends when the connection is cut
+            raise ProviderUnreachable("answer too slow", sent=True)
+        return answer
 
 
-def _unreachable(error: requests.RequestException) -> ProviderUnreachable:
+def _body(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(8_192):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise ProviderUnreachable("answer too large", sent=True)
+    return bytes(body)
+
+
+def _unreachable(error: Exception) -> ProviderUnreachable:
     """Say whether GoTo may have acted: only a connection that never stood is sure not to have."""
     if isinstance(error, requests.ConnectTimeout):
         return ProviderUnreachable("no connection in time", sent=False)

@@ -23,7 +23,7 @@ from chalicelib.model import (
     TokenSet,
     backoff,
 )
-from chalicelib.tokens import COMMIT_PAUSES, fresh_tokens
+from chalicelib.tokens import commit_pauses, fresh_tokens
 
 if TYPE_CHECKING:
     from chalicelib.goto import GoTo
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 LEASE_MARGIN = 300
 """Seconds that a lease outlasts the function: also covers clocks five minutes apart (F15)."""
 
-TIME_FOR_ONE = 40.0
-"""Seconds that must be left to begin a refresh: GoTo's deadline and the write after it (F20)."""
+TIME_FOR_ONE = 60.0
+"""Seconds that must be left to ask: GoTo's deadline, and as much to write its answer (F20)."""
 
 LANE_BATCH = 100
 """Tenants taken from a lane in one query."""
@@ -54,6 +54,7 @@ class Outcome(StrEnum):
     NOT_TAKEN = "not_taken"
     OUT_OF_TIME = "out_of_time"
     STORE_FAILED = "store_failed"
+    UNEXPECTED = "unexpected"
 
 
 class Refresher:
@@ -68,6 +69,7 @@ class Refresher:
         random: Callable[[], float],
         pause: Callable[[float], None],
         time_left: Callable[[], float],
+        report: Callable[[Exception], None],
     ) -> None:
         self._tenants = tenants
         self._connections = connections
@@ -77,21 +79,31 @@ class Refresher:
         self._random = random
         self._pause = pause
         self._time_left = time_left
+        self._report = report
 
     def tick(self, threads: int) -> Counter[Outcome]:
         """Refresh what is due, lane by lane, as far as the function's time goes.
 
-        What is left over stays due: the table is the queue. Raises `DependencyUnavailable` when
-        the queue itself can't be read.
+        What is left over stays due: the table is the queue.
         """
-        now = int(self._clock())
-        due = [d for lane in range(LANES) for d in self._connections.due(lane, now, LANE_BATCH)]
+        due = [row for lane in range(LANES) for row in self._due(lane)]
         due.sort(key=lambda row: row.at)
         with ThreadPoolExecutor(threads) as pool:
             return Counter(pool.map(self.refresh, due))
 
+    def _due(self, lane: int) -> tuple[Due, ...]:
+        """A lane that can't be read holds up no other."""
+        try:
+            return self._connections.due(lane, int(self._clock()), LANE_BATCH)
+        except DependencyUnavailable as error:
+            self._report(error)
+            return ()
+
     def refresh(self, due: Due) -> Outcome:
-        """Take one due tenant through claim, ask and commit. Never raises on purpose."""
+        """Take one due tenant through claim, ask and commit.
+
+        Never raises: one tenant's trouble must not end the tick for all others (F14).
+        """
         if self._time_left() < TIME_FOR_ONE:
             return Outcome.OUT_OF_TIME
         try:
@@ -105,6 +117,9 @@ class Refresher:
             return Outcome.STORE_FAILED
         except Conflict:
             return Outcome.SUPERSEDED
+        except Exception as error:  # noqa: BLE001 - a row that nobody foresaw
+            self._report(error)
+            return Outcome.UNEXPECTED
 
     def _ask_and_commit(self, grant: Grant) -> Outcome:
         asked_at = int(self._clock())
@@ -126,25 +141,29 @@ class Refresher:
     def _ask(self, grant: Grant) -> TokenSet | oauth.Failure:
         """One refresh request with the client that the grant is bound to.
 
-        A client that GoTo refuses is read again past the cache, once (F11).
+        A client that GoTo refuses is read again, and used if it has changed since (F11).
         """
-        version = self._secret_version(grant)
-        form = oauth.refresh_form(grant.refresh_token or "")
-        client = self._vault.credentials(grant.tenant, version)
-        verdict = oauth.judge(self._goto.token(client, form))
+        client = self._client_of(grant)
+        verdict = self._ask_as(client, grant)
         refused = oauth.FailureClass.CLIENT_REFUSED
         if isinstance(verdict, oauth.Failure) and verdict.kind is refused:
-            again = self._vault.credentials(grant.tenant, version, fresh=True)
+            again = self._client_of(grant)
             if again != client:
-                return oauth.judge(self._goto.token(again, form))
+                return self._ask_as(again, grant)
         return verdict
 
-    def _secret_version(self, grant: Grant) -> str:
+    def _ask_as(self, client: oauth.ClientCredentials, grant: Grant) -> TokenSet | oauth.Failure:
+        if self._time_left() < TIME_FOR_ONE:
+            raise ProviderUnreachable("no time left to ask", sent=False)
+        form = oauth.refresh_form(grant.refresh_token or "")
+        return oauth.judge(self._goto.token(client, form))
+
+    def _client_of(self, grant: Grant) -> oauth.ClientCredentials:
         """The newest secret of the grant's own client: the tenant may have another by now."""
         tenant = self._tenants.get(grant.tenant)
         if tenant is not None and tenant.client_id == grant.client_id and tenant.secret_version:
-            return tenant.secret_version
-        return grant.secret_version
+            return self._vault.credentials(grant.tenant, tenant.secret_version)
+        return self._vault.newest_of(grant.tenant, grant.client_id)
 
     def _succeeded(self, grant: Grant, fresh: Fresh) -> Outcome:
         """Store what GoTo gave; it may be the only valid refresh token, so try hard (F03, F04)."""
@@ -152,7 +171,7 @@ class Refresher:
         if grant.status is not Status.CONNECTED:
             text = "The connection to GoTo works again."
             entry = self._entry(grant, "recovered", text, Status.CONNECTED)
-        for pause in COMMIT_PAUSES:
+        for pause in commit_pauses(self._time_left):
             try:
                 self._connections.commit_refresh(grant, fresh, entry)
             except DependencyUnavailable:
@@ -213,8 +232,11 @@ class Refresher:
 
     def _client_refused(self, grant: Grant, detail: str) -> Outcome:
         """GoTo knows the client no more: the rep must act; the refresh token is kept (F11)."""
+        asked = self._tenants.get(grant.tenant)
         text = "GoTo refused the client id or secret. The HA rep must enter them anew."
         self._end(grant, Status.CREDENTIALS_REJECTED, detail, text)
+        if self._tenants.get(grant.tenant) != asked:  # entered anew while this was being written
+            self._connections.retry_rejected(grant.tenant, int(self._clock()))
         return Outcome.CLIENT_REFUSED
 
     def _end(self, grant: Grant, status: Status, detail: str, text: str) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
+from chalicelib.telemetry import logger
 
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
@@ -55,8 +56,8 @@ class Services:
             clock=time.time,
         )
 
-    def completion(self) -> "Completion":
-        """The end of an authorization request; one an invocation."""
+    def completion(self, time_left: Callable[[], float]) -> "Completion":
+        """The end of an authorization request; one an invocation. ``time_left`` in seconds."""
         from chalicelib.complete import Completion
 
         return Completion(
@@ -66,9 +67,11 @@ class Services:
             goto=self._goto(connections=1),
             clock=time.time,
             pause=time.sleep,
+            time_left=time_left,
+            report=_report,
         )
 
-    def refresher(self, *, threads: int, time_left: Callable[[], float]) -> "Refresher":
+    def refresher(self, threads: int, time_left: Callable[[], float]) -> "Refresher":
         """The refresh of what is due; one an invocation. ``time_left`` in seconds."""
         from chalicelib.refresh import Refresher
 
@@ -81,6 +84,7 @@ class Services:
             random=random.random,
             pause=time.sleep,
             time_left=time_left,
+            report=_report,
         )
 
     @cached_property
@@ -192,3 +196,8 @@ class Services:
             max_pool_connections=POOL,
         )
         return self._session.create_client(service, config=settings)
+
+
+def _report(error: Exception) -> None:
+    """One line of the log for what went on in spite of an error."""
+    logger().error("went on in spite of an error", exc_info=error)

@@ -1,10 +1,25 @@
 """What both ways to new tokens share: dates of a token response, and how long a commit is tried."""
 
+from collections.abc import Callable, Iterator
+
 from chalicelib.model import REFRESH_TOKEN_LIFETIME, Fresh, TokenSet, refresh_pause
 from chalicelib.oauth import refresh_token_expiry
 
-COMMIT_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 0.0)
-"""Seconds after each refused attempt to commit tokens that GoTo has already issued (F03)."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds between attempts to commit tokens that GoTo has already issued; doubled each time."""
+
+TIME_TO_END = 5.0
+"""Seconds of the function's time that no further attempt may use up."""
+
+
+def commit_pauses(time_left: Callable[[], float]) -> Iterator[float]:
+    """Pauses after refused commits, for as long as the function has time: what GoTo gave may be
+    the only valid refresh token (F03)."""
+    pause = FIRST_PAUSE
+    while time_left() > TIME_TO_END + pause:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def fresh_tokens(tenant: str, tokens: TokenSet, asked_at: int) -> Fresh:

@@ -23,29 +23,30 @@ class Vault:
         self._kms_key = kms_key
         self._cache: dict[tuple[str, str], ClientCredentials] = {}
 
-    def credentials(self, tenant: str, version: str, *, fresh: bool = False) -> ClientCredentials:
-        """A tenant's client as it was stored under ``version``; ``fresh`` reads past the cache.
+    def credentials(self, tenant: str, version: str) -> ClientCredentials:
+        """A tenant's client as it was stored under ``version``. Raises `DependencyUnavailable`."""
+        kept = self._cache.get((tenant, version))
+        if kept is None:
+            kept = self._cache[tenant, version] = self._read(tenant, VersionId=version)
+        return kept
+
+    def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
+        """The newest secret of one of the tenant's clients, be it the current one or not.
 
         Raises `DependencyUnavailable`.
         """
-        kept = self._cache.get((tenant, version))
-        if kept is not None and not fresh:
-            return kept
-        answer = self._call("get_secret_value", SecretId=self._prefix + tenant, VersionId=version)
-        stored = json.loads(answer["SecretString"])
-        credentials = ClientCredentials(stored["client_id"], stored["client_secret"])
-        self._cache[tenant, version] = credentials
-        return credentials
+        return self._read(tenant, VersionStage=_label(client_id))
 
     def store(self, tenant: str, credentials: ClientCredentials) -> str:
         """Keep a client as a new version and return that version's id.
 
-        Older versions stay readable, labelled by client: a grant is bound to the client it came
-        from, and goes on being refreshed with it until the admin connects with the new one.
+        Versions are labelled by client and none is deprecated: a grant is bound to the client it
+        came from, and goes on being refreshed with it until the admin connects with the new one.
+        AWS allows 20 labels, and so as many clients in a tenant's life.
         A secret scheduled for deletion is restored. Raises `DependencyUnavailable`.
         """
         name = self._prefix + tenant
-        label = "client-" + hashlib.sha256(credentials.client_id.encode()).hexdigest()[:16]
+        label = _label(credentials.client_id)
         text = json.dumps(
             {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
         )
@@ -56,9 +57,8 @@ class Vault:
                 self._call("restore_secret", SecretId=name)
             elif error.code != "ResourceExistsException":
                 raise
-            stages = ["AWSCURRENT", label]
             added = self._call(
-                "put_secret_value", SecretId=name, SecretString=text, VersionStages=stages
+                "put_secret_value", SecretId=name, SecretString=text, VersionStages=[label]
             )
             return str(added["VersionId"])
         version = str(made["VersionId"])
@@ -70,6 +70,11 @@ class Vault:
         )
         return version
 
+    def _read(self, tenant: str, **which: str) -> ClientCredentials:
+        answer = self._call("get_secret_value", SecretId=self._prefix + tenant, **which)
+        stored = json.loads(answer["SecretString"])
+        return ClientCredentials(stored["client_id"], stored["client_secret"])
+
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
@@ -79,3 +84,8 @@ class Vault:
         except BotoCoreError as error:
             raise DependencyUnavailable("secretsmanager", type(error).__name__) from None
         return answer
+
+
+def _label(client_id: str) -> str:
+    """The staging label under which the newest secret of a client is kept."""
+    return "client-" + hashlib.sha256(client_id.encode()).hexdigest()[:16]

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from sandbox.environment import ROOT, STATE
 from sandbox.processes import Failed
 
@@ -52,8 +54,21 @@ def build() -> Package:
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
         raise Failed(f"`chalice package` failed: {said[-1]}")
+    _flatten(package.template)
     mark.write_text(wanted)
     return package
+
+
+class _Flat(yaml.SafeDumper):
+    """Writes what is the same twice: CloudFormation reads no YAML aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _flatten(template: Path) -> None:
+    merged = yaml.safe_load(template.read_text())
+    template.write_text(yaml.dump(merged, Dumper=_Flat, sort_keys=False))
 
 
 def digest() -> str:

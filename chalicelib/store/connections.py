@@ -111,11 +111,10 @@ class Connections:
             now=now,
         )
         try:
-            with wire.dynamodb_errors("grants"):
-                after = self._client.update_item(**change, ReturnValues="ALL_NEW")
+            after = wire.change(self._client, "grants", change, "ALL_NEW")
         except Conflict:
             return None
-        return _grant(wire.plain(after["Attributes"]))
+        return _grant(after)
 
     def commit_connect(
         self,
@@ -160,7 +159,7 @@ class Connections:
                 "status": Status.CONNECTED,
                 "generation": generation,
                 "version": version,
-                "fence": before.fence if before else 0,
+                **({} if before else {"fence": 0}),
                 "sequence": request.sequence,
                 "client_id": request.client_id,
                 "secret_version": request.secret_version,
@@ -275,8 +274,7 @@ class Connections:
             rejected=Status.CREDENTIALS_REJECTED,
         )
         try:
-            with wire.dynamodb_errors("grants"):
-                self._client.update_item(**change)
+            wire.change(self._client, "grants", change)
         except Conflict:
             return
 

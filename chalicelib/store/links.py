@@ -1,6 +1,5 @@
 """The `Links` table: emailed links by their SHA-256, and how often each was used to start."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Conflict
@@ -91,10 +90,9 @@ class Links:
             )
         )
 
-    def _holds(self, change: Mapping[str, Any]) -> bool:
+    def _holds(self, change: dict[str, Any]) -> bool:
         try:
-            with wire.dynamodb_errors():
-                self._client.update_item(**change)
+            wire.change(self._client, "links", change)
         except Conflict:
             return False
         return True

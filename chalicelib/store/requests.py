@@ -83,16 +83,14 @@ class AuthorizationRequests:
             started=RequestStatus.STARTED,
         )
         try:
-            with wire.dynamodb_errors("request"):
-                self._client.update_item(**change)
+            wire.change(self._client, "request", change)
         except Conflict:
             return
 
     def burn(self, request: AuthorizationRequest, now: int, code: str) -> None:
         """Use the state up and keep the code. Raises `Conflict` when it was used or is too old."""
         change = self._burning(request, now, {"code": code, "returned_at": now})
-        with wire.dynamodb_errors("request"):
-            self._client.update_item(**change)
+        wire.change(self._client, "request", change)
 
     def burn_failed(
         self,
@@ -121,11 +119,10 @@ class AuthorizationRequests:
             started=RequestStatus.STARTED,
         )
         try:
-            with wire.dynamodb_errors("request"):
-                before = self._client.update_item(**change, ReturnValues="ALL_OLD")
+            before = wire.change(self._client, "request", change, "ALL_OLD")
         except Conflict:
             return None
-        return _request(wire.plain(before["Attributes"]))
+        return _request(before)
 
     def fail(
         self,

@@ -73,23 +73,26 @@ class Tenants:
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
         try:
-            with wire.dynamodb_errors():
-                changed = self._client.update_item(
-                    TableName=self._table,
-                    Key={"tenant": {"S": name}},
-                    UpdateExpression="ADD #sequence :one",
-                    ConditionExpression=_EXISTS,
-                    ExpressionAttributeNames={
+            changed = wire.change(
+                self._client,
+                "tenants",
+                {
+                    "TableName": self._table,
+                    "Key": {"tenant": {"S": name}},
+                    "UpdateExpression": "ADD #sequence :one",
+                    "ConditionExpression": _EXISTS,
+                    "ExpressionAttributeNames": {
                         "#sequence": "sequence",
                         "#tenant": "tenant",
                         "#removed": "removed",
                     },
-                    ExpressionAttributeValues={":one": {"N": "1"}},
-                    ReturnValues="UPDATED_NEW",
-                )
+                    "ExpressionAttributeValues": {":one": {"N": "1"}},
+                },
+                "UPDATED_NEW",
+            )
         except Conflict:
             raise UnknownTenant(f"There is no tenant {name!r}.") from None
-        return int(changed["Attributes"]["sequence"]["N"])
+        return int(changed["sequence"])
 
     def _write(self, change: dict[str, Any], entry: JournalEntry) -> None:
         wire.transact(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,6 +19,8 @@ CONFLICT_ATTEMPTS = 4
 
 CONFLICT_PAUSE = 0.05
 """Seconds before the second attempt; doubled for each further one."""
+
+Result = TypeVar("Result")
 
 Plain = Mapping[str, Any]
 
@@ -128,26 +130,45 @@ def dynamodb_errors(label: str = "item") -> Iterator[None]:
         raise DependencyUnavailable("dynamodb", type(error).__name__) from None
 
 
-def transact(
-    client: "DynamoDBClient",
-    actions: Sequence[Action],
-    pause: Callable[[float], None] = time.sleep,
-) -> None:
+def change(
+    client: "DynamoDBClient", label: str, arguments: dict[str, Any], returning: Any = "NONE"
+) -> dict[str, Any]:
+    """Update one item; returns the attributes asked for by ``returning`` (ReturnValues).
+
+    Raises `Conflict` with the label when its condition failed, `DependencyUnavailable` otherwise.
+    """
+
+    def once() -> dict[str, Any]:
+        with dynamodb_errors(label):
+            answer = client.update_item(**arguments, ReturnValues=returning)
+        return plain(answer.get("Attributes", {}))
+
+    return _patiently(once)
+
+
+def transact(client: "DynamoDBClient", actions: Sequence[Action]) -> None:
     """Write all or nothing.
 
     Raises `Conflict` naming the actions whose condition failed, `DependencyUnavailable` otherwise.
-    A transaction that merely met another on the same item is tried again.
     """
-    for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+
+    def once() -> None:
+        with dynamodb_errors():
+            _transact_once(client, actions)
+
+    _patiently(once)
+
+
+def _patiently(once: Callable[[], Result]) -> Result:
+    """A write that merely met a transaction on the same item is tried again."""
+    for attempt in range(1, CONFLICT_ATTEMPTS):
         try:
-            with dynamodb_errors():
-                _transact_once(client, actions)
+            return once()
         except DependencyUnavailable as error:
-            if error.code != "TransactionConflict" or attempt == CONFLICT_ATTEMPTS:
+            if not error.code.startswith("TransactionConflict"):
                 raise
-        else:
-            return
-        pause(CONFLICT_PAUSE * 2 ** (attempt - 1))
+        time.sleep(CONFLICT_PAUSE * 2 ** (attempt - 1))
+    return once()
 
 
 def _transact_once(client: "DynamoDBClient", actions: Sequence[Action]) -> None:

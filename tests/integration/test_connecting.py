@@ -1,5 +1,7 @@
 """An authorization request from the press of the button to the commit, on real tables."""
 
+from typing import Any
+
 import pytest
 
 from chalicelib.errors import CallbackNotAccepted, DependencyUnavailable, ProviderUnreachable
@@ -224,8 +226,11 @@ def test_a_callback_repeated_by_its_browser_is_one_exchange(world: World) -> Non
     visitor = world.browser(world.add_tenant())
     state = world.start(visitor)["state"]
     world.come_back(visitor, state=state, code="a-code")
+    world.come_back(visitor, state=state, code="another-code")
+    assert world.complete() == [None, None]
     world.come_back(visitor, state=state, code="a-code")
-    assert len(world.completions) == 1
+    assert world.completions == []
+    assert [form["code"] for form in world.goto.asked] == ["a-code"]
 
 
 def test_the_token_is_masked_after_ten_minutes(world: World) -> None:
@@ -255,3 +260,35 @@ def test_a_code_leaves_the_table_before_goto_is_asked(world: World) -> None:
 
     world.goto.script = [look]
     assert world.complete() == [None]
+
+
+def test_a_callback_whose_completion_was_never_started_starts_it_when_repeated(
+    world: World,
+) -> None:
+    """The function died between the two; the browser asks again."""
+    visitor = world.browser(world.add_tenant())
+    state = world.start(visitor)["state"]
+    world.come_back(visitor, state=state, code="a-code")
+    world.completions.clear()
+    world.come_back(visitor, state=state, code="a-code")
+    assert world.complete() == [None]
+
+
+def test_f04_a_commit_whose_answer_was_lost_is_not_revoked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F04: written, then no answer; read back and known as our own."""
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    commit = world.connections.commit_connect
+    lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")]
+
+    def lose(*arguments: Any, **named: Any) -> None:
+        commit(*arguments, **named)
+        if lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(world.connections, "commit_connect", lose)
+    assert world.complete() == [None]
+    assert world.goto.revoked == []
+    assert world.grant().version == 1

@@ -1,8 +1,10 @@
 """The GoTo adapter against a real server on the loopback interface that misbehaves on demand."""
 
+import contextlib
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -206,3 +208,34 @@ def test_a_server_without_revocation_and_api_is_asked_for_neither() -> None:
     plain = adapter("http://127.0.0.1:1", GOTO_REVOKE_URL="", GOTO_API_URL="")
     assert not plain.revoke(CLIENT, "a-token")
     assert plain.account("a-token") is None
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_s17_a_drip_ends_at_the_deadline(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S17, F14: a byte now and then keeps every timeout from byte to byte happy, not the total."""
+    monkeypatch.setattr(goto, "ASK_DEADLINE", 0.5)
+    done = threading.Event()
+
+    def drip(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(start)
+        with contextlib.suppress(OSError):
+            while not done.wait(0.05):
+                connection.sendall(b"x")
+
+    begun = time.monotonic()
+    with server(drip) as (address, _):
+        with pytest.raises(ProviderUnreachable, match="too slow") as error:
+            adapter(address).token(CLIENT, {})
+        took = time.monotonic() - begun
+        done.set()
+    assert error.value.sent
+    assert took < 5
+
+
+def test_s17_the_deadline_of_one_request_is_not_that_of_the_next() -> None:
+    answers = [answer(200, b"{}")] * 3
+    with server(*answers) as (address, seen):
+        asked = adapter(address)
+        for _ in range(3):
+            assert asked.token(CLIENT, {}).status == 200
+    assert len(seen) == 3

@@ -94,7 +94,7 @@ def test_older_secrets_stay_readable_by_version(world: World) -> None:
         tenant = world.tenants.get("acme")
         assert tenant is not None
         versions.append(tenant.secret_version or "")
-    read = [world.vault.credentials("acme", version, fresh=True) for version in versions]
+    read = [world.vault.credentials("acme", version) for version in versions]
     assert [client.client_secret for client in read] == ["s-0", "s-1", "s-2"]
 
 

@@ -1,8 +1,10 @@
 """Claim, ask, commit: one tenant's refresh on real tables."""
 
+from typing import Any
+
 import pytest
 
-from chalicelib.errors import ProviderUnreachable
+from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import LANES, Status
 from chalicelib.oauth import Answer
 from chalicelib.refresh import LEASE_MARGIN, Outcome
@@ -250,3 +252,77 @@ def test_many_tenants_are_refreshed_from_every_lane(world: World) -> None:
         connection = world.connections.get(f"tenant-{number}")
         assert connection is not None
         assert connection.version == 2
+
+
+def test_f14_a_row_that_nobody_foresaw_does_not_end_the_tick(world: World) -> None:
+    """F14: the other tenants finish in the same tick."""
+    for number in range(5):
+        world.connect(world.add_tenant(f"tenant-{number}"))
+    world.dynamodb.update_item(
+        TableName=world.settings.grants_table,
+        Key={"tenant": {"S": "tenant-2"}},
+        UpdateExpression="REMOVE client_id",
+    )
+    world.clock.pass_(3000)
+    assert world.tick() == {Outcome.REFRESHED: 4, Outcome.UNEXPECTED: 1}
+    assert len(world.reported) == 1
+
+
+def test_f03_a_refused_write_is_tried_while_there_is_time(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F03: what GoTo gave may be the only valid refresh token."""
+    refusals = [DependencyUnavailable("dynamodb", "Throttling")] * 12
+    commit = connected.connections.commit_refresh
+
+    def refuse(*arguments: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        commit(*arguments)
+
+    monkeypatch.setattr(connected.connections, "commit_refresh", refuse)
+    connected.goto.rotates = True
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert connected.grant().refresh_token == "refresh-2"
+    assert 30 < sum(connected.paused) < 120
+
+
+def test_f04_a_commit_whose_answer_was_lost_is_recognised(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F04: written, then no answer: read back and known as our own."""
+    commit = connected.connections.commit_refresh
+    lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")]
+
+    def lose(*arguments: Any) -> None:
+        commit(*arguments)
+        if lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(connected.connections, "commit_refresh", lose)
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert connected.grant().version == 2
+
+
+def test_f11_a_secret_entered_during_the_refusal_is_used(connected: World) -> None:
+    """F11: read again, once; nobody needs to act."""
+    connected.pass_until_due()
+
+    def enter_meanwhile() -> Answer:
+        connected.onboarding.set_credentials("acme", "id-acme", "right-secret", "a test")
+        return refusal(401, "invalid_client")
+
+    connected.goto.script = [enter_meanwhile]
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert connected.goto.clients[-1].client_secret == "right-secret"
+
+
+def test_an_old_clients_newest_secret_is_used(connected: World) -> None:
+    connected.onboarding.set_credentials("acme", "id-acme", "rotated-secret", "a test")
+    connected.onboarding.set_credentials("acme", "another-client", "its-secret", "a test")
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    used = connected.goto.clients[-1]
+    assert (used.client_id, used.client_secret) == ("id-acme", "rotated-secret")

@@ -1,6 +1,7 @@
 """The merged template: what Chalice and infra/ make together, before any cloud sees it."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -117,3 +118,8 @@ def test_the_tick_comes_every_minute(resources: dict[str, Any]) -> None:
 def test_the_due_index_holds_keys_only(resources: dict[str, Any]) -> None:
     [index] = resources["Grants"]["Properties"]["GlobalSecondaryIndexes"]
     assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+
+
+def test_the_template_has_no_yaml_aliases() -> None:
+    """CloudFormation does not read them."""
+    assert re.search(r"[&*]id\d{3}", package.build().template.read_text()) is None

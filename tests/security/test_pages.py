@@ -206,6 +206,24 @@ def test_s18_the_token_is_shown_for_ten_minutes_in_one_browser(site: Site) -> No
     assert "access-1" not in site.get(PAGE).body
 
 
+def test_s18_a_browser_does_not_see_the_token_of_anothers_authorization(site: Site) -> None:
+    link = site.world.add_tenant()
+    site.connect(link)
+    site.world.clock.pass_(60)
+    other = site.another_browser()
+    assert "access-2" in other.connect(link).body
+    assert "access-2" not in site.get(PAGE).body
+
+
+def test_s13_a_head_request_burns_no_state(site: Site) -> None:
+    site.open(site.world.add_tenant())
+    address = f"{PAGE}?state={site.press()['state']}&code=a-code"
+    before = site.world.everything()
+    site.send("HEAD", address)
+    assert site.world.everything() == before
+    assert site.get(address).status == 303
+
+
 def test_s18_other_browsers_do_not_learn_who_and_when(site: Site) -> None:
     link = site.world.add_tenant()
     assert "admin@acme.example" in site.connect(link).body

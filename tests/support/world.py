@@ -103,6 +103,7 @@ class World:
         self.goto = ObedientGoTo()
         self.completions: list[str] = []
         self.paused: list[float] = []
+        self.reported: list[Exception] = []
         self.time_left = 120.0
         names = self.settings
         journal = names.journal_table
@@ -170,8 +171,15 @@ class World:
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             clock=self.clock,
-            pause=self.paused.append,
+            pause=self.pause,
+            time_left=lambda: self.time_left,
+            report=self.reported.append,
         )
+
+    def pause(self, seconds: float) -> None:
+        """What a function waits is gone from its time."""
+        self.paused.append(seconds)
+        self.time_left -= seconds
 
     def connect(self, link: str, browser: str | None = None) -> Visitor:
         """The whole way, up to a connected tenant."""
@@ -189,8 +197,9 @@ class World:
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             clock=self.clock,
             random=lambda: 0.5,
-            pause=self.paused.append,
+            pause=self.pause,
             time_left=lambda: self.time_left,
+            report=self.reported.append,
         )
 
     def tick(self) -> dict[Outcome, int]:

@@ -7,12 +7,13 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalicelib"
 
 PURE = {"config", "errors", "model", "oauth", "links", "texts", "endings", "tokens"}
-ADAPTERS = {"goto", "vault", "mail", "bus", "invoke", "telemetry", "store"}
+ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
 USE_CASES = {"authorize", "complete", "refresh", "onboard", "announce", "commands"}
 EDGE = {"pages", "web", "services"}
 MAY_IMPORT = {
     **dict.fromkeys(PURE, PURE),
     **dict.fromkeys(ADAPTERS, PURE),
+    "goto": PURE | {"deadline"},
     **dict.fromkeys(USE_CASES, PURE | USE_CASES),
     **dict.fromkeys(EDGE, PURE | ADAPTERS | USE_CASES | EDGE),
 }

@@ -1,0 +1,98 @@
+"""A total deadline for a request of `requests`, headers included.
+
+Its timeouts count from byte to byte: a server that drips one now and then is never late. Here the
+socket of the request in hand is shut down when its time is over (S17, F14).
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_current = threading.local()
+
+
+class _Watch:
+    """The time that one thread's request has; cuts its socket when that is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+        self.over = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._socket = None
+
+    def take(self, connected: socket.socket | None) -> None:
+        with self._lock:
+            self._socket = connected
+            over = self.over
+        if over:
+            self._cut()
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.over = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):  # it may have ended by itself just now
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def watch(seconds: float) -> Iterator[Callable[[], bool]]:
+    """Cut this thread's request after ``seconds``; yields whether that has happened."""
+    watching = _Watch(seconds)
+    _current.watch = watching
+    watching.start()
+    try:
+        yield lambda: watching.over
+    finally:
+        watching.stop()
+        _current.watch = None
+
+
+class _Plain(HTTPConnection):
+    def getresponse(self) -> Any:
+        _hand_over(self.sock)
+        return super().getresponse()
+
+
+class _Tls(HTTPSConnection):
+    def getresponse(self) -> Any:
+        _hand_over(self.sock)
+        return super().getresponse()
+
+
+def _hand_over(connected: socket.socket | None) -> None:
+    watching = getattr(_current, "watch", None)
+    if watching is not None:
+        watching.take(connected)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _Tls
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Transport whose requests obey `watch`."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
