@@ -68,10 +68,10 @@ class Onboarding:
         Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
         """
         for label, value in (("client id", client_id), ("client secret", client_secret)):
-            printable = value.isascii() and value.isprintable() and " " not in value
-            if not 0 < len(value) <= LONGEST_VALUE or not printable:
-                raise InvalidInput(f"The {label} must be printable ASCII without spaces.")
-        if ":" in client_id:
+            printable = value.isascii() and value.isprintable()  # RFC 6749 appendix A
+            if not 0 < len(value) <= LONGEST_VALUE or not printable or value != value.strip():
+                raise InvalidInput(f"The {label} must be printable ASCII, without spaces around.")
+        if ":" in client_id and self._settings.client_auth == "raw":
             raise InvalidInput("A client id cannot hold a colon (RFC 7617).")
         self._known(name)
         version = self._vault.store(name, ClientCredentials(client_id, client_secret))

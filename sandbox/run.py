@@ -18,6 +18,8 @@ from sandbox.processes import Failed
 ENDPOINTS = STATE / "endpoints.json"
 _DEMO = ("acme", "Acme Analytics", "admin@acme.example")
 _FOLLOW_SECONDS = 1.0
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, being told to end, and a terminal that is closed."""
 _EXPECTED = (Failed, OSError, BotoCoreError, ClientError)
 
 
@@ -31,7 +33,7 @@ def main() -> int:
         chosen = settings.load(os.environ)
     except settings.BadSettings as error:
         return _refuse(error)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDINGS:
         signal.signal(number, _stop)
     # Each port has a state of its own: the port is part of every redirect URI.
     folder = private_folder(STATE) / f"port-{chosen.ports.edge}"
@@ -81,7 +83,7 @@ def _summarize(cloud: LocalCloud, link: str, seconds: float) -> None:
 
 def _end(cloud: LocalCloud) -> None:
     # A second Ctrl-C must not cut off the writing of the state.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDINGS:
         signal.signal(number, signal.SIG_IGN)
     if cloud.running:
         ENDPOINTS.unlink(missing_ok=True)
