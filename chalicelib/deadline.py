@@ -7,7 +7,7 @@ socket of the request in hand is shut down when its time is over (S17, F14).
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 _current = threading.local()
 
 
-class _Watch:
-    """The time that one thread's request has; cuts its socket when that is over."""
+class Watch:
+    """The time that one thread's request has; cuts its socket when that is over.
+
+    ``over``: it was cut. ``sent``: the whole request had gone out, so the server may have acted.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self.over = False
+        self.sent = False
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -39,6 +43,7 @@ class _Watch:
     def take(self, connected: socket.socket | None) -> None:
         with self._lock:
             self._socket = connected
+            self.sent = True
             over = self.over
         if over:
             self._cut()
@@ -52,13 +57,13 @@ class _Watch:
 
 
 @contextmanager
-def watch(seconds: float) -> Iterator[Callable[[], bool]]:
-    """Cut this thread's request after ``seconds``; yields whether that has happened."""
-    watching = _Watch(seconds)
+def watch(seconds: float) -> Iterator[Watch]:
+    """Cut this thread's request after ``seconds``."""
+    watching = Watch(seconds)
     _current.watch = watching
     watching.start()
     try:
-        yield lambda: watching.over
+        yield watching
     finally:
         watching.stop()
         _current.watch = None

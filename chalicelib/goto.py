@@ -11,7 +11,7 @@ from http.cookiejar import DefaultCookiePolicy
 import requests
 
 from chalicelib.config import Settings
-from chalicelib.deadline import DeadlineAdapter, watch
+from chalicelib.deadline import DeadlineAdapter, Watch, watch
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.oauth import Answer, ClientCredentials, basic_authorization
 
@@ -100,7 +100,7 @@ class GoTo:
     ) -> Answer:
         if seconds <= 0:
             raise ProviderUnreachable("no time left", sent=False)
-        with watch(seconds) as overdue:
+        with watch(seconds) as watching:
             try:
                 with self._session.request(
                     method,
@@ -113,12 +113,16 @@ class GoTo:
                 ) as response:
                     answer = Answer(response.status_code, _body(response))
             except (requests.RequestException, OSError) as error:
-                if overdue():
-                    raise ProviderUnreachable("answer too slow", sent=True) from None
-                raise _unreachable(error) from None
-        if overdue():  # a body without a length just ends when the connection is cut
+                raise ProviderUnreachable(_reason(error, watching), sent=watching.sent) from None
+        if watching.over and not _has_length(response):  # such a body just ends when it is cut
             raise ProviderUnreachable("answer too slow", sent=True)
         return answer
+
+
+def _has_length(response: requests.Response) -> bool:
+    """Whether a body cut short would have been noticed: a complete answer is never thrown away."""
+    framing = response.headers.get("Transfer-Encoding", "").lower()
+    return "Content-Length" in response.headers or "chunked" in framing
 
 
 def _body(response: requests.Response) -> bytes:
@@ -130,18 +134,14 @@ def _body(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _unreachable(error: Exception) -> ProviderUnreachable:
-    """Say whether GoTo may have acted: only a connection that never stood is sure not to have."""
-    if isinstance(error, requests.ConnectTimeout):
-        return ProviderUnreachable("no connection in time", sent=False)
+def _reason(error: Exception, watching: Watch) -> str:
+    if watching.over:
+        return "answer too slow"
     if isinstance(error, requests.exceptions.SSLError):
-        return ProviderUnreachable("TLS failed", sent=False)
+        return "TLS failed"
     if isinstance(error, requests.Timeout):
-        return ProviderUnreachable("no answer in time", sent=True)
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    if type(cause).__name__ in ("NewConnectionError", "NameResolutionError"):
-        return ProviderUnreachable("no connection", sent=False)
-    return ProviderUnreachable("connection broken", sent=True)
+        return "no answer in time" if watching.sent else "no connection in time"
+    return "connection broken" if watching.sent else "no connection"
 
 
 def _account_key(answer: Answer) -> str | None:

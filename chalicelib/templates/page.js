@@ -30,7 +30,7 @@
     var unit = size < 90 ? ["second", 1] : size < 5400 ? ["minute", 60]
       : size < 129600 ? ["hour", 3600] : ["day", 86400];
     var words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-    time.textContent += " (" + words.format(Math.round(seconds / unit[1]), unit[0]) + ")";
+    if (size < 604800) { time.textContent += ", " + words.format(Math.round(seconds / unit[1]), unit[0]); }
   });
 
   var copy = document.getElementById("copy"), token = document.getElementById("goto-access-token");
