@@ -63,14 +63,16 @@ class Console:
             self._switches = self._switches.changed(**changes)
             return self._switches
 
-    def next_failure(self) -> Failure | None:
-        """Take the first failure of `fail_next` off the list, where there is one."""
+    def next_failure(self, grant_type: str | None) -> Failure | None:
+        """Take the first failure that is for this kind of request off `fail_next`, if any."""
         with self._lock:
-            if not self._switches.fail_next:
-                return None
-            first, *rest = self._switches.fail_next
-            self._switches = self._switches.changed(fail_next=rest)
-            return first
+            waiting = list(self._switches.fail_next)
+            for failure in waiting:
+                if failure.grant_type in (None, grant_type):
+                    waiting.remove(failure)
+                    self._switches = self._switches.changed(fail_next=waiting)
+                    return failure
+            return None
 
     def is_too_many(self, api: str) -> bool:
         """Count a request to this API; True when it goes beyond `rate_per_second`."""

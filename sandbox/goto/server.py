@@ -112,7 +112,7 @@ def _add_oauth(
             response = api.error_response(429, "TOO_MANY_REQUESTS")
             board.note(_record(response, None, None, clock()))
             return response
-        failure = board.next_failure()
+        failure = board.next_failure(request.form.get("grant_type"))
         response, real = _meet(failure, server.create_token_response, sleep)
         board.note(_record(response, real, failure, clock()))
         return response

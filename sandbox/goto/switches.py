@@ -29,7 +29,8 @@ class Failure:
     `status` 0 closes the connection without an answer; None keeps the true answer, so that with
     `delay` (seconds) it is merely slow. With `after` the request is processed first and only the
     answer is replaced or held back; without it, the delay comes first and a status other than
-    None keeps the request from being processed at all.
+    None keeps the request from being processed at all. `grant_type` waits for a request of that
+    kind and lets others pass.
     """
 
     status: int | None = 503
@@ -37,6 +38,7 @@ class Failure:
     content_type: str = "text/html"
     delay: float = 0.0
     after: bool = False
+    grant_type: str | None = None
 
     def __post_init__(self) -> None:
         if not _is_status(self.status):
@@ -49,6 +51,8 @@ class Failure:
             raise SwitchError("fail_next: delay is a number of seconds, 0 or more")
         if not isinstance(self.after, bool):
             raise SwitchError("fail_next: after is true or false")
+        if self.grant_type not in (None, "authorization_code", "refresh_token"):
+            raise SwitchError("fail_next: grant_type is authorization_code or refresh_token")
 
 
 @dataclass(frozen=True, slots=True)

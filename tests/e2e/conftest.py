@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from sandbox.cloud import LocalCloud
 from sandbox.environment import Missing, chromium
 from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
+
+expect.set_options(timeout=20_000)  # milliseconds: a machine of two cores may be busy
 
 
 @pytest.fixture(scope="session")

@@ -128,5 +128,10 @@ def everything(cloud: LocalCloud) -> dict[str, list[dict[str, Any]]]:
 
 def slow_down_next_exchange(cloud: LocalCloud) -> None:
     """Have GoTo take two seconds for its next answer: long enough for an eye to see the wait."""
-    slow = {"status": None, "body": "", "content_type": "", "delay": 2, "after": True}
-    control(cloud, "switches", {"fail_next": [slow]})
+    fail_next_exchange(cloud, status=None, delay=2, after=True)
+
+
+def fail_next_exchange(cloud: LocalCloud, **failure: Any) -> None:
+    """What the next code meets at GoTo; refreshes of other tenants pass."""
+    waiting = {"grant_type": "authorization_code", **failure}
+    control(cloud, "switches", {"fail_next": [waiting]})

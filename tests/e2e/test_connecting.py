@@ -285,8 +285,7 @@ def test_a_double_click_is_one_exchange(cloud: LocalCloud, browser: Browser) -> 
 def test_goto_down_is_told_in_plain_words(cloud: LocalCloud, browser: Browser, down: int) -> None:
     tenant = story.new_tenant(cloud)
     page = story.new_page(browser)
-    failure = {"status": down, "body": "<h1>Down</h1>", "content_type": "text/html"}
-    story.control(cloud, "switches", {"fail_next": [failure]})
+    story.fail_next_exchange(cloud, status=down, body="<h1>Down</h1>")
     page.goto(tenant.link)
     story.press(page)
     story.log_in(page)

@@ -27,6 +27,7 @@ from werkzeug.test import TestResponse
 
 from sandbox.goto import rules
 from sandbox.goto.__main__ import main
+from sandbox.goto.console import Console
 from sandbox.goto.rules import Grant
 from sandbox.goto.server import console, create_app, running
 from sandbox.goto.state import Client, State, StateError, User
@@ -854,6 +855,17 @@ class TestSwitches:
             Switches().changed(**{name: value})
         with pytest.raises(SwitchError, match=name):
             Switches(**{name: value})
+
+    def test_a_failure_waits_for_its_kind_of_request(self) -> None:
+        board = Console(Switches(), lambda: 0.0)
+        board.turn(fail_next=[{"status": 500, "grant_type": "authorization_code"}])
+        assert board.next_failure("refresh_token") is None
+        assert board.next_failure("authorization_code") is not None
+        assert board.next_failure("authorization_code") is None
+
+    def test_a_failure_for_an_unknown_kind_of_request_is_refused(self) -> None:
+        with pytest.raises(SwitchError, match="grant_type"):
+            Switches().changed(fail_next=[{"grant_type": "password"}])
 
     def test_an_unknown_switch_is_refused_with_the_known_ones(self) -> None:
         with pytest.raises(SwitchError, match=r"no switch 'rotatoin'.*rotation_grace"):
