@@ -62,8 +62,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         tenant_origin=_https(env, "TENANT_ORIGIN").rstrip("/"),
         authorize_url=_https(env, "GOTO_AUTHORIZE_URL"),
         token_url=_https(env, "GOTO_TOKEN_URL"),
-        revoke_url=_https(env, "GOTO_REVOKE_URL") if env.get("GOTO_REVOKE_URL") else None,
-        api_url=_https(env, "GOTO_API_URL").rstrip("/") if env.get("GOTO_API_URL") else None,
+        revoke_url=_https_or_none(env, "GOTO_REVOKE_URL"),
+        api_url=(_https_or_none(env, "GOTO_API_URL") or "").rstrip("/") or None,
         issuer=env.get("GOTO_ISSUER") or None,
         client_auth=env.get("GOTO_CLIENT_AUTH") or "raw",
         scope=env.get("GOTO_SCOPE") or None,
@@ -90,6 +90,10 @@ def _need(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise Misconfigured(f"{name} is not set")
     return value
+
+
+def _https_or_none(env: Mapping[str, str], name: str) -> str | None:
+    return _https(env, name) if env.get(name) else None
 
 
 def _https(env: Mapping[str, str], name: str) -> str:

@@ -19,9 +19,8 @@ STATUS_PATH = PAGE_PATH + "status"
 
 MASK = "•" * 24
 
-POLL_SECONDS = 1
 RELOAD_SECONDS = 3
-"""Pause between looks at the processing state: with scripts, and without."""
+"""Pause between looks at the processing state without scripts; with them, page.js decides."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

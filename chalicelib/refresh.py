@@ -124,7 +124,7 @@ class Refresher:
     def _ask_and_commit(self, grant: Grant) -> Outcome:
         asked_at = int(self._clock())
         try:
-            verdict = self._ask(grant)
+            verdict, client = self._ask(grant)
         except DependencyUnavailable as error:
             return self._failed_for_now(grant, str(error), outcome_known=True)
         except ProviderUnreachable as error:
@@ -135,11 +135,11 @@ class Refresher:
             case oauth.FailureClass.GRANT_REFUSED:
                 return self._grant_refused(grant, verdict.detail)
             case oauth.FailureClass.CLIENT_REFUSED:
-                return self._client_refused(grant, verdict.detail)
+                return self._client_refused(grant, verdict.detail, client)
         return self._failed_for_now(grant, verdict.detail, outcome_known=True)
 
-    def _ask(self, grant: Grant) -> TokenSet | oauth.Failure:
-        """One refresh request with the client that the grant is bound to.
+    def _ask(self, grant: Grant) -> tuple[TokenSet | oauth.Failure, oauth.ClientCredentials]:
+        """One refresh request with the client that the grant is bound to; verdict and client.
 
         A client that GoTo refuses is read again, and used if it has changed since (F11).
         """
@@ -149,8 +149,8 @@ class Refresher:
         if isinstance(verdict, oauth.Failure) and verdict.kind is refused:
             again = self._client_of(grant)
             if again != client:
-                return self._ask_as(again, grant)
-        return verdict
+                return self._ask_as(again, grant), again
+        return verdict, client
 
     def _ask_as(self, client: oauth.ClientCredentials, grant: Grant) -> TokenSet | oauth.Failure:
         if self._time_left() < TIME_FOR_ONE:
@@ -230,12 +230,13 @@ class Refresher:
         )
         return Outcome.GRANT_REFUSED
 
-    def _client_refused(self, grant: Grant, detail: str) -> Outcome:
+    def _client_refused(
+        self, grant: Grant, detail: str, refused: oauth.ClientCredentials
+    ) -> Outcome:
         """GoTo knows the client no more: the rep must act; the refresh token is kept (F11)."""
-        asked = self._tenants.get(grant.tenant)
         text = "GoTo refused the client id or secret. The HA rep must enter them anew."
         self._end(grant, Status.CREDENTIALS_REJECTED, detail, text)
-        if self._tenants.get(grant.tenant) != asked:  # entered anew while this was being written
+        if self._client_of(grant) != refused:  # entered anew while this was being written
             self._connections.retry_rejected(grant.tenant, int(self._clock()))
         return Outcome.CLIENT_REFUSED
 

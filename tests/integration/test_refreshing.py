@@ -326,3 +326,21 @@ def test_an_old_clients_newest_secret_is_used(connected: World) -> None:
     assert connected.tick() == {Outcome.REFRESHED: 1}
     used = connected.goto.clients[-1]
     assert (used.client_id, used.client_secret) == ("id-acme", "rotated-secret")
+
+
+def test_f11_a_secret_entered_while_the_refusal_is_written_is_tried(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F11: after the last look at the client, before the refusal stands in the table."""
+    commit = connected.connections.commit_failure
+
+    def enter_meanwhile(*arguments: Any, **named: Any) -> None:
+        connected.onboarding.set_credentials("acme", "id-acme", "right-secret", "a test")
+        commit(*arguments, **named)
+
+    monkeypatch.setattr(connected.connections, "commit_failure", enter_meanwhile)
+    connected.pass_until_due()
+    connected.goto.script = [refusal(401, "invalid_client")]
+    assert connected.tick() == {Outcome.CLIENT_REFUSED: 1}
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert connected.goto.clients[-1].client_secret == "right-secret"

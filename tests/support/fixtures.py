@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from moto import mock_aws
@@ -27,13 +28,12 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def dynamodb_endpoint() -> Iterator[str]:
     """Amazon's DynamoDB Local, once for the whole run."""
-    try:
-        running = dynamodb_local.running()
-        endpoint = running.__enter__()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    yield endpoint
-    running.__exit__(None, None, None)
+    with ExitStack() as running:
+        try:
+            endpoint = running.enter_context(dynamodb_local.running())
+        except Missing as missing:
+            pytest.skip(str(missing))
+        yield endpoint
 
 
 @pytest.fixture(params=["moto", "dynamodb-local"])

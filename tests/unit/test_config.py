@@ -54,3 +54,12 @@ def test_s17_the_loopback_interface_may_do_without_tls(host: str) -> None:
 def test_an_unknown_client_authentication_is_refused() -> None:
     with pytest.raises(Misconfigured, match="GOTO_CLIENT_AUTH"):
         config.load(environment(TABLES, GOTO_CLIENT_AUTH="post"))
+
+
+def test_a_path_is_joined_to_the_api_and_the_revocation_address_stays_as_given() -> None:
+    given = {"GOTO_API_URL": "https://api.example/", "GOTO_REVOKE_URL": "https://goto.example/r/"}
+    settings = config.load(environment(TABLES, **given))
+    assert (settings.api_url, settings.revoke_url) == (
+        "https://api.example",
+        given["GOTO_REVOKE_URL"],
+    )
