@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Response
+from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Response, SQSEvent
 
 from chalicelib import commands, pages, texts, web
 from chalicelib.authorize import Visitor
@@ -19,6 +19,9 @@ from chalicelib.telemetry import logger
 
 JOURNAL_STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/Journal/stream/placeholder"
 """Chalice wants an ARN here; the template puts the real stream in its place."""
+
+RESCUE_QUEUE = "arn:aws:sqs:us-east-1:123456789012:placeholder"
+"""Likewise; with `queue=` instead, Chalice's own address would survive the merge."""
 
 REFRESH_THREADS = 16
 
@@ -142,11 +145,42 @@ def complete(event: dict[str, str], context: Any) -> None:
 
 @app.schedule("rate(1 minute)", name="refresh_tick")
 def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
-    """Refresh what is due."""
+    """Refresh what is due, or hand it over to `refresh_lane`."""
     started = time.monotonic()
-    refresher = services().refresher(REFRESH_THREADS, _time_left(event.context))
-    counts = {str(outcome): count for outcome, count in refresher.tick(REFRESH_THREADS).items()}
+    counts = dict(services().schedule(REFRESH_THREADS, _time_left(event.context)).tick())
     logger().info("tick", outcomes=counts, seconds=round(time.monotonic() - started, 3))
+    return counts
+
+
+@app.lambda_function(name="refresh_lane")
+def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Refresh what is due in one lane; ``event`` holds its number and its share of the rate."""
+    schedule = services().schedule(REFRESH_THREADS, _time_left(context))
+    counts = dict(schedule.lane(int(event["lane"]), float(event["rate"])))
+    logger().info("lane", lane=event["lane"], outcomes=counts)
+    return counts
+
+
+@app.lambda_function(name="refresh_now")
+def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Refresh one tenant for one of HA's services. The answer holds no token."""
+    answer = services().on_demand(_time_left(context)).refresh(event)
+    logger().info("refresh on demand", tenant=answer.tenant, outcome=answer.outcome)
+    return answer.to_dict()
+
+
+@app.on_sqs_message(queue_arn=RESCUE_QUEUE, batch_size=1, name="rescue")
+def rescue(event: SQSEvent) -> None:
+    """Commit what GoTo gave and DynamoDB would not take. What fails stays in the queue."""
+    for record in event:
+        logger().warning("rescue", outcome=services().rescue.commit(record.body))
+
+
+@app.lambda_function(name="after_restore")
+def after_restore(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Check one lane after a table came back from a backup; ``both`` if both tables did."""
+    counts = dict(services().restore.check(int(event["lane"]), both=bool(event.get("both"))))
+    logger().warning("checked after a restore", lane=event["lane"], found=counts)
     return counts
 
 

@@ -9,28 +9,18 @@ from typing import TYPE_CHECKING
 
 from chalicelib import oauth
 from chalicelib.endings import ending, outcome
-from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import (
-    AuthorizationRequest,
-    Grant,
-    JournalEntry,
-    Reason,
-    Status,
-    TokenSet,
-)
-from chalicelib.tokens import commit_pauses, fresh_tokens
+from chalicelib.errors import Conflict, ProviderUnreachable
+from chalicelib.model import AuthorizationRequest, Reason, TokenSet
+from chalicelib.rescue import connect_message
+from chalicelib.tokens import fresh_tokens, keep
+from chalicelib.verdicts import VERDICTS, failure_of
 
 if TYPE_CHECKING:
+    from chalicelib.commits import Commits
     from chalicelib.goto import GoTo
-    from chalicelib.store.connections import Connections
+    from chalicelib.rescue_queue import RescueQueue
     from chalicelib.store.requests import AuthorizationRequests
     from chalicelib.vault import Vault
-
-_REASONS = {
-    oauth.FailureClass.TRANSIENT: Reason.PROVIDER_ERROR,
-    oauth.FailureClass.GRANT_REFUSED: Reason.CODE_REFUSED,
-    oauth.FailureClass.CLIENT_REFUSED: Reason.CLIENT_REFUSED,
-}
 
 
 class Completion:
@@ -38,7 +28,8 @@ class Completion:
         self,
         *,
         requests: "AuthorizationRequests",
-        connections: "Connections",
+        commits: "Commits",
+        rescue_queue: "RescueQueue",
         vault: "Vault",
         goto: "GoTo",
         clock: Callable[[], float],
@@ -47,7 +38,8 @@ class Completion:
         report: Callable[[Exception], None],
     ) -> None:
         self._requests = requests
-        self._connections = connections
+        self._commits = commits
+        self._rescue_queue = rescue_queue
         self._vault = vault
         self._goto = goto
         self._clock = clock
@@ -83,68 +75,44 @@ class Completion:
             verifier=request.verifier,
         )
         asked_at = int(self._clock())
-        try:
-            verdict = oauth.judge(self._goto.token(client, form))
-        except ProviderUnreachable as error:
-            return Reason.OUTCOME_UNKNOWN if error.sent else Reason.PROVIDER_ERROR
+        verdict = self._ask(client, form)
         if isinstance(verdict, oauth.Failure):
-            return _REASONS[verdict.kind]
+            return VERDICTS[verdict.kind].reason
         if verdict.refresh_token is None:
             self._goto.revoke(client, verdict.access_token)
             return Reason.NO_REFRESH_TOKEN
         account_key = self._goto.account(verdict.access_token)
         # Not revoked where the commit's outcome stayed unknown: it may be the live connection.
-        refused = self._commit(request, verdict, asked_at, account_key)
+        refused = self._keep(request, verdict, asked_at, account_key)
         if refused is not None:
             self._goto.revoke(client, verdict.refresh_token)
         return refused
 
-    def _commit(
+    def _ask(
+        self, client: oauth.ClientCredentials, form: dict[str, str]
+    ) -> TokenSet | oauth.Failure:
+        """Once: a code is never sent again (F22)."""
+        try:
+            return oauth.judge(self._goto.token(client, form))
+        except ProviderUnreachable as error:
+            return failure_of(error)
+
+    def _keep(
         self, request: AuthorizationRequest, tokens: TokenSet, asked_at: int, account: str | None
     ) -> Reason | None:
-        """Commit as the tenant's new generation, whatever refreshes happen meanwhile (F07, F23)."""
+        """Make it the tenant's connection, now or from the rescue queue (F24).
+
+        None as well while the queue has it: the request goes on, and the page waits.
+        """
         fresh = fresh_tokens(request.tenant, tokens, asked_at)
-        failed: Conflict | DependencyUnavailable = Conflict()
-        for pause in commit_pauses(self._time_left):
-            try:
-                before = self._connections.grant(request.tenant)
-                if before is not None and before.sequence >= request.sequence:
-                    return None if self._ours(request, fresh.access_token) else Reason.SUPERSEDED
-                self._connections.commit_connect(
-                    request,
-                    before,
-                    fresh,
-                    now=int(self._clock()),
-                    account_key=account,
-                    principal=tokens.principal,
-                    entry=self._connected(request, before, tokens),
-                )
-            except Conflict as error:
-                if "tenants" in error.failed:
-                    return Reason.OTHER_ACCOUNT if account else Reason.ACCOUNT_UNREADABLE
-                failed = error
-            except DependencyUnavailable as error:
-                failed = error
-            else:
-                return None
-            self._pause(pause)
-        raise DependencyUnavailable("dynamodb", str(failed))
-
-    def _ours(self, request: AuthorizationRequest, access_token: str) -> bool:
-        """Whether the commit that seems to have gone before is this very one (F04)."""
-        current = self._connections.get(request.tenant)
-        return current is not None and current.access_token == access_token
-
-    def _connected(
-        self, request: AuthorizationRequest, before: Grant | None, tokens: TokenSet
-    ) -> JournalEntry:
-        again = before is not None and before.generation > 0
-        who = tokens.principal or "the admin"
-        text = f"{'Reconnected' if again else 'Connected'} to GoTo."
-        kind = "reconnected" if again else "connected"
-        return JournalEntry(
-            request.tenant, self._clock(), kind, who, text, request.reference, Status.CONNECTED
+        principal = tokens.principal
+        _, refused = keep(
+            lambda: self._commits.connect(request, fresh, account, principal),
+            lambda: self._rescue_queue.send(connect_message(request, fresh, account, principal)),
+            pause=self._pause,
+            time_left=self._time_left,
         )
+        return refused
 
     def _end(self, request: AuthorizationRequest, reason: Reason) -> None:
         entry = ending(request, reason, self._clock())

@@ -17,7 +17,8 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 class Settings:
     """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``.
 
-    ``revoke_url`` and ``api_url`` are None for an OAuth server that has no such endpoint.
+    ``revoke_url`` and ``api_url`` are None for an OAuth server that has no such endpoint;
+    ``token_rate`` is in refreshes a second, over the whole deployment.
     """
 
     stage: str
@@ -40,7 +41,10 @@ class Settings:
     grants_table: str
     journal_table: str
     bus: str
+    rescue_queue: str
+    token_rate: int
     complete_function: str | None
+    refresh_lane_function: str | None
 
     def origin(self, tenant: str) -> str:
         """Scheme, host and port under which a tenant's admin sees this service."""
@@ -78,7 +82,10 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         grants_table=_need(env, "GRANTS_TABLE"),
         journal_table=_need(env, "JOURNAL_TABLE"),
         bus=_need(env, "BUS"),
+        rescue_queue=_need(env, "RESCUE_QUEUE"),
+        token_rate=_positive(env, "TOKEN_RATE", "10"),
         complete_function=env.get("COMPLETE_FUNCTION") or None,
+        refresh_lane_function=env.get("REFRESH_LANE_FUNCTION") or None,
     )
     if settings.client_auth not in ("raw", "rfc6749"):
         raise Misconfigured("GOTO_CLIENT_AUTH must be raw or rfc6749")
@@ -90,6 +97,13 @@ def _need(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise Misconfigured(f"{name} is not set")
     return value
+
+
+def _positive(env: Mapping[str, str], name: str, otherwise: str) -> int:
+    value = env.get(name) or otherwise
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= 100_000:
+        raise Misconfigured(f"{name} must be a whole number from 1 to 100000")
+    return int(value)
 
 
 def _https_or_none(env: Mapping[str, str], name: str) -> str | None:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 
-def invoke_later(client: "LambdaClient", function: str | None, payload: Mapping[str, str]) -> None:
+def invoke_later(
+    client: "LambdaClient", function: str | None, payload: Mapping[str, str | float]
+) -> None:
     """Queue one asynchronous invocation. Raises `DependencyUnavailable`, `Misconfigured`."""
     if function is None:
         raise Misconfigured("the function to invoke is not set")

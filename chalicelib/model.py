@@ -30,6 +30,9 @@ ASSUMED_LIFETIME = 3_600
 REFRESH_TOKEN_LIFETIME = 2_592_000
 """Seconds a GoTo refresh token lives from its issue, not from its last use."""
 
+WARN_DAYS = (2, 7)
+"""Days before the end of a grant at which its people are told, the most urgent first."""
+
 TOKEN_SHOWN_FOR = 600
 """Seconds for which the browser that completed an authorization may read the token (S18)."""
 
@@ -38,6 +41,10 @@ PROCESSING_TIMEOUT = 60
 
 REQUEST_LIFETIME = 600
 """Seconds an authorization request may stay open (S01: ten minutes at most)."""
+
+
+RESTORED = "restored from a backup"
+"""``last_error`` of a grant that is checked because a table was restored (F19)."""
 
 
 class Status(StrEnum):
@@ -207,9 +214,31 @@ class Grant:
     lease_until: int = 0
     inflight: Inflight | None = None
     outcome_unknown_since: int | None = None
+    refused_since: int | None = None
     failures: int = 0
     next_refresh_at: int | None = None
     last_error: str | None = None
+    warned: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The `#provider` row: GoTo as a whole, as the fleet's requests find it.
+
+    ``asked``, ``failed`` and ``limited`` (429) count since the last turn. The trends are in
+    thousandths of a request and fade from turn to turn; ``rate`` is in thousandths of a request a
+    second, None for the cap.
+    """
+
+    turn: int = 0
+    turned_at: int = 0
+    asked: int = 0
+    failed: int = 0
+    limited: int = 0
+    trend_asked: int = 0
+    trend_failed: int = 0
+    open_since: int | None = None
+    rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

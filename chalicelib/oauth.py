@@ -40,11 +40,20 @@ class Answer:
 
 
 class FailureClass(StrEnum):
-    """What a failed token request means, and so who must act."""
+    """What came of a token request that brought no tokens; `verdicts` says what follows from it.
+
+    ``UNCLEAR`` is an answer behind which GoTo may have acted: a gateway's error, a success that
+    can't be read. The last three are no answers at all.
+    """
 
     TRANSIENT = "transient"
+    RATE_LIMITED = "rate_limited"
+    UNCLEAR = "unclear"
     GRANT_REFUSED = "grant_refused"
     CLIENT_REFUSED = "client_refused"
+    NOT_SENT = "not_sent"
+    NO_ANSWER = "no_answer"
+    OWN_FAULT = "own_fault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,14 @@ _OAUTH_ERRORS = {
     "unauthorized_client": FailureClass.CLIENT_REFUSED,
 }
 
+_STATUSES = {
+    429: FailureClass.RATE_LIMITED,
+    500: FailureClass.UNCLEAR,
+    502: FailureClass.UNCLEAR,
+    504: FailureClass.UNCLEAR,
+}
+"""Statuses that say more than that the request was not served."""
+
 
 def judge(answer: Answer) -> TokenSet | Failure:
     """Read a token endpoint's answer (RFC 6749 5.1, 5.2).
@@ -191,14 +208,14 @@ def judge(answer: Answer) -> TokenSet | Failure:
     fields = _json_object(answer.body)
     if answer.status == 200:
         tokens = _tokens(fields)
-        return tokens or Failure(FailureClass.TRANSIENT, "answer without a usable token")
+        return tokens or Failure(FailureClass.UNCLEAR, "answer without a usable token")
     error = fields.get("error")
     if answer.status in (400, 401, 403) and isinstance(error, str) and error in _OAUTH_ERRORS:
         return Failure(_OAUTH_ERRORS[error], error)
     expired = error == "invalid_request" and fields.get("error_description") == _EXPIRED_FORM
     if answer.status == 400 and expired:
         return Failure(FailureClass.GRANT_REFUSED, "invalid_request, as for an expired token")
-    return Failure(FailureClass.TRANSIENT, f"HTTP {answer.status}")
+    return Failure(_STATUSES.get(answer.status, FailureClass.TRANSIENT), f"HTTP {answer.status}")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

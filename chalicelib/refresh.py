@@ -1,32 +1,29 @@
-"""Use case: keep access tokens alive. One tick, and the protocol for one tenant.
+"""Use case: refresh one tenant. Claim, ask, commit.
 
-Claim, ask, commit. A success is committed on generation and version as they were asked, never on
-the fence: a late answer may carry the only valid refresh token. Only GoTo's own refusal ends a
-grant, and only when nothing newer has been committed since.
+A success is committed on generation and version as they were asked, never on the fence: a late
+answer may carry the only valid refresh token. Only GoTo's own refusal ends a grant, and only when
+nothing newer has been committed since and no earlier answer can still come.
 """
 
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chalicelib import oauth
+from chalicelib.commits import SCHEDULER
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import (
-    LANES,
-    Due,
-    Fresh,
-    Grant,
-    JournalEntry,
-    Status,
-    TokenSet,
-    backoff,
-)
-from chalicelib.tokens import commit_pauses, fresh_tokens
+from chalicelib.model import RESTORED, Due, Grant, JournalEntry, Status, TokenSet, backoff
+from chalicelib.oauth import FailureClass
+from chalicelib.rescue import refresh_message
+from chalicelib.tokens import fresh_tokens, keep
+from chalicelib.verdicts import VERDICTS, Next, failure_of
 
 if TYPE_CHECKING:
+    from chalicelib.commits import Commits
     from chalicelib.goto import GoTo
+    from chalicelib.pace import Pace
+    from chalicelib.rescue_queue import RescueQueue
     from chalicelib.store.connections import Connections
     from chalicelib.store.tenants import Tenants
     from chalicelib.vault import Vault
@@ -35,19 +32,30 @@ LEASE_MARGIN = 300
 """Seconds that a lease outlasts the function: also covers clocks five minutes apart (F15)."""
 
 TIME_FOR_ONE = 60.0
-"""Seconds that must be left to ask: GoTo's deadline, and as much to write its answer (F20)."""
+"""Seconds that must be left to ask: GoTo's deadline, and as much to keep its answer (F20)."""
 
-LANE_BATCH = 100
-"""Tenants taken from a lane in one query."""
+CONFIRM_PAUSE = 300
+"""Seconds between a refusal that follows an unknown outcome, and the one that confirms it (F10)."""
 
-_SCHEDULER = "the scheduler"
+RESCUE_PATIENCE = 900
+"""Seconds after an unknown outcome for which nothing is asked while the rescue queue holds
+anything: it may be this tenant's answer, and the old refresh token must not be shown again."""
+
+RESPONSE_LOST = "response lost"
+"""``last_error`` of a grant whose rotated refresh token never reached a table (F02)."""
 
 
 class Outcome(StrEnum):
     """What became of one due tenant."""
 
     REFRESHED = "refreshed"
+    RESCUED = "rescued"
+    LOST = "lost"
     TRANSIENT = "transient"
+    RATE_LIMITED = "rate_limited"
+    OWN_FAULT = "own_fault"
+    WAITING = "waiting"
+    UNCONFIRMED = "unconfirmed"
     GRANT_REFUSED = "grant_refused"
     CLIENT_REFUSED = "client_refused"
     SUPERSEDED = "superseded"
@@ -57,14 +65,33 @@ class Outcome(StrEnum):
     UNEXPECTED = "unexpected"
 
 
+_PASSING = {
+    FailureClass.RATE_LIMITED: Outcome.RATE_LIMITED,
+    FailureClass.OWN_FAULT: Outcome.OWN_FAULT,
+}
+"""Outcomes of failures that pass; all others are GoTo's, and transient."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A verdict, the client it was asked as, and whether GoTo may have acted unseen before it."""
+
+    verdict: TokenSet | oauth.Failure
+    client: oauth.ClientCredentials | None
+    known: bool = True
+
+
 class Refresher:
     def __init__(
         self,
         *,
         tenants: "Tenants",
         connections: "Connections",
+        commits: "Commits",
+        rescue_queue: "RescueQueue",
         vault: "Vault",
         goto: "GoTo",
+        pace: "Pace",
         clock: Callable[[], float],
         random: Callable[[], float],
         pause: Callable[[float], None],
@@ -73,38 +100,23 @@ class Refresher:
     ) -> None:
         self._tenants = tenants
         self._connections = connections
+        self._commits = commits
+        self._rescue_queue = rescue_queue
         self._vault = vault
         self._goto = goto
+        self._pace = pace
         self._clock = clock
         self._random = random
         self._pause = pause
         self._time_left = time_left
         self._report = report
 
-    def tick(self, threads: int) -> Counter[Outcome]:
-        """Refresh what is due, lane by lane, as far as the function's time goes.
-
-        What is left over stays due: the table is the queue.
-        """
-        due = [row for lane in range(LANES) for row in self._due(lane)]
-        due.sort(key=lambda row: row.at)
-        with ThreadPoolExecutor(threads) as pool:
-            return Counter(pool.map(self.refresh, due))
-
-    def _due(self, lane: int) -> tuple[Due, ...]:
-        """A lane that can't be read holds up no other."""
-        try:
-            return self._connections.due(lane, int(self._clock()), LANE_BATCH)
-        except DependencyUnavailable as error:
-            self._report(error)
-            return ()
-
-    def refresh(self, due: Due) -> Outcome:
-        """Take one due tenant through claim, ask and commit.
+    def refresh(self, due: Due, note: JournalEntry | None = None) -> Outcome:
+        """Take one tenant through claim, ask and commit; ``note`` is journalled with a success.
 
         Never raises: one tenant's trouble must not end the tick for all others (F14).
         """
-        if self._time_left() < TIME_FOR_ONE:
+        if not self._pace.take() or self._time_left() < TIME_FOR_ONE:
             return Outcome.OUT_OF_TIME
         try:
             now = int(self._clock())
@@ -112,8 +124,9 @@ class Refresher:
             grant = self._connections.claim(due, now, lease_until)
             if grant is None:
                 return Outcome.NOT_TAKEN
-            return self._ask_and_commit(grant)
-        except DependencyUnavailable:
+            return self._ask_and_commit(grant, note)
+        except DependencyUnavailable as error:
+            self._report(error)
             return Outcome.STORE_FAILED
         except Conflict:
             return Outcome.SUPERSEDED
@@ -121,42 +134,53 @@ class Refresher:
             self._report(error)
             return Outcome.UNEXPECTED
 
-    def _ask_and_commit(self, grant: Grant) -> Outcome:
+    def _ask_and_commit(self, grant: Grant, note: JournalEntry | None) -> Outcome:
+        if self._answer_may_come(grant):
+            self._put_off(grant, "an earlier answer may still come")
+            return Outcome.WAITING
         asked_at = int(self._clock())
-        try:
-            verdict, client = self._ask(grant)
-        except DependencyUnavailable as error:
-            return self._failed_for_now(grant, str(error), outcome_known=True)
-        except ProviderUnreachable as error:
-            return self._failed_for_now(grant, error.reason, outcome_known=not error.sent)
+        asked = self._ask(grant)
+        verdict = asked.verdict
         if isinstance(verdict, TokenSet):
-            return self._succeeded(grant, fresh_tokens(grant.tenant, verdict, asked_at))
-        match verdict.kind:
-            case oauth.FailureClass.GRANT_REFUSED:
-                return self._grant_refused(grant, verdict.detail)
-            case oauth.FailureClass.CLIENT_REFUSED:
-                return self._client_refused(grant, verdict.detail, client)
-        return self._failed_for_now(grant, verdict.detail, outcome_known=True)
+            return self._succeeded(grant, verdict, asked_at, note)
+        if verdict.kind is FailureClass.GRANT_REFUSED:
+            return self._grant_refused(grant, verdict.detail, known=asked.known)
+        if verdict.kind is FailureClass.CLIENT_REFUSED:
+            return self._client_refused(grant, verdict.detail, asked.client)
+        if verdict.kind is FailureClass.RATE_LIMITED:
+            self._pace.halve()
+        self._put_off(grant, verdict.detail, known=asked.known and VERDICTS[verdict.kind].known)
+        return _PASSING.get(verdict.kind, Outcome.TRANSIENT)
 
-    def _ask(self, grant: Grant) -> tuple[TokenSet | oauth.Failure, oauth.ClientCredentials]:
-        """One refresh request with the client that the grant is bound to; verdict and client.
+    def _ask(self, grant: Grant) -> _Asked:
+        """One refresh request with the client that the grant is bound to.
 
-        A client that GoTo refuses is read again, and used if it has changed since (F11).
+        One without an answer is sent a second time, the declared retry (F09). A client that GoTo
+        refuses is read again, and used if it has changed since (F11).
         """
-        client = self._client_of(grant)
-        verdict = self._ask_as(client, grant)
-        refused = oauth.FailureClass.CLIENT_REFUSED
-        if isinstance(verdict, oauth.Failure) and verdict.kind is refused:
-            again = self._client_of(grant)
-            if again != client:
-                return self._ask_as(again, grant), again
-        return verdict, client
+        try:
+            client = self._client_of(grant)
+            verdict = self._ask_as(client, grant)
+            if not isinstance(verdict, oauth.Failure):
+                return _Asked(verdict, client)
+            match VERDICTS[verdict.kind].next:
+                case Next.AT_ONCE if self._may_ask_again():
+                    return _Asked(self._ask_as(client, grant), client, known=False)
+                case Next.NEVER if (again := self._client_of(grant)) != client:
+                    return _Asked(self._ask_as(again, grant), again)
+        except DependencyUnavailable as error:
+            return _Asked(failure_of(error), None)
+        return _Asked(verdict, client)
 
     def _ask_as(self, client: oauth.ClientCredentials, grant: Grant) -> TokenSet | oauth.Failure:
-        if self._time_left() < TIME_FOR_ONE:
-            raise ProviderUnreachable("no time left to ask", sent=False)
         form = oauth.refresh_form(grant.refresh_token or "")
-        return oauth.judge(self._goto.token(client, form))
+        try:
+            return oauth.judge(self._goto.token(client, form))
+        except ProviderUnreachable as error:
+            return failure_of(error)
+
+    def _may_ask_again(self) -> bool:
+        return self._time_left() >= TIME_FOR_ONE and self._pace.take()
 
     def _client_of(self, grant: Grant) -> oauth.ClientCredentials:
         """The newest secret of the grant's own client: the tenant may have another by now."""
@@ -165,73 +189,73 @@ class Refresher:
             return self._vault.credentials(grant.tenant, tenant.secret_version)
         return self._vault.newest_of(grant.tenant, grant.client_id)
 
-    def _succeeded(self, grant: Grant, fresh: Fresh) -> Outcome:
-        """Store what GoTo gave; it may be the only valid refresh token, so try hard (F03, F04)."""
-        entry = None
-        if grant.status is not Status.CONNECTED:
-            text = "The connection to GoTo works again."
-            entry = self._entry(grant, "recovered", text, Status.CONNECTED)
-        for pause in commit_pauses(self._time_left):
-            try:
-                self._connections.commit_refresh(grant, fresh, entry)
-            except DependencyUnavailable:
-                self._pause(pause)
-            except Conflict:
-                return Outcome.REFRESHED if self._ours(grant, fresh) else Outcome.SUPERSEDED
-            else:
-                return Outcome.REFRESHED
-        return Outcome.STORE_FAILED
+    def _succeeded(
+        self, grant: Grant, tokens: TokenSet, asked_at: int, note: JournalEntry | None
+    ) -> Outcome:
+        """Store what GoTo gave; it may be the only valid refresh token (F03, F04)."""
+        fresh = fresh_tokens(grant.tenant, tokens, asked_at)
+        try:
+            committed, stands = keep(
+                lambda: self._commits.refresh(grant, fresh, note),
+                lambda: self._rescue_queue.send(refresh_message(grant, fresh)),
+                pause=self._pause,
+                time_left=self._time_left,
+            )
+        except DependencyUnavailable as error:
+            self._report(error)
+            return Outcome.LOST
+        if not committed:
+            return Outcome.RESCUED
+        return Outcome.REFRESHED if stands else Outcome.SUPERSEDED
 
-    def _ours(self, grant: Grant, fresh: Fresh) -> bool:
-        """Whether the commit that went before is this very one, its answer lost (F04)."""
-        current = self._connections.get(grant.tenant)
-        return current is not None and current.access_token == fresh.access_token
+    def _grant_refused(self, grant: Grant, detail: str, *, known: bool) -> Outcome:
+        """GoTo will not accept the refresh token, unless another has replaced it (F10).
 
-    def _failed_for_now(self, grant: Grant, detail: str, *, outcome_known: bool) -> Outcome:
-        """Nobody needs to act: try again later. Connected as long as the token lives (F08)."""
-        now = int(self._clock())
-        alive_for = grant.access_expires_at - now
-        failures = grant.failures + 1
-        status = grant.status if alive_for > 0 else Status.DEGRADED
-        entry = None
-        if status is not grant.status:
-            text = "GoTo could not be reached until the token ran out. Trying on."
-            entry = self._entry(grant, "degraded", text, status)
-        self._connections.commit_failure(
-            grant,
-            status,
-            failures=failures,
-            detail=detail,
-            next_refresh_at=now + backoff(failures, alive_for, self._random()),
-            outcome_known=outcome_known,
-            entry=entry,
-        )
-        return Outcome.TRANSIENT
-
-    def _grant_refused(self, grant: Grant, detail: str) -> Outcome:
-        """GoTo will not accept the refresh token any more, unless another has replaced it (F10)."""
+        After an unknown outcome a second refusal must confirm it, when no answer of an earlier
+        request can come any more: then that answer was lost, and the new token with it (F02).
+        """
         current = self._connections.grant(grant.tenant)
         if current is None or (current.generation, current.version) != (
             grant.generation,
             grant.version,
         ):
             return Outcome.SUPERSEDED
-        lost = grant.outcome_unknown_since is not None
-        text = (
-            "GoTo's answer to an earlier refresh was lost, and the old token is no longer accepted."
-            if lost
-            else "GoTo no longer accepts this connection."
-        )
-        self._end(
-            grant,
-            Status.REAUTHORIZATION_REQUIRED,
-            "response lost" if lost else detail,
-            f"{text} An admin must connect again.",
-        )
+        unknown = not known or grant.outcome_unknown_since is not None
+        if unknown and not self._confirmed(grant):
+            now = int(self._clock())
+            since = grant.refused_since or now
+            why = RESTORED if grant.last_error == RESTORED else detail
+            self._put_off(grant, why, known=known, pause=CONFIRM_PAUSE, refused_since=since)
+            return Outcome.UNCONFIRMED
+        text = "GoTo no longer accepts this connection."
+        if unknown and grant.last_error == RESTORED:
+            detail, text = RESTORED, "A backup was restored, and the token in it is an old one."
+        elif unknown:
+            detail = RESPONSE_LOST
+            text = "GoTo's answer to an earlier refresh was lost, and the old token with it."
+        text += " An admin must connect again."
+        self._end(grant, Status.REAUTHORIZATION_REQUIRED, detail, text)
         return Outcome.GRANT_REFUSED
 
+    def _confirmed(self, grant: Grant) -> bool:
+        since = grant.refused_since
+        long_ago = since is not None and int(self._clock()) - since >= CONFIRM_PAUSE
+        return long_ago and not self._rescue_pending()
+
+    def _answer_may_come(self, grant: Grant) -> bool:
+        """Whether the rescue queue may hold the answer to this tenant's last request."""
+        since = grant.outcome_unknown_since
+        recent = since is not None and int(self._clock()) - since < RESCUE_PATIENCE
+        return recent and self._rescue_pending()
+
+    def _rescue_pending(self) -> bool:
+        try:
+            return self._rescue_queue.pending() > 0
+        except DependencyUnavailable:
+            return True
+
     def _client_refused(
-        self, grant: Grant, detail: str, refused: oauth.ClientCredentials
+        self, grant: Grant, detail: str, refused: oauth.ClientCredentials | None
     ) -> Outcome:
         """GoTo knows the client no more: the rep must act; the refresh token is kept (F11)."""
         text = "GoTo refused the client id or secret. The HA rep must enter them anew."
@@ -239,6 +263,35 @@ class Refresher:
         if self._client_of(grant) != refused:  # entered anew while this was being written
             self._connections.retry_rejected(grant.tenant, int(self._clock()))
         return Outcome.CLIENT_REFUSED
+
+    def _put_off(
+        self,
+        grant: Grant,
+        detail: str,
+        *,
+        known: bool = True,
+        pause: int | None = None,
+        refused_since: int | None = None,
+    ) -> None:
+        """Nobody needs to act: try again later. Connected as long as the token lives (F08)."""
+        now = int(self._clock())
+        alive_for = grant.access_expires_at - now
+        failures = grant.failures + 1
+        status = grant.status if alive_for > 0 else Status.DEGRADED
+        entry = None
+        if status is not grant.status:
+            text = "No new token could be had from GoTo before the old one ran out. Trying on."
+            entry = self._entry(grant, "degraded", text, status)
+        self._connections.commit_failure(
+            grant,
+            status,
+            failures=failures,
+            detail=detail,
+            next_refresh_at=now + (pause or backoff(failures, alive_for, self._random())),
+            outcome_known=known,
+            refused_since=refused_since,
+            entry=entry,
+        )
 
     def _end(self, grant: Grant, status: Status, detail: str, text: str) -> None:
         self._connections.commit_failure(
@@ -252,4 +305,4 @@ class Refresher:
         )
 
     def _entry(self, grant: Grant, kind: str, text: str, status: Status) -> JournalEntry:
-        return JournalEntry(grant.tenant, self._clock(), kind, _SCHEDULER, text, status=status)
+        return JournalEntry(grant.tenant, self._clock(), kind, SCHEDULER, text, status=status)

@@ -15,13 +15,20 @@ from chalicelib.telemetry import logger
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
     from chalicelib.authorize import AdminVisit
+    from chalicelib.commits import Commits
     from chalicelib.complete import Completion
     from chalicelib.goto import GoTo
+    from chalicelib.on_demand import OnDemand
     from chalicelib.onboard import Onboarding
     from chalicelib.refresh import Refresher
+    from chalicelib.rescue import Rescue
+    from chalicelib.rescue_queue import RescueQueue
+    from chalicelib.restore import Restore
+    from chalicelib.schedule import Schedule
     from chalicelib.store.connections import Connections
     from chalicelib.store.journal import Journal
     from chalicelib.store.links import Links
+    from chalicelib.store.provider import ProviderRow
     from chalicelib.store.requests import AuthorizationRequests
     from chalicelib.store.tenants import Tenants
     from chalicelib.vault import Vault
@@ -62,7 +69,8 @@ class Services:
 
         return Completion(
             requests=self._requests,
-            connections=self._connections,
+            commits=self._commits,
+            rescue_queue=self._rescue_queue,
             vault=self._vault,
             goto=self._goto(connections=1),
             clock=time.time,
@@ -71,15 +79,73 @@ class Services:
             report=_report,
         )
 
-    def refresher(self, threads: int, time_left: Callable[[], float]) -> "Refresher":
-        """The refresh of what is due; one an invocation. ``time_left`` in seconds."""
+    def schedule(self, threads: int, time_left: Callable[[], float]) -> "Schedule":
+        """The fleet's refresh; one an invocation. ``time_left`` in seconds."""
+        from chalicelib.schedule import Schedule, pooled
+
+        return Schedule(
+            connections=self._connections,
+            provider=self._provider,
+            refresher_for=lambda rate, seconds: self._refresher(threads, time_left, rate, seconds),
+            run=pooled(threads),
+            hand_over=self._start_lane,
+            cap=self.settings.token_rate,
+            clock=time.time,
+            report=_report,
+        )
+
+    def on_demand(self, time_left: Callable[[], float]) -> "OnDemand":
+        """One tenant's refresh for HA's services; one an invocation. ``time_left`` in seconds."""
+        from chalicelib.on_demand import OnDemand
+
+        return OnDemand(
+            connections=self._connections,
+            provider=self._provider,
+            refresher=self._refresher(1, time_left, self.settings.token_rate, time_left()),
+            clock=time.time,
+        )
+
+    @cached_property
+    def rescue(self) -> "Rescue":
+        """Commits what waits in the rescue queue."""
+        from chalicelib.rescue import Rescue
+
+        return Rescue(
+            commits=self._commits,
+            requests=self._requests,
+            vault=self._vault,
+            goto=self._goto(connections=1),
+            clock=time.time,
+        )
+
+    @cached_property
+    def restore(self) -> "Restore":
+        """What is done after a table came back from a backup."""
+        from chalicelib.restore import Restore
+        from chalicelib.store.restored import RestoredTables
+
+        tables = RestoredTables(
+            self._dynamodb,
+            tokens=self.settings.tokens_table,
+            grants=self.settings.grants_table,
+            journal_table=self.settings.journal_table,
+        )
+        return Restore(tables=tables, connections=self._connections, clock=time.time)
+
+    def _refresher(
+        self, threads: int, time_left: Callable[[], float], rate: float, seconds: float
+    ) -> "Refresher":
+        from chalicelib.pace import Pace
         from chalicelib.refresh import Refresher
 
         return Refresher(
             tenants=self._tenants,
             connections=self._connections,
+            commits=self._commits,
+            rescue_queue=self._rescue_queue,
             vault=self._vault,
             goto=self._goto(connections=threads),
+            pace=Pace(rate, time.monotonic() + seconds, time.monotonic, time.sleep),
             clock=time.time,
             random=random.random,
             pause=time.sleep,
@@ -150,6 +216,25 @@ class Services:
         )
 
     @cached_property
+    def _provider(self) -> "ProviderRow":
+        from chalicelib.store.provider import ProviderRow
+
+        tables = self.settings
+        return ProviderRow(self._dynamodb, tables.grants_table, tables.journal_table)
+
+    @cached_property
+    def _commits(self) -> "Commits":
+        from chalicelib.commits import Commits
+
+        return Commits(self._connections, time.time)
+
+    @cached_property
+    def _rescue_queue(self) -> "RescueQueue":
+        from chalicelib.rescue_queue import RescueQueue
+
+        return RescueQueue(self._aws("sqs"), self.settings.rescue_queue)
+
+    @cached_property
     def _journal(self) -> "Journal":
         from chalicelib.store.journal import Journal
 
@@ -171,6 +256,12 @@ class Services:
         from chalicelib.invoke import invoke_later
 
         invoke_later(self._lambda, self.settings.complete_function, {"request": key})
+
+    def _start_lane(self, lane: int, rate: float) -> None:
+        from chalicelib.invoke import invoke_later
+
+        payload = {"lane": lane, "rate": rate}
+        invoke_later(self._lambda, self.settings.refresh_lane_function, payload)
 
     @cached_property
     def _dynamodb(self) -> Any:

@@ -1,25 +1,57 @@
-"""What both ways to new tokens share: dates of a token response, and how long a commit is tried."""
+"""What both ways to new tokens share: their dates, and how long their commit is tried."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
 
+from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import REFRESH_TOKEN_LIFETIME, Fresh, TokenSet, refresh_pause
 from chalicelib.oauth import refresh_token_expiry
 
+Result = TypeVar("Result")
+
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-"""Seconds between attempts to commit tokens that GoTo has already issued; doubled each time."""
+"""Seconds between attempts to keep tokens that GoTo has already issued; doubled each time."""
+
+ATTEMPTS_BEFORE_RESCUE = 4
+"""Commits that DynamoDB may refuse before the rescue queue is tried as well: about 1.5 seconds."""
 
 TIME_TO_END = 5.0
 """Seconds of the function's time that no further attempt may use up."""
 
 
-def commit_pauses(time_left: Callable[[], float]) -> Iterator[float]:
-    """Pauses after refused commits, for as long as the function has time: what GoTo gave may be
-    the only valid refresh token (F03)."""
-    pause = FIRST_PAUSE
-    while time_left() > TIME_TO_END + pause:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)
+def keep(
+    commit: Callable[[], Result],
+    rescue: Callable[[], None],
+    *,
+    pause: Callable[[float], None],
+    time_left: Callable[[], float],
+) -> tuple[bool, Result | None]:
+    """Store what may be the only valid refresh token, wherever it is taken (F03, F24).
+
+    ``commit`` is tried first, then it and ``rescue`` in turn, for as long as the function has
+    time. Returns True with what ``commit`` answered, or False when the rescue queue has it.
+    Raises `DependencyUnavailable` when nobody took it.
+    """
+    wait = FIRST_PAUSE
+    for attempt in itertools.count(1):
+        try:
+            return True, commit()
+        except DependencyUnavailable as refused:
+            failed = refused
+        if attempt >= ATTEMPTS_BEFORE_RESCUE:
+            try:
+                rescue()
+            except DependencyUnavailable as refused:
+                failed = refused
+            else:
+                return False, None
+        if time_left() <= TIME_TO_END + wait:
+            raise failed
+        pause(wait)
+        wait = min(2 * wait, LONGEST_PAUSE)
+    raise AssertionError("counting never ends")
 
 
 def fresh_tokens(tenant: str, tokens: TokenSet, asked_at: int) -> Fresh:

@@ -5,6 +5,7 @@ conditions that protect a refresh token stand here and nowhere else: a success i
 generation and version, a failure on the fence as well (F05-F07).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Conflict
@@ -19,17 +20,13 @@ from chalicelib.model import (
     Status,
     lane,
 )
-from chalicelib.store import journal, requests, wire
+from chalicelib.store import journal, requests, rows, wire
+from chalicelib.store.rows import AS_ASKED, SCHEMA
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-SCHEMA = 1
-"""Version of the `Tokens` item that readers rely on."""
-
 DUE_INDEX = "due"
-
-_AS_ASKED = "#generation = :asked_generation AND #version = :asked_version"
 
 
 class Connections:
@@ -53,12 +50,12 @@ class Connections:
     def get(self, tenant: str) -> Connection | None:
         """What readers see; None before the first connection. Raises `DependencyUnavailable`."""
         values = self._row(self._tokens, tenant)
-        return _connection(values) if values else None
+        return rows.connection(values) if values else None
 
     def grant(self, tenant: str) -> Grant | None:
         """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
         values = self._row(self._grants, tenant)
-        return _grant(values) if values else None
+        return rows.grant(values) if values else None
 
     def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
         """Tenants of a lane whose refresh is due, oldest first. Reads only rows that are due."""
@@ -71,8 +68,8 @@ class Connections:
                 ExpressionAttributeValues={":lane": {"N": str(in_lane)}, ":now": {"N": str(now)}},
                 Limit=limit,
             )
-        rows = (wire.plain(attributes) for attributes in found["Items"])
-        return tuple(Due(row["tenant"], row["next_refresh_at"]) for row in rows)
+        keys = (wire.plain(attributes) for attributes in found["Items"])
+        return tuple(Due(key["tenant"], key["next_refresh_at"]) for key in keys)
 
     def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
         """Take a tenant for one refresh; None when another has it, or it is no longer due.
@@ -102,7 +99,7 @@ class Connections:
                 },
                 "outcome_unknown_since": unknown_since,
             },
-            when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {_AS_ASKED}"
+            when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {AS_ASKED}"
             " AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)",
             asked_fence=before.fence,
             asked_generation=before.generation,
@@ -114,7 +111,7 @@ class Connections:
             after = wire.change(self._client, "grants", change, "ALL_NEW")
         except Conflict:
             return None
-        return _grant(after)
+        return rows.grant(after)
 
     def commit_connect(
         self,
@@ -141,7 +138,7 @@ class Connections:
             "status": Status.CONNECTED,
             "generation": generation,
             "version": version,
-            **_token_values(fresh),
+            **rows.token_values(fresh),
             "connected_at": now,
             "principal": principal,
             "account_key": account_key,
@@ -150,7 +147,7 @@ class Connections:
         when = "attribute_not_exists(#tenant)"
         asked: dict[str, Any] = {}
         if before:
-            when = f"{_AS_ASKED} AND #sequence < :set_sequence"
+            when = f"{AS_ASKED} AND #sequence < :set_sequence"
             asked = {"asked_generation": before.generation, "asked_version": before.version}
         grant = wire.update(
             self._grants,
@@ -164,9 +161,9 @@ class Connections:
                 "client_id": request.client_id,
                 "secret_version": request.secret_version,
                 "lane": lane(request.tenant),
-                **_grant_values(fresh),
+                **rows.grant_values(fresh),
             },
-            remove=_SETTLED,
+            remove=rows.SETTLED,
             when=when,
             **asked,
         )
@@ -184,36 +181,51 @@ class Connections:
             journal.row(self._journal, entry),
         )
 
-    def commit_refresh(self, asked: Grant, fresh: Fresh, entry: JournalEntry | None) -> None:
+    def commit_refresh(
+        self,
+        asked: Grant,
+        fresh: Fresh,
+        *,
+        warned: int | None,
+        entries: Sequence[JournalEntry],
+        over: int | None = None,
+    ) -> None:
         """Store a refresh's tokens, on generation and version as they were asked, never the fence.
 
-        A late answer may carry the only valid refresh token (F06). ``entry`` where the state
-        changes. Raises `Conflict` when something newer was committed, `DependencyUnavailable`.
+        A late answer may carry the only valid refresh token (F06). ``asked.status`` is what the
+        entries were written for. ``over`` is the version in `Tokens` where a restored backup has
+        left the two tables apart (F19). Raises `Conflict`: ``grants`` when something newer was
+        committed or the status is another, ``tokens`` when that table is at another version;
+        `DependencyUnavailable`.
         """
         versions: dict[str, Any] = {
             "asked_generation": asked.generation,
             "asked_version": asked.version,
         }
-        setting = {"status": Status.CONNECTED, "version": asked.version + 1}
+        version = max(asked.version, over or 0) + 1
+        setting = {"status": Status.CONNECTED, "version": version}
         tokens = wire.update(
             self._tokens,
             {"tenant": asked.tenant},
-            setting=setting | _token_values(fresh) | _known(reconnect_by=fresh.refresh_expires_at),
-            when=_AS_ASKED,
-            **versions,
+            setting=setting
+            | rows.token_values(fresh)
+            | rows.known(reconnect_by=fresh.refresh_expires_at),
+            when=AS_ASKED,
+            **versions | ({} if over is None else {"asked_version": over}),
         )
         grant = wire.update(
             self._grants,
             {"tenant": asked.tenant},
-            setting=setting | _grant_values(fresh),
-            remove=_SETTLED,
-            when=_AS_ASKED,
+            setting=setting | rows.grant_values(fresh) | rows.known(warned=warned),
+            remove=rows.SETTLED,
+            when=f"{AS_ASKED} AND #status = :asked_status",
+            asked_status=asked.status,
             **versions,
         )
         self._transact(
             wire.Action("tokens", {"Update": tokens}),
             wire.Action("grants", {"Update": grant}),
-            *([journal.row(self._journal, entry)] if entry else []),
+            *(journal.row(self._journal, entry) for entry in entries),
         )
 
     def commit_failure(
@@ -225,38 +237,41 @@ class Connections:
         detail: str,
         next_refresh_at: int | None,
         outcome_known: bool,
+        refused_since: int | None = None,
         entry: JournalEntry | None,
     ) -> None:
         """Store a refresh's failure, on the fence too: a late failure changes nothing (F06).
 
         ``next_refresh_at`` None takes the tenant out of the schedule. Unless ``outcome_known``,
-        the mark of the claim stays: GoTo may have acted. Raises `Conflict`,
-        `DependencyUnavailable`.
+        the mark of the claim stays: GoTo may have acted. ``refused_since`` notes a refusal that
+        is yet to be confirmed (F10). Raises `Conflict`, `DependencyUnavailable`.
         """
         versions: dict[str, Any] = {
             "asked_generation": asked.generation,
             "asked_version": asked.version,
         }
+        setting: dict[str, Any] = {
+            "status": status,
+            "failures": failures,
+            "last_error": detail,
+            "next_refresh_at": next_refresh_at,
+        }
         grant = wire.update(
             self._grants,
             {"tenant": asked.tenant},
-            setting={
-                "status": status,
-                "failures": failures,
-                "last_error": detail,
-                "next_refresh_at": next_refresh_at,
-            },
+            setting=setting | rows.known(refused_since=refused_since),
             remove=("lease_until", "inflight") if outcome_known else ("lease_until",),
-            when=f"#fence = :asked_fence AND {_AS_ASKED}",
+            when=f"#fence = :asked_fence AND #status = :asked_status AND {AS_ASKED}",
             asked_fence=asked.fence,
+            asked_status=asked.status,
             **versions,
         )
         tokens = wire.update(
             self._tokens,
             {"tenant": asked.tenant},
             setting={"status": status, "next_refresh_at": next_refresh_at},
-            when=_AS_ASKED,
-            **versions,
+            when="#generation = :asked_generation",
+            asked_generation=asked.generation,
         )
         self._transact(
             wire.Action("tokens", {"Update": tokens}),
@@ -305,81 +320,3 @@ class Connections:
                 TableName=table, Key={"tenant": {"S": tenant}}, ConsistentRead=True
             )
         return wire.plain(found.get("Item", {}))
-
-
-_SETTLED = ("lease_until", "inflight", "outcome_unknown_since", "last_error")
-"""Attributes that a commit of tokens clears: no claim is open, nothing is unknown any more."""
-
-
-def _token_values(fresh: Fresh) -> dict[str, Any]:
-    return {
-        "access_token": fresh.access_token,
-        "token_type": fresh.token_type,
-        "issued_at": fresh.issued_at,
-        "expires_at": fresh.expires_at,
-        "refreshed_at": fresh.issued_at,
-        "next_refresh_at": fresh.next_refresh_at,
-        **_known(scope=fresh.scope),
-    }
-
-
-def _grant_values(fresh: Fresh) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "failures": 0,
-        "access_expires_at": fresh.expires_at,
-        "next_refresh_at": fresh.next_refresh_at,
-    }
-    if fresh.refresh_token is not None:
-        values["refresh_token"] = fresh.refresh_token
-        values["refresh_issued_at"] = fresh.issued_at
-        values["refresh_expires_at"] = fresh.refresh_expires_at
-    return values
-
-
-def _known(**values: Any) -> dict[str, Any]:
-    """What was given; the rest keeps its stored value."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _connection(values: dict[str, Any]) -> Connection:
-    return Connection(
-        tenant=values["tenant"],
-        status=Status(values["status"]),
-        generation=values["generation"],
-        version=values["version"],
-        access_token=values.get("access_token"),
-        token_type=values.get("token_type", "Bearer"),
-        scope=values.get("scope"),
-        issued_at=values.get("issued_at", 0),
-        expires_at=values.get("expires_at", 0),
-        refreshed_at=values.get("refreshed_at", 0),
-        connected_at=values.get("connected_at", 0),
-        reconnect_by=values.get("reconnect_by"),
-        next_refresh_at=values.get("next_refresh_at"),
-        principal=values.get("principal"),
-        account_key=values.get("account_key"),
-    )
-
-
-def _grant(values: dict[str, Any]) -> Grant:
-    inflight = values.get("inflight")
-    return Grant(
-        tenant=values["tenant"],
-        status=Status(values["status"]),
-        generation=values["generation"],
-        version=values["version"],
-        client_id=values["client_id"],
-        secret_version=values["secret_version"],
-        fence=values["fence"],
-        sequence=values["sequence"],
-        refresh_token=values.get("refresh_token"),
-        refresh_issued_at=values.get("refresh_issued_at", 0),
-        refresh_expires_at=values.get("refresh_expires_at", 0),
-        access_expires_at=values.get("access_expires_at", 0),
-        lease_until=values.get("lease_until", 0),
-        inflight=Inflight(**inflight) if inflight else None,
-        outcome_unknown_since=values.get("outcome_unknown_since"),
-        failures=values.get("failures", 0),
-        next_refresh_at=values.get("next_refresh_at"),
-        last_error=values.get("last_error"),
-    )

@@ -7,7 +7,15 @@ import pytest
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import LANES, Status
 from chalicelib.oauth import Answer
-from chalicelib.refresh import LEASE_MARGIN, Outcome
+from chalicelib.refresh import (
+    CONFIRM_PAUSE,
+    LEASE_MARGIN,
+    RESCUE_PATIENCE,
+    RESPONSE_LOST,
+    Outcome,
+)
+from chalicelib.rescue import Rescued
+from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
 from tests.support.world import World, refusal
 
 EXPIRED_FORM = "Required parameter(s) missing or wrong."
@@ -79,7 +87,8 @@ def test_f01_a_worker_killed_before_asking_costs_a_lease(connected: World) -> No
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(Answer(429, b""), id="429"),
+        pytest.param(Answer(500, b""), id="500"),
+        pytest.param(Answer(502, b"<html>bad gateway</html>"), id="502 with HTML"),
         pytest.param(Answer(408, b""), id="408"),
         pytest.param(Answer(503, b"<html>down</html>"), id="503 with HTML"),
         pytest.param(Answer(200, b""), id="200 empty"),
@@ -169,9 +178,13 @@ def test_f02_a_grant_refused_after_a_lost_answer_says_so(connected: World) -> No
     now = int(connected.clock.now)
     connected.connections.claim(connected.due(), now, now + 100)
     connected.clock.pass_(100)
-    connected.goto.script = [refusal(400, "invalid_grant")]
-    connected.tick()
-    assert connected.grant().last_error == "response lost"
+    connected.goto.script = [refusal(400, "invalid_grant")] * 2
+    assert connected.tick() == {Outcome.UNCONFIRMED: 1}
+    assert connected.grant().status is Status.CONNECTED
+    connected.clock.pass_(CONFIRM_PAUSE)
+    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    assert connected.grant().last_error == RESPONSE_LOST
+    assert connected.history().count("reauthorization_required") == 1
 
 
 def test_f07_a_reconnect_during_a_refresh_wins(connected: World) -> None:
@@ -268,24 +281,174 @@ def test_f14_a_row_that_nobody_foresaw_does_not_end_the_tick(world: World) -> No
     assert len(world.reported) == 1
 
 
-def test_f03_a_refused_write_is_tried_while_there_is_time(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03: what GoTo gave may be the only valid refresh token."""
-    refusals = [DependencyUnavailable("dynamodb", "Throttling")] * 12
-    commit = connected.connections.commit_refresh
+def refuse_commits(world: World, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let DynamoDB refuse that many commits of tokens."""
+    refusals = [DependencyUnavailable("dynamodb", "Throttling")] * times
+    commit = world.connections.commit_refresh
 
-    def refuse(*arguments: Any) -> None:
+    def refuse(*arguments: Any, **named: Any) -> None:
         if refusals:
             raise refusals.pop()
-        commit(*arguments)
+        commit(*arguments, **named)
 
-    monkeypatch.setattr(connected.connections, "commit_refresh", refuse)
+    monkeypatch.setattr(world.connections, "commit_refresh", refuse)
+
+
+def test_f03_a_refused_write_is_tried_again(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F03: a moment's refusal costs a moment."""
+    refuse_commits(connected, monkeypatch, 3)
     connected.goto.rotates = True
     connected.pass_until_due()
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert connected.grant().refresh_token == "refresh-2"
-    assert 30 < sum(connected.paused) < 120
+    assert connected.rescue_queue.messages == []
+
+
+def test_f03_what_dynamodb_will_not_take_is_rescued(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F03: the only valid refresh token goes to the queue, and is committed from there."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
+    connected.goto.rotates = True
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.RESCUED: 1}
+    assert connected.grant().refresh_token == "refresh-1"
+    assert connected.rescue() == [Rescued.COMMITTED]
+    grant, connection = connected.grant(), connected.connections.get("acme")
+    assert connection is not None
+    assert (grant.refresh_token, grant.version) == ("refresh-2", 2)
+    assert (connection.access_token, connection.version) == ("access-2", 2)
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+
+
+def test_f03_a_rescued_message_that_comes_twice_is_recognised(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F03, F04: SQS delivers at least once."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
+    connected.pass_until_due()
+    connected.tick()
+    connected.rescue_queue.messages *= 2
+    assert connected.rescue() == [Rescued.COMMITTED] * 2
+    assert connected.grant().version == 2
+
+
+def test_f03_a_message_stays_in_the_queue_while_dynamodb_is_down(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F03: what can't be committed is never dropped."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE + 1)
+    connected.pass_until_due()
+    connected.tick()
+    with pytest.raises(DependencyUnavailable):
+        connected.rescue()
+    assert len(connected.rescue_queue.messages) == 1
+    assert connected.rescue() == [Rescued.COMMITTED]
+
+
+def test_f03_with_the_queue_down_too_it_is_tried_to_the_end_and_reported(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F03: nobody took it; that is said, and the next refresh knows that an answer was lost."""
+    refuse_commits(connected, monkeypatch, 10_000)
+    connected.rescue_queue.down = True
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.LOST: 1}
+    assert 60 < sum(connected.paused) < 120
+    assert len(connected.reported) == 1
+    assert connected.grant().inflight is not None
+
+
+def test_f10_nothing_is_asked_while_the_rescue_queue_may_hold_the_answer(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F10: the old refresh token is not shown again; its successor is on its way."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
+    connected.goto.rotates = True
+    connected.pass_until_due()
+    connected.tick()
+    asked = len(connected.goto.asked)
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.WAITING: 1}
+    assert len(connected.goto.asked) == asked
+    assert connected.rescue() == [Rescued.COMMITTED]
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert connected.goto.asked[-1]["refresh_token"] == "refresh-2"
+
+
+def test_f10_a_refusal_is_not_final_while_the_rescue_queue_holds_anything(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F10: even after the patience is over, when the old token had to be shown again."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
+    connected.goto.rotates = True
+    connected.pass_until_due()
+    connected.tick()
+    connected.goto.script = [refusal(400, "invalid_grant")] * 3
+    connected.clock.pass_(RESCUE_PATIENCE)
+    for _ in range(3):
+        connected.pass_until_due()
+        assert connected.tick() == {Outcome.UNCONFIRMED: 1}
+    assert connected.rescue() == [Rescued.COMMITTED]
+    assert connected.grant().refresh_token == "refresh-2"
+    assert connected.grant().status is Status.CONNECTED
+
+
+def test_f06_an_answer_after_the_verdict_brings_the_connection_back(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F06: the tokens were rescued, and come when all had given up: told, never silently."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
+    connected.pass_until_due()
+    connected.tick()
+    messages, connected.rescue_queue.messages = connected.rescue_queue.messages, []
+    connected.goto.script = [refusal(400, "invalid_grant")] * 2
+    for _ in range(2):
+        connected.pass_until_due()
+        connected.tick()
+    assert connected.grant().status is Status.REAUTHORIZATION_REQUIRED
+    connected.rescue_queue.messages = messages
+    assert connected.rescue() == [Rescued.COMMITTED]
+    assert connected.history()[-2:] == ["reauthorization_required", "recovered"]
+    assert connected.grant().status is Status.CONNECTED
+
+
+def test_f08_429_slows_the_fleet_and_ends_nothing(connected: World) -> None:
+    """F08: the request is tried again later; the rate is halved at the next tick."""
+    connected.pass_until_due()
+    connected.goto.script = [Answer(429, b"")]
+    assert connected.tick() == {Outcome.RATE_LIMITED: 1}
+    assert connected.grant().status is Status.CONNECTED
+    connected.clock.pass_(60)
+    connected.tick()
+    assert connected.provider.get().rate == 5_000
+
+
+def test_f09_an_answer_that_never_comes_is_asked_for_once_more(connected: World) -> None:
+    """F09: the one declared retry."""
+    connected.pass_until_due()
+    connected.goto.script = [ProviderUnreachable("no answer in time", sent=True)]
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert len(connected.goto.asked) == 3
+
+
+def test_f09_two_answers_that_never_come_leave_the_outcome_unknown(connected: World) -> None:
+    """F09: no third request; a refusal later is then a lost response."""
+    lost = ProviderUnreachable("no answer in time", sent=True)
+    connected.pass_until_due()
+    connected.goto.script = [lost, lost]
+    assert connected.tick() == {Outcome.TRANSIENT: 1}
+    assert len(connected.goto.asked) == 3
+    assert connected.grant().inflight is not None
+    connected.goto.script = [refusal(400, "invalid_grant")] * 2
+    for _ in range(2):
+        connected.pass_until_due()
+        connected.tick()
+    assert connected.grant().last_error == RESPONSE_LOST
 
 
 def test_f04_a_commit_whose_answer_was_lost_is_recognised(
@@ -295,8 +458,8 @@ def test_f04_a_commit_whose_answer_was_lost_is_recognised(
     commit = connected.connections.commit_refresh
     lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")]
 
-    def lose(*arguments: Any) -> None:
-        commit(*arguments)
+    def lose(*arguments: Any, **named: Any) -> None:
+        commit(*arguments, **named)
         if lost:
             raise lost.pop()
 

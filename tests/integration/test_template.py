@@ -28,7 +28,11 @@ _Loader.add_multi_constructor("!", _long_form)
 FUNCTIONS = {
     "APIHandler": "web",
     "Complete": "complete",
-    "RefreshTick": "refresh",
+    "RefreshTick": "refresh-tick",
+    "RefreshLane": "refresh-lane",
+    "RefreshNow": "refresh-now",
+    "Rescue": "rescue",
+    "AfterRestore": "after-restore",
     "RepCommand": "rep-command",
     "Announce": "announce",
 }
@@ -108,6 +112,26 @@ def test_f21_a_completion_is_not_repeated_by_lambda(resources: dict[str, Any]) -
     """F21: no retries, and nothing that waited longer than the page does."""
     configured = resources["Complete"]["Properties"]["EventInvokeConfig"]
     assert configured == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+
+
+def test_f03_the_rescue_queue_is_under_the_grants_key_and_ends_in_an_alarm(
+    resources: dict[str, Any],
+) -> None:
+    """F03: it holds refresh tokens; what can't be committed is an alarm, never a silent drop."""
+    [key] = {
+        ".".join(queue["Properties"]["KmsMasterKeyId"]["Fn::GetAtt"])
+        for queue in of_type(resources, "AWS::SQS::Queue").values()
+    }
+    assert key == "GrantsKey.Arn"
+    redrive = resources["RescueQueue"]["Properties"]["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["LostAnswers", "Arn"]}
+    watched = {
+        alarm["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
+    }
+    assert watched == {"LostAnswers", "RescueQueue"}
+    [source] = resources["Rescue"]["Properties"]["Events"].values()
+    assert source["Properties"]["Queue"] == {"Fn::GetAtt": ["RescueQueue", "Arn"]}
 
 
 def test_the_tick_comes_every_minute(resources: dict[str, Any]) -> None:

@@ -64,7 +64,9 @@ def environment(tables: dict[str, str], **changed: str) -> dict[str, str]:
         "MAIL_FROM": "goto@analytics.example",
         "SECRETS_KEY": "alias/aws/secretsmanager",
         "BUS": "default",
+        "RESCUE_QUEUE": "https://sqs.us-east-1.amazonaws.com/123456789012/rescue",
         "COMPLETE_FUNCTION": "complete",
+        "REFRESH_LANE_FUNCTION": "refresh_lane",
         **tables,
         **changed,
     }

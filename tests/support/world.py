@@ -2,22 +2,33 @@
 
 import itertools
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib import config, links
 from chalicelib.authorize import AdminVisit, FormPost, Visitor
+from chalicelib.commits import Commits
 from chalicelib.complete import Completion
-from chalicelib.errors import ProviderUnreachable
-from chalicelib.model import Due, Grant, Reason
+from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from chalicelib.model import LANES, Due, Grant, Reason
 from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.on_demand import Answer as DemandAnswer
+from chalicelib.on_demand import OnDemand
 from chalicelib.onboard import Onboarding
-from chalicelib.refresh import Outcome, Refresher
+from chalicelib.pace import Pace
+from chalicelib.refresh import Refresher
+from chalicelib.rescue import Rescue, Rescued
+from chalicelib.restore import Restore
+from chalicelib.schedule import Schedule
 from chalicelib.store.connections import Connections
 from chalicelib.store.journal import Journal
 from chalicelib.store.links import Links
+from chalicelib.store.provider import ProviderRow
 from chalicelib.store.requests import AuthorizationRequests
+from chalicelib.store.restored import RestoredTables
 from chalicelib.store.tenants import Tenants
 from chalicelib.vault import Vault
 from tests.support.aws import REGION, environment, session
@@ -92,6 +103,32 @@ def refusal(status: int, error: str, description: str = "") -> Answer:
     return Answer(status, json.dumps({"error": error, "error_description": description}).encode())
 
 
+class RescueBox:
+    """The rescue queue in the small. ``down``: SQS takes and tells nothing."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.down = False
+
+    def send(self, message: str) -> None:
+        self._work()
+        self.messages.append(message)
+
+    def pending(self) -> int:
+        self._work()
+        return len(self.messages)
+
+    def deliver(self, commit: Callable[[str], Rescued]) -> Rescued:
+        """Hand the oldest message over; it leaves the queue only when that succeeds."""
+        outcome = commit(self.messages[0])
+        del self.messages[0]
+        return outcome
+
+    def _work(self) -> None:
+        if self.down:
+            raise DependencyUnavailable("sqs", "ServiceUnavailable")
+
+
 class World:
     """One deployment in the small. ``completions`` holds requests handed to `complete`."""
 
@@ -119,6 +156,10 @@ class World:
             journal=journal,
         )
         self.journal = Journal(dynamodb, journal)
+        self.provider = ProviderRow(dynamodb, names.grants_table, journal)
+        self.commits = Commits(self.connections, self.clock)
+        self.rescue_queue = RescueBox()
+        self.handed: list[tuple[int, float]] = []
         secrets: Any = session().create_client("secretsmanager", REGION)
         self.vault = Vault(secrets, names.secret_prefix, names.secret_key)
         self.onboarding = Onboarding(
@@ -167,7 +208,8 @@ class World:
     def completion(self) -> Completion:
         return Completion(
             requests=self.requests,
-            connections=self.connections,
+            commits=self.commits,
+            rescue_queue=self.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             clock=self.clock,
@@ -193,8 +235,11 @@ class World:
         return Refresher(
             tenants=self.tenants,
             connections=self.connections,
+            commits=self.commits,
+            rescue_queue=self.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
+            pace=Pace(1e9, math.inf, lambda: 0.0, self.pause),
             clock=self.clock,
             random=lambda: 0.5,
             pause=self.pause,
@@ -202,8 +247,55 @@ class World:
             report=self.reported.append,
         )
 
-    def tick(self) -> dict[Outcome, int]:
-        return dict(self.refresher().tick(threads=1))
+    def schedule(self) -> Schedule:
+        return Schedule(
+            connections=self.connections,
+            provider=self.provider,
+            refresher_for=lambda rate, seconds: self.refresher(),
+            run=map,
+            hand_over=lambda lane, rate: self.handed.append((lane, rate)),
+            cap=self.settings.token_rate,
+            clock=self.clock,
+            report=self.reported.append,
+        )
+
+    def tick(self) -> dict[str, int]:
+        return dict(self.schedule().tick())
+
+    def on_demand(self, **event: Any) -> DemandAnswer:
+        """One of HA's services asks."""
+        return OnDemand(
+            connections=self.connections,
+            provider=self.provider,
+            refresher=self.refresher(),
+            clock=self.clock,
+        ).refresh(event)
+
+    def rescue(self) -> list[Rescued]:
+        """Deliver what waits in the rescue queue; what fails stays there."""
+        use_case = Rescue(
+            commits=self.commits,
+            requests=self.requests,
+            vault=self.vault,
+            goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
+            clock=self.clock,
+        )
+        return [self.rescue_queue.deliver(use_case.commit) for _ in self.rescue_queue.messages[:]]
+
+    def restore(self, *, both: bool = False) -> Counter[str]:
+        """The operator's command after a table came back from a backup, for every lane."""
+        names = self.settings
+        tables = RestoredTables(
+            self.dynamodb,
+            tokens=names.tokens_table,
+            grants=names.grants_table,
+            journal_table=names.journal_table,
+        )
+        use_case = Restore(tables=tables, connections=self.connections, clock=self.clock)
+        counts: Counter[str] = Counter()
+        for lane in range(LANES):
+            counts += use_case.check(lane, both=both)
+        return counts
 
     def due(self, tenant: str = "acme") -> Due:
         """The tenant's row of the due index, whether due yet or not."""

@@ -19,7 +19,7 @@ TABLES = {
 }
 
 
-OPTIONAL = {"COMPLETE_FUNCTION", "GOTO_REVOKE_URL", "GOTO_API_URL"}
+OPTIONAL = {"COMPLETE_FUNCTION", "REFRESH_LANE_FUNCTION", "GOTO_REVOKE_URL", "GOTO_API_URL"}
 
 
 def test_each_tenant_has_its_redirect_uri() -> None:
@@ -63,3 +63,9 @@ def test_a_path_is_joined_to_the_api_and_the_revocation_address_stays_as_given()
         "https://api.example",
         given["GOTO_REVOKE_URL"],
     )
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "ten", "1e3", "100001", "٣"])
+def test_a_rate_that_is_none_is_refused(rate: str) -> None:
+    with pytest.raises(Misconfigured, match="TOKEN_RATE"):
+        config.load(environment(TABLES, TOKEN_RATE=rate))

@@ -7,8 +7,11 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalicelib"
 
 PURE = {"config", "errors", "model", "oauth", "links", "texts", "endings", "tokens"}
+PURE |= {"verdicts", "circuit", "pace"}
 ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
+ADAPTERS |= {"rescue_queue"}
 USE_CASES = {"authorize", "complete", "refresh", "onboard", "announce", "commands"}
+USE_CASES |= {"commits", "rescue", "schedule", "on_demand", "restore"}
 EDGE = {"pages", "web", "services"}
 MAY_IMPORT = {
     **dict.fromkeys(PURE, PURE),

@@ -115,18 +115,21 @@ def test_a_token_answer_is_read_as_far_as_it_goes(
         pytest.param(
             Answer(400, body(error="invalid_request")), FailureClass.TRANSIENT, id="our mistake"
         ),
+        pytest.param(Answer(429, b""), FailureClass.RATE_LIMITED, id="429"),
+        pytest.param(Answer(502, b"<html>"), FailureClass.UNCLEAR, id="a gateway's 502"),
+        pytest.param(Answer(503, b"<html>"), FailureClass.TRANSIENT, id="a clear 503"),
         pytest.param(
-            Answer(500, body(error="invalid_grant")), FailureClass.TRANSIENT, id="a confused 500"
+            Answer(500, body(error="invalid_grant")), FailureClass.UNCLEAR, id="a confused 500"
         ),
         pytest.param(
-            Answer(200, body(error="invalid_grant")), FailureClass.TRANSIENT, id="an error as 200"
+            Answer(200, body(error="invalid_grant")), FailureClass.UNCLEAR, id="an error as 200"
         ),
         pytest.param(Answer(400, body(error=["x"])), FailureClass.TRANSIENT, id="odd error"),
-        pytest.param(Answer(200, b"[" * 100_000), FailureClass.TRANSIENT, id="deeply nested"),
-        pytest.param(Answer(200, b"\xff\xfe"), FailureClass.TRANSIENT, id="not text"),
-        pytest.param(Answer(200, body(access_token=5)), FailureClass.TRANSIENT, id="a number"),
+        pytest.param(Answer(200, b"[" * 100_000), FailureClass.UNCLEAR, id="deeply nested"),
+        pytest.param(Answer(200, b"\xff\xfe"), FailureClass.UNCLEAR, id="not text"),
+        pytest.param(Answer(200, body(access_token=5)), FailureClass.UNCLEAR, id="a number"),
         pytest.param(
-            Answer(200, body(access_token="a\nb")), FailureClass.TRANSIENT, id="a line break"
+            Answer(200, body(access_token="a\nb")), FailureClass.UNCLEAR, id="a line break"
         ),
     ],
 )

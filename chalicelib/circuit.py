@@ -1,0 +1,72 @@
+"""GoTo as a whole: when the fleet stops asking, when it asks again, and how fast (F12, F13).
+
+Pure arithmetic over the `#provider` row. One decision a minute, by the tick alone.
+"""
+
+from dataclasses import replace
+from enum import StrEnum
+
+from chalicelib.model import Provider
+
+TURN = 45
+"""Seconds between decisions at least: a tick delivered twice decides once (F17)."""
+
+FADE = 0.75
+"""Share of a trend that is left after a turn."""
+
+FEWEST = 5_000
+"""Thousandths of a request: fewer say nothing about GoTo as a whole."""
+
+OPENS_AT = 0.9
+"""Share of failed requests at which GoTo counts as down."""
+
+SLOWEST = 1_000
+"""Thousandths of a request a second: the lowest that 429 brings the rate to."""
+
+REGAIN = 0.1
+"""Share of the cap by which the rate grows at each turn without a 429."""
+
+
+class Change(StrEnum):
+    """What a turn of the circuit tells people."""
+
+    DOWN = "provider_down"
+    UP = "provider_recovered"
+
+
+def turn(before: Provider, now: int, cap: int) -> tuple[Provider, Change | None]:
+    """The row after this minute's decision. ``cap`` in thousandths of a request a second.
+
+    What was counted since the last turn is taken off the counters, not set to zero: lanes add to
+    them at any time.
+    """
+    after = replace(
+        before,
+        turn=before.turn + 1,
+        turned_at=now,
+        asked=-before.asked,
+        failed=-before.failed,
+        limited=-before.limited,
+        trend_asked=_trend(before.trend_asked, before.asked),
+        trend_failed=_trend(before.trend_failed, before.failed),
+        rate=_rate(before, cap),
+    )
+    if before.open_since is not None:
+        if before.asked <= before.failed:
+            return after, None
+        rested = replace(after, open_since=None, trend_asked=0, trend_failed=0)
+        return replace(rested, rate=max(SLOWEST, cap // 4)), Change.UP
+    if after.trend_asked >= FEWEST and after.trend_failed >= OPENS_AT * after.trend_asked:
+        return replace(after, open_since=now), Change.DOWN
+    return after, None
+
+
+def _trend(before: int, counted: int) -> int:
+    return int(before * FADE) + 1_000 * counted
+
+
+def _rate(before: Provider, cap: int) -> int:
+    rate = min(cap, before.rate if before.rate is not None else cap)
+    if before.limited:
+        return max(min(cap, SLOWEST), rate // 2)
+    return min(cap, rate + max(1, int(cap * REGAIN)))

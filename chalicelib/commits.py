@@ -1,0 +1,156 @@
+"""Put what GoTo gave into the tables: one attempt, by the one rule, whoever holds the tokens.
+
+Shared by the refresh, the completion, and the rescue of what either could not write. A success is
+committed on generation and version as they were asked; whether a commit that went before is this
+very one, its answer lost, is read back (F04).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.model import (
+    DAILY,
+    WARN_DAYS,
+    AuthorizationRequest,
+    Fresh,
+    Grant,
+    JournalEntry,
+    Reason,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.store.connections import Connections
+
+SCHEDULER = "the scheduler"
+
+ATTEMPTS = 5
+"""Conflicts in a row after which a commit is given up for now: each one reads the row anew."""
+
+
+class Commits:
+    def __init__(self, connections: "Connections", clock: Callable[[], float]) -> None:
+        self._connections = connections
+        self._clock = clock
+
+    def refresh(self, asked: Grant, fresh: Fresh, note: JournalEntry | None = None) -> bool:
+        """Commit a refresh; False when something newer stands, which then stays.
+
+        ``note`` is written to the journal with it. Raises `DependencyUnavailable`: nothing is
+        known to be written, or a restored backup has no place for it until `Restore` ran.
+        """
+        standing, over = asked, None
+        for _ in range(ATTEMPTS):
+            warned, entries = self._told(standing, fresh, note)
+            try:
+                self._connections.commit_refresh(
+                    standing, fresh, warned=warned, entries=entries, over=over
+                )
+            except Conflict:
+                current = self._connections.grant(asked.tenant)
+                row = self._connections.get(asked.tenant)
+                if row is not None and row.access_token == fresh.access_token:
+                    return True
+                if current is None or not _same(current, asked):
+                    return False
+                if row is None or row.generation != asked.generation:
+                    raise DependencyUnavailable("dynamodb", "Tokens is not as Grants") from None
+                # The status has changed, or a backup has left the two tables apart (F19).
+                standing, over = replace(asked, status=current.status), row.version
+            else:
+                return True
+        raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def connect(
+        self,
+        request: AuthorizationRequest,
+        fresh: Fresh,
+        account: str | None,
+        principal: str | None,
+    ) -> Reason | None:
+        """Commit as the tenant's new generation, whatever refreshes happen meanwhile (F07, F23).
+
+        Returns why it may not be; None when it stands. Raises `DependencyUnavailable`: nothing
+        is known to be written.
+        """
+        for _ in range(ATTEMPTS):
+            before = self._connections.grant(request.tenant)
+            if before is not None and before.sequence >= request.sequence:
+                return None if self._stands(request.tenant, fresh) else Reason.SUPERSEDED
+            try:
+                self._connections.commit_connect(
+                    request,
+                    before,
+                    fresh,
+                    now=int(self._clock()),
+                    account_key=account,
+                    principal=principal,
+                    entry=self._connected(request, before, principal),
+                )
+            except Conflict as error:
+                if "tenants" in error.failed:
+                    return Reason.OTHER_ACCOUNT if account else Reason.ACCOUNT_UNREADABLE
+                if "request" in error.failed and not self._stands(request.tenant, fresh):
+                    return Reason.SUPERSEDED
+            else:
+                return None
+        raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def _stands(self, tenant: str, fresh: Fresh) -> bool:
+        """Whether the commit that seems to have gone before is this very one (F04)."""
+        current = self._connections.get(tenant)
+        return current is not None and current.access_token == fresh.access_token
+
+    def _told(
+        self, grant: Grant, fresh: Fresh, note: JournalEntry | None
+    ) -> tuple[int | None, list[JournalEntry]]:
+        """What a refresh has to tell: it works again, the grant's end is near. With the warning's
+        days, which are told once."""
+        entries = [note] if note else []
+        if grant.status is not Status.CONNECTED:
+            text = "The connection to GoTo works again."
+            entries.append(self._entry(grant.tenant, "recovered", text, Status.CONNECTED))
+        warned = _warning(grant, fresh)
+        if warned is not None:
+            end = datetime.fromtimestamp(grant.refresh_expires_at, UTC)
+            text = f"An admin must connect again before {end:%-d %B %Y, %H:%M} UTC."
+            entries.append(self._entry(grant.tenant, "reconnect_soon", text, None))
+        return warned, entries
+
+    def _entry(self, tenant: str, kind: str, text: str, status: Status | None) -> JournalEntry:
+        return JournalEntry(tenant, self._clock(), kind, SCHEDULER, text, status=status)
+
+    def _connected(
+        self, request: AuthorizationRequest, before: Grant | None, principal: str | None
+    ) -> JournalEntry:
+        again = before is not None and before.generation > 0
+        text = f"{'Reconnected' if again else 'Connected'} to GoTo."
+        return JournalEntry(
+            request.tenant,
+            self._clock(),
+            "reconnected" if again else "connected",
+            principal or "the admin",
+            text,
+            request.reference,
+            Status.CONNECTED,
+        )
+
+
+def _same(current: Grant, asked: Grant) -> bool:
+    return (current.generation, current.version) == (asked.generation, asked.version)
+
+
+def _warning(grant: Grant, fresh: Fresh) -> int | None:
+    """Days of the warning that is due: not where a new refresh token came, nor twice, nor for a
+    provider whose refresh tokens live no longer than two such warnings anyway."""
+    if fresh.refresh_token is not None:
+        return None
+    left = grant.refresh_expires_at - fresh.issued_at
+    life = grant.refresh_expires_at - grant.refresh_issued_at
+    for days in WARN_DAYS:
+        if left <= days * DAILY and life > 2 * days * DAILY:
+            return days if grant.warned is None or grant.warned > days else None
+    return None

@@ -1,0 +1,121 @@
+"""Use case: what GoTo gave and DynamoDB would not take, kept in a queue and committed later (F03,
+F24).
+
+A message holds everything a commit needs, tokens included: the queue is encrypted under the
+grants key. It is committed by the same rule as any other; what can never be committed stays in
+the queue until that hands it to its dead-letter queue, which has an alarm.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.endings import ending, outcome
+from chalicelib.errors import Conflict
+from chalicelib.model import (
+    AuthorizationRequest,
+    Fresh,
+    Grant,
+    Inflight,
+    Reason,
+    RequestStatus,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.commits import Commits
+    from chalicelib.goto import GoTo
+    from chalicelib.store.requests import AuthorizationRequests
+    from chalicelib.vault import Vault
+
+SCHEMA = 1
+
+
+class Rescued(StrEnum):
+    """What became of a message; each ends it."""
+
+    COMMITTED = "committed"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+
+
+def refresh_message(asked: Grant, fresh: Fresh) -> str:
+    """A refresh's answer, with what it was asked as."""
+    kept = replace(asked, refresh_token=None)  # used up or still stored: of no use here
+    return json.dumps({"schema": SCHEMA, "asked": asdict(kept), "fresh": asdict(fresh)})
+
+
+def connect_message(
+    request: AuthorizationRequest, fresh: Fresh, account: str | None, principal: str | None
+) -> str:
+    """An exchange's answer, with the authorization request it belongs to."""
+    kept = replace(request, verifier="", code=None)  # used up
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "request": asdict(kept),
+            "fresh": asdict(fresh),
+            "account": account,
+            "principal": principal,
+        }
+    )
+
+
+class Rescue:
+    def __init__(
+        self,
+        *,
+        commits: "Commits",
+        requests: "AuthorizationRequests",
+        vault: "Vault",
+        goto: "GoTo",
+        clock: Callable[[], float],
+    ) -> None:
+        self._commits = commits
+        self._requests = requests
+        self._vault = vault
+        self._goto = goto
+        self._clock = clock
+
+    def commit(self, message: str) -> Rescued:
+        """Commit a message. Raises whatever keeps it from that: the queue offers it again.
+
+        A message may come twice (SQS delivers at least once): the second finds its own commit.
+        """
+        content = json.loads(message)
+        if content["schema"] != SCHEMA:
+            raise ValueError("a message of another schema")
+        fresh = Fresh(**content["fresh"])
+        if "asked" in content:
+            stood = self._commits.refresh(_grant(content["asked"]), fresh)
+            return Rescued.COMMITTED if stood else Rescued.SUPERSEDED
+        request = _request(content["request"])
+        refused = self._commits.connect(request, fresh, content["account"], content["principal"])
+        if refused is None:
+            return Rescued.COMMITTED
+        self._refuse(request, fresh, refused)
+        return Rescued.REFUSED
+
+    def _refuse(self, request: AuthorizationRequest, fresh: Fresh, reason: Reason) -> None:
+        """The same end as `Completion` gives it: the grant is withdrawn, the request has failed."""
+        client = self._vault.credentials(request.tenant, request.secret_version)
+        self._goto.revoke(client, fresh.refresh_token or fresh.access_token)
+        entry = ending(request, reason, self._clock())
+        try:
+            self._requests.fail(request.key, int(self._clock()), outcome(reason), reason, entry)
+        except Conflict:  # it has ended in the meantime, and said so then
+            return
+
+
+def _grant(values: dict[str, Any]) -> Grant:
+    inflight = values.pop("inflight")
+    status = Status(values.pop("status"))
+    return Grant(**values, status=status, inflight=Inflight(**inflight) if inflight else None)
+
+
+def _request(values: dict[str, Any]) -> AuthorizationRequest:
+    status = RequestStatus(values.pop("status"))
+    reason = values.pop("reason")
+    return AuthorizationRequest(**values, status=status, reason=Reason(reason) if reason else None)

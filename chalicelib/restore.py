@@ -1,0 +1,106 @@
+"""Use case of the operator: after a table came back from a backup (F19).
+
+A restored `Grants` row may hold a refresh token that GoTo has replaced since: using it would be
+refused, and with some providers would end the whole family of tokens. `Tokens`, where it is the
+newer table, knows better. Nothing here asks GoTo.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import Conflict
+from chalicelib.model import Connection, Grant, JournalEntry, Status
+
+if TYPE_CHECKING:
+    from chalicelib.store.connections import Connections
+    from chalicelib.store.restored import RestoredTables
+
+OPERATOR = "the operator"
+
+REFRESHED = (Status.CONNECTED, Status.DEGRADED)
+"""States in which a connection is refreshed."""
+
+
+class Found(StrEnum):
+    """What a look at one tenant came to."""
+
+    IN_STEP = "in_step"
+    QUARANTINED = "quarantined"
+    RECHECKED = "rechecked"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+
+
+class Restore:
+    def __init__(
+        self,
+        *,
+        tables: "RestoredTables",
+        connections: "Connections",
+        clock: Callable[[], float],
+    ) -> None:
+        self._tables = tables
+        self._connections = connections
+        self._clock = clock
+
+    def check(self, lane: int, *, both: bool) -> Counter[str]:
+        """Look at every tenant of a lane, and bring the two tables in step.
+
+        ``both``: both tables were restored, so that nothing tells which refresh tokens have been
+        replaced; every grant is then checked by a refresh in the next minutes. Raises
+        `DependencyUnavailable`; it can be run again.
+        """
+        tenants = self._tables.tenants(lane)
+        return Counter(str(self._check(tenant, both=both)) for tenant in sorted(tenants))
+
+    def _check(self, tenant: str, *, both: bool) -> Found:
+        grant, connection = self._connections.grant(tenant), self._connections.get(tenant)
+        if Status.DISCONNECTED in (grant and grant.status, connection and connection.status):
+            return Found.IN_STEP
+        in_step = (
+            grant is not None and connection is not None and _counts(grant) == _counts(connection)
+        )
+        if in_step and not both:
+            return Found.IN_STEP
+        try:
+            if _replaced(grant, connection):
+                self._quarantine(tenant, grant, connection)
+                return Found.QUARANTINED
+            self._recheck(tenant, grant, connection)
+        except Conflict:
+            return Found.CHANGED_MEANWHILE
+        return Found.RECHECKED
+
+    def _recheck(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
+        """As far as can be told the refresh token is GoTo's latest: use it soon, and see."""
+        status = connection.status if connection else Status.CONNECTED
+        due = int(self._clock()) if status in REFRESHED else None
+        self._tables.align(tenant, grant, connection, status=status, next_refresh_at=due)
+
+    def _quarantine(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
+        """There is no refresh token, or one that GoTo has replaced: it is never used again."""
+        status = Status.REAUTHORIZATION_REQUIRED
+        text = (
+            "A backup was restored, and the refresh token in it is an old one."
+            " An admin must connect again."
+        )
+        entry = JournalEntry(tenant, self._clock(), str(status), OPERATOR, text, status=status)
+        self._tables.align(tenant, grant, connection, status=status, entry=entry)
+
+
+def _counts(row: Grant | Connection) -> tuple[int, int]:
+    return row.generation, row.version
+
+
+def _replaced(grant: Grant | None, connection: Connection | None) -> bool:
+    """Whether GoTo has issued another refresh token since: it is of another authorization, or its
+    life ends at another time."""
+    if grant is None:
+        return True
+    if connection is None or connection.generation < grant.generation:
+        return False
+    another = connection.reconnect_by != grant.refresh_expires_at
+    return connection.generation > grant.generation or (
+        another and connection.version > grant.version
+    )

@@ -1,0 +1,166 @@
+"""Use case: the fleet. One tick a minute; the table is the queue.
+
+What fits is refreshed in the tick itself, more is handed over lane by lane. What is left undone
+stays due. While GoTo is down only a few are asked.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from chalicelib import circuit
+from chalicelib.commits import SCHEDULER
+from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.model import LANES, Due, JournalEntry, Provider
+from chalicelib.refresh import Outcome, Refresher
+
+if TYPE_CHECKING:
+    from chalicelib.store.connections import Connections
+    from chalicelib.store.provider import ProviderRow
+
+LANE_BATCH = 100
+"""Tenants taken from a lane in one query."""
+
+FITS = 200
+"""Due tenants that a tick refreshes by itself."""
+
+PROBES = 3
+"""Due tenants that a tick asks for while GoTo counts as down (F12)."""
+
+MINUTE = 55.0
+"""Seconds of a tick's minute in which requests are begun: the next tick's share comes after."""
+
+NEWS = {
+    circuit.Change.DOWN: "GoTo does not answer for the fleet. Only a few are asked until it does.",
+    circuit.Change.UP: "GoTo answers again. What is overdue is refreshed in due order.",
+}
+
+_ANSWERED = (
+    Outcome.REFRESHED,
+    Outcome.RESCUED,
+    Outcome.LOST,
+    Outcome.UNCONFIRMED,
+    Outcome.GRANT_REFUSED,
+    Outcome.CLIENT_REFUSED,
+    Outcome.SUPERSEDED,
+)
+
+Work = Callable[[Due], Outcome]
+Run = Callable[[Work, Iterable[Due]], Iterable[Outcome]]
+RefresherFor = Callable[[float, float], Refresher]
+"""Makes the refresher of one batch, from requests a second and the seconds it may begin some."""
+
+
+def pooled(threads: int) -> Run:
+    """Refresh with that many threads at once: one slow tenant holds up one of them (F14)."""
+
+    def run(work: Work, due: Iterable[Due]) -> Iterator[Outcome]:
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(work, due)
+
+    return run
+
+
+class Schedule:
+    """``cap`` is the deployment's refreshes a second, ``hand_over`` starts `lane` elsewhere with
+    its number and its share of the rate."""
+
+    def __init__(
+        self,
+        *,
+        connections: "Connections",
+        provider: "ProviderRow",
+        refresher_for: RefresherFor,
+        run: Run,
+        hand_over: Callable[[int, float], None],
+        cap: int,
+        clock: Callable[[], float],
+        report: Callable[[Exception], None],
+    ) -> None:
+        self._connections = connections
+        self._provider = provider
+        self._refresher_for = refresher_for
+        self._run = run
+        self._hand_over = hand_over
+        self._cap = cap
+        self._clock = clock
+        self._report = report
+
+    def tick(self) -> Counter[str]:
+        """Refresh what is due, or have it refreshed. Counts outcomes, and lanes handed over."""
+        provider = self._turn()
+        down = provider.open_since is not None
+        lanes = {lane: self._due(lane, PROBES if down else LANE_BATCH) for lane in range(LANES)}
+        due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
+        rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
+        if down or len(due) <= min(FITS, rate * MINUTE):
+            refresher = self._refresher_for(rate, MINUTE)
+            return self._counted(self._run(refresher.refresh, due[:PROBES] if down else due))
+        busy = [lane for lane, rows in lanes.items() if rows]
+        for lane in busy:
+            self._hand(lane, rate / len(busy))
+        return Counter({"lanes": len(busy)})
+
+    def lane(self, lane: int, rate: float) -> Counter[str]:
+        """Refresh what is due in one lane, batch by batch in due order, for a minute at most."""
+        refresher = self._refresher_for(rate, MINUTE)
+        counts: Counter[str] = Counter()
+        tried: set[str] = set()
+        while counts[Outcome.OUT_OF_TIME] == 0:
+            batch = [row for row in self._due(lane, LANE_BATCH) if row.tenant not in tried]
+            if not batch:
+                break
+            tried |= {row.tenant for row in batch}
+            counts += self._counted(self._run(refresher.refresh, batch))
+        return counts
+
+    def _turn(self) -> Provider:
+        """This minute's decision on GoTo as a whole, made by one tick only (F17)."""
+        now = int(self._clock())
+        try:
+            before = self._provider.get()
+            if now - before.turned_at < circuit.TURN:
+                return before
+            after, change = circuit.turn(before, now, self._cap * 1_000)
+            self._provider.turn(before, after, _news(change, self._clock()))
+        except Conflict:
+            return before
+        except DependencyUnavailable as error:
+            self._report(error)
+            return Provider()
+        return after
+
+    def _due(self, lane: int, limit: int) -> tuple[Due, ...]:
+        """A lane that can't be read holds up no other."""
+        try:
+            return self._connections.due(lane, int(self._clock()), limit)
+        except DependencyUnavailable as error:
+            self._report(error)
+            return ()
+
+    def _hand(self, lane: int, rate: float) -> None:
+        """A lane that can't be handed over stays due."""
+        try:
+            self._hand_over(lane, rate)
+        except DependencyUnavailable as error:
+            self._report(error)
+
+    def _counted(self, outcomes: Iterable[Outcome]) -> Counter[str]:
+        """Add to what the next turn will look at, and pass the counts on."""
+        counts = Counter(str(outcome) for outcome in outcomes)
+        failed, limited = counts[Outcome.TRANSIENT], counts[Outcome.RATE_LIMITED]
+        asked = failed + limited + sum(counts[outcome] for outcome in _ANSWERED)
+        if asked:
+            try:
+                self._provider.add(asked, failed, limited)
+            except (Conflict, DependencyUnavailable) as error:
+                self._report(error)
+        return counts
+
+
+def _news(change: circuit.Change | None, at: float) -> JournalEntry | None:
+    if change is None:
+        return None
+    return JournalEntry("#provider", at, str(change), SCHEDULER, NEWS[change])

@@ -1,0 +1,70 @@
+"""The `#provider` row of `Grants`: what the fleet's requests say of GoTo as a whole.
+
+Lanes add to its counters at any time; a turn is one conditional write, by the tick.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.model import JournalEntry, Provider
+from chalicelib.store import journal, wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PROVIDER = "#provider"
+"""Its key: no tenant can have such a name. Also the key of its history in `Journal`."""
+
+_ADDED = ("asked", "failed", "limited")
+_SET = ("turn", "turned_at", "trend_asked", "trend_failed", "open_since", "rate")
+
+
+class ProviderRow:
+    def __init__(self, client: "DynamoDBClient", grants: str, journal_table: str) -> None:
+        self._client = client
+        self._grants = grants
+        self._journal = journal_table
+
+    def get(self) -> Provider:
+        """The row as it is now, read consistently. Raises `DependencyUnavailable`."""
+        with wire.dynamodb_errors():
+            found = self._client.get_item(
+                TableName=self._grants, Key={"tenant": {"S": PROVIDER}}, ConsistentRead=True
+            )
+        values = wire.plain(found.get("Item", {}))
+        return Provider(**{name: values[name] for name in (*_ADDED, *_SET) if name in values})
+
+    def add(self, asked: int, failed: int, limited: int) -> None:
+        """Count requests on top of what is there. Raises `DependencyUnavailable`."""
+        wire.change(self._client, "provider", self._adding(asked, failed, limited))
+
+    def turn(self, before: Provider, after: Provider, entry: JournalEntry | None) -> None:
+        """Write a decision; its counters are what to add. Raises `Conflict` when another tick has
+        decided since ``before`` was read, `DependencyUnavailable`."""
+        change = self._adding(after.asked, after.failed, after.limited)
+        kept = {name: getattr(after, name) for name in _SET if getattr(after, name) is not None}
+        gone = [name for name in _SET if getattr(after, name) is None]
+        change["UpdateExpression"] += " SET " + ", ".join(f"#{name} = :{name}" for name in kept)
+        if gone:
+            change["UpdateExpression"] += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+        change["ExpressionAttributeNames"] |= {f"#{name}": name for name in _SET}
+        change["ExpressionAttributeValues"] |= wire.item(
+            {f":{name}": value for name, value in kept.items()}
+        )
+        change["ConditionExpression"] = "attribute_not_exists(#turn)"
+        if before.turn:
+            change["ConditionExpression"] = "#turn = :before"
+            change["ExpressionAttributeValues"][":before"] = wire.encode(before.turn)
+        written = [journal.row(self._journal, entry)] if entry else []
+        wire.transact(self._client, [wire.Action("provider", {"Update": change}), *written])
+
+    def _adding(self, asked: int, failed: int, limited: int) -> dict[str, Any]:
+        added = zip(_ADDED, (asked, failed, limited), strict=True)
+        return {
+            "TableName": self._grants,
+            "Key": {"tenant": {"S": PROVIDER}},
+            "UpdateExpression": "ADD " + ", ".join(f"#{name} :add_{name}" for name in _ADDED),
+            "ExpressionAttributeNames": {f"#{name}": name for name in _ADDED},
+            "ExpressionAttributeValues": wire.item(
+                {f":add_{name}": number for name, number in added}
+            ),
+        }

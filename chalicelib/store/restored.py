@@ -1,0 +1,113 @@
+"""`Tokens` and `Grants` after one of them, or both, came back from a backup (F19).
+
+The one place that scans: it runs once after a disaster, at an operator's word.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.model import RESTORED, Connection, Grant, JournalEntry, Status, lane
+from chalicelib.store import journal, wire
+from chalicelib.store.rows import AS_ASKED, SCHEMA
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+FENCES_SKIPPED = 1_000_000
+"""By how much a fence jumps: more than were drawn since any backup was made."""
+
+
+class RestoredTables:
+    def __init__(
+        self, client: "DynamoDBClient", *, tokens: str, grants: str, journal_table: str
+    ) -> None:
+        self._client = client
+        self._tokens = tokens
+        self._grants = grants
+        self._journal = journal_table
+
+    def tenants(self, in_lane: int) -> set[str]:
+        """Every tenant of a lane that either table knows. Raises `DependencyUnavailable`."""
+        names = {*self._names(self._tokens), *self._names(self._grants)}
+        return {name for name in names if not name.startswith("#") and lane(name) == in_lane}
+
+    def align(
+        self,
+        tenant: str,
+        grant: Grant | None,
+        connection: Connection | None,
+        *,
+        status: Status,
+        next_refresh_at: int | None = None,
+        entry: JournalEntry | None = None,
+    ) -> None:
+        """Bring both rows in step; the counters go on from the higher ones.
+
+        What GoTo refuses next is told as of a restored backup. Raises `Conflict`,
+        `DependencyUnavailable`.
+        """
+        pairs = [(row.generation, row.version) for row in (grant, connection) if row is not None]
+        counters = {
+            "generation": max(generation for generation, _ in pairs),
+            "version": max(version for _, version in pairs),
+        }
+        setting: dict[str, Any] = {
+            **counters,
+            "status": status,
+            "next_refresh_at": next_refresh_at,
+        }
+        actions = [wire.Action("tokens", self._token_row(tenant, connection, setting))]
+        if grant is not None:
+            actions.append(wire.Action("grants", self._grant_row(grant, setting)))
+        if entry is not None:
+            actions.append(journal.row(self._journal, entry))
+        wire.transact(self._client, actions)
+
+    def _token_row(
+        self, tenant: str, connection: Connection | None, setting: dict[str, Any]
+    ) -> dict[str, Any]:
+        if connection is None:
+            row = {"tenant": tenant, "schema": SCHEMA, **setting}
+            return {"Put": wire.put(self._tokens, row, when="attribute_not_exists(#tenant)")}
+        change = wire.update(
+            self._tokens,
+            {"tenant": tenant},
+            setting=setting,
+            when=AS_ASKED,
+            asked_generation=connection.generation,
+            asked_version=connection.version,
+        )
+        return {"Update": change}
+
+    def _grant_row(self, grant: Grant, setting: dict[str, Any]) -> dict[str, Any]:
+        change = wire.update(
+            self._grants,
+            {"tenant": grant.tenant},
+            setting=setting
+            | {
+                "fence": grant.fence + FENCES_SKIPPED,
+                "outcome_unknown_since": grant.refresh_issued_at,
+                "last_error": RESTORED,
+            },
+            remove=("lease_until", "inflight", "refused_since"),
+            when=f"#fence = :asked_fence AND {AS_ASKED}",
+            asked_fence=grant.fence,
+            asked_generation=grant.generation,
+            asked_version=grant.version,
+        )
+        return {"Update": change}
+
+    def _names(self, table: str) -> Iterator[str]:
+        start: dict[str, Any] = {}
+        while True:
+            with wire.dynamodb_errors():
+                found = self._client.scan(
+                    TableName=table,
+                    ProjectionExpression="tenant",
+                    ConsistentRead=True,
+                    **start,
+                )
+            yield from (attributes["tenant"]["S"] for attributes in found["Items"])
+            if "LastEvaluatedKey" not in found:
+                return
+            start = {"ExclusiveStartKey": found["LastEvaluatedKey"]}
