@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from moto import mock_aws
@@ -11,6 +12,7 @@ import app as entry
 from sandbox import dynamodb_local
 from sandbox.environment import Missing
 from tests.support.aws import REGION, create_tables, session
+from tests.support.memory import MemoryDynamoDB
 from tests.support.site import Site
 from tests.support.world import World
 
@@ -36,14 +38,16 @@ def dynamodb_endpoint() -> Iterator[str]:
         yield endpoint
 
 
-@pytest.fixture(params=["moto", "dynamodb-local"])
+@pytest.fixture(params=["moto", "dynamodb-local", "memory"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A fresh deployment in the small."""
     endpoint = None
     if request.param == "dynamodb-local":
         endpoint = request.getfixturevalue("dynamodb_endpoint")
     with mock_aws():
-        client = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
+        client: Any = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
+        if request.param == "memory":
+            client = MemoryDynamoDB()
         yield World(client, create_tables(client, f"t{next(_prefixes)}-"))
 
 

@@ -1,0 +1,426 @@
+"""DynamoDB in memory, for what the store uses of it, fast enough for a year of a fleet.
+
+A stand-in for botocore's client: same arguments, same answers, same errors. Every suite that runs
+on tables runs on this one too, beside moto and Amazon's own engine, and a generated test compares
+it with the latter.
+"""
+
+import re
+import threading
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+Value = Mapping[str, Any]
+Item = dict[str, Any]
+Names = Mapping[str, str]
+Values = Mapping[str, Any]
+Test = Callable[[Item, Names, Values], bool]
+Operand = Callable[[Item, Names, Values], Any]
+
+_TOKEN = re.compile(r"\s*([#:]?[A-Za-z_][\w]*|<>|<=|>=|[=<>(),])")
+_CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")
+MOST_ACTIONS = 100
+
+
+class Condition(NamedTuple):
+    """A compiled condition, with the placeholders it uses."""
+
+    test: Test
+    used: frozenset[str]
+
+
+class Change(NamedTuple):
+    """A compiled update expression."""
+
+    setting: tuple[tuple[str, str], ...]
+    removing: tuple[str, ...]
+    adding: tuple[tuple[str, str], ...]
+    used: frozenset[str]
+
+
+class _Table:
+    def __init__(self, keys: Sequence[str], indexes: Mapping[str, tuple[str, str]]) -> None:
+        self.keys = tuple(keys)
+        self.indexes = indexes
+        self.items: dict[tuple[Any, ...], Item] = {}
+        self.sorted: dict[str, dict[Any, list[tuple[Any, tuple[Any, ...]]]]] = {
+            name: {} for name in indexes
+        }
+
+    def key(self, attributes: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(_plain(attributes[name]) for name in self.keys)
+
+    def write(self, key: tuple[Any, ...], item: Item | None) -> None:
+        before = self.items.get(key)
+        for name, (hashed, ranged) in self.indexes.items():
+            old, new = _place(before, hashed, ranged), _place(item, hashed, ranged)
+            if old != new:
+                rows = self.sorted[name]
+                if old is not None:
+                    lane = rows[old[0]]
+                    del lane[bisect_left(lane, (old[1], key))]
+                if new is not None:
+                    insort(rows.setdefault(new[0], []), (new[1], key))
+        if item is None:
+            self.items.pop(key, None)
+        else:
+            self.items[key] = item
+
+
+class MemoryDynamoDB:
+    """One account's tables. Safe to share between threads: every call is one step."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, _Table] = {}
+        self._lock = threading.RLock()
+
+    def create_table(self, **arguments: Any) -> dict[str, Any]:
+        indexes = {
+            index["IndexName"]: _names_of(index["KeySchema"])
+            for index in arguments.get("GlobalSecondaryIndexes", ())
+        }
+        keys = [part["AttributeName"] for part in arguments["KeySchema"]]
+        self._tables[arguments["TableName"]] = _Table(keys, indexes)  # type: ignore[arg-type]
+        return {}
+
+    def get_item(self, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            table = self._table(arguments)
+            item = table.items.get(table.key(arguments["Key"]))
+            return {} if item is None else {"Item": dict(item)}
+
+    def put_item(self, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            self._checked("PutItem", arguments)
+            self._apply("Put", arguments)
+            return {}
+
+    def delete_item(self, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            self._checked("DeleteItem", arguments)
+            self._apply("Delete", arguments)
+            return {}
+
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            self._checked("UpdateItem", arguments)
+            before = self._table(arguments).items.get(self._place(arguments), {})
+            item, change = self._apply("Update", arguments)
+            match arguments.get("ReturnValues", "NONE"):
+                case "ALL_OLD":
+                    return {"Attributes": dict(before)} if before else {}
+                case "ALL_NEW":
+                    return {"Attributes": dict(item)}
+                case "UPDATED_NEW":
+                    names = arguments["ExpressionAttributeNames"]
+                    touched = [names[name] for name, _ in change.setting + change.adding]
+                    return {"Attributes": {name: item[name] for name in touched}}
+                case "NONE":
+                    return {}
+            raise _error("ValidationException", "UpdateItem", "ReturnValues")
+
+    def transact_write_items(self, **arguments: Any) -> dict[str, Any]:
+        actions = [next(iter(action.items())) for action in arguments["TransactItems"]]
+        with self._lock:
+            places = {(part["TableName"], self._place(part)) for _, part in actions}
+            if len(actions) > MOST_ACTIONS or len(places) < len(actions):
+                raise _error("ValidationException", "TransactWriteItems", "not one action an item")
+            held = [self._holds("TransactWriteItems", part) for _, part in actions]
+            if not all(held):
+                raise _cancelled(held)
+            for kind, part in actions:
+                if kind != "ConditionCheck":
+                    self._apply(kind, part)
+            return {}
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            table = self._table(arguments)
+            index: str | None = arguments.get("IndexName")
+            rows = _Rows(arguments)
+            if index is None:
+                found = sorted(
+                    (key for key in table.items if key[0] == rows.hashed),
+                    reverse=not arguments.get("ScanIndexForward", True),
+                )
+            else:
+                lane = table.sorted[index].get(rows.hashed, [])
+                end = len(lane) if rows.upto is None else bisect_right(lane, (rows.upto, (_LAST,)))
+                found = [key for _, key in lane[:end]]
+            return _page(arguments, table, found, table.indexes[index] if index else None)
+
+    def scan(self, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            table = self._table(arguments)
+            return _page(arguments, table, list(table.items), None)
+
+    def _table(self, arguments: Mapping[str, Any]) -> _Table:
+        try:
+            return self._tables[arguments["TableName"]]
+        except KeyError:
+            raise _error("ResourceNotFoundException", "DynamoDB", "no such table") from None
+
+    def _place(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        return self._table(arguments).key(arguments.get("Key") or arguments["Item"])
+
+    def _checked(self, operation: str, arguments: Mapping[str, Any]) -> None:
+        if not self._holds(operation, arguments):
+            raise _error("ConditionalCheckFailedException", operation, "the condition failed")
+
+    def _holds(self, operation: str, arguments: Mapping[str, Any]) -> bool:
+        """Whether the condition holds; refuses placeholders that nothing uses, as AWS does."""
+        text = arguments.get("ConditionExpression")
+        condition = compiled(text) if text else None
+        changed = arguments.get("UpdateExpression")
+        used = condition.used if condition else frozenset()
+        if changed:
+            used |= change_of(changed).used
+        names = arguments.get("ExpressionAttributeNames", {})
+        values = arguments.get("ExpressionAttributeValues", {})
+        if names.keys() | values.keys() != used:
+            raise _error("ValidationException", operation, "placeholders unused or undefined")
+        if condition is None:
+            return True
+        item = self._table(arguments).items.get(self._place(arguments), {})
+        return condition.test(item, names, values)
+
+    def _apply(self, kind: str, arguments: Mapping[str, Any]) -> tuple[Item, Change]:
+        table = self._table(arguments)
+        key = self._place(arguments)
+        if kind == "Delete":
+            table.write(key, None)
+            return {}, _UNCHANGED
+        if kind == "Put":
+            item = dict(arguments["Item"])
+            table.write(key, item)
+            return item, _UNCHANGED
+        change = change_of(arguments["UpdateExpression"])
+        names = arguments.get("ExpressionAttributeNames", {})
+        values = arguments.get("ExpressionAttributeValues", {})
+        item = {**table.items.get(key, arguments["Key"])}
+        for name, value in change.setting:
+            item[names.get(name, name)] = values[value]
+        for name in change.removing:
+            item.pop(names.get(name, name), None)
+        for name, value in change.adding:
+            attribute = names.get(name, name)
+            before = int(item.get(attribute, {"N": "0"})["N"])
+            item[attribute] = {"N": str(before + int(values[value]["N"]))}
+        table.write(key, item)
+        return item, change
+
+
+class _Rows:
+    """What a query asks for: a hash value, and the highest range value where one is given."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        values = arguments["ExpressionAttributeValues"]
+        conditions = re.split(r"\s+AND\s+", arguments["KeyConditionExpression"])
+        first, *more = (re.split(r"\s*(<=|=)\s*", condition) for condition in conditions)
+        self.hashed = _plain(values[first[2]])
+        self.upto = _plain(values[more[0][2]]) if more else None
+
+
+_LAST = "\U0010ffff"
+_UNCHANGED = Change((), (), (), frozenset())
+
+
+@cache
+def change_of(text: str) -> Change:
+    """Compile an update expression."""
+    parts = _CLAUSE.split(text)[1:]
+    clauses = {kind: body.strip() for kind, body in zip(parts[::2], parts[1::2], strict=True)}
+    setting = tuple(
+        (name.strip(), value.strip())
+        for name, value in (part.split("=") for part in _listed(clauses.get("SET")))
+    )
+    adding = tuple(
+        (name, value) for name, value in (part.split() for part in _listed(clauses.get("ADD")))
+    )
+    removing = tuple(_listed(clauses.get("REMOVE")))
+    parts_used = {part for pair in setting + adding for part in pair} | set(removing)
+    used = frozenset(part for part in parts_used if part[0] in "#:")
+    return Change(setting, removing, adding, used)
+
+
+@cache
+def compiled(text: str) -> Condition:
+    """Compile a condition expression."""
+    tokens = _TOKEN.findall(text)
+    parser = _Parser(tokens)
+    test = parser.either()
+    if parser.position != len(tokens):
+        raise ValueError(f"not understood: {text}")
+    return Condition(test, frozenset(token for token in tokens if token[0] in "#:"))
+
+
+class _Parser:
+    """Recursive descent over: OR, AND, NOT, parentheses, functions, comparisons."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = tokens
+        self.position = 0
+
+    def either(self) -> Test:
+        test = self.both()
+        while self._taken("OR"):
+            left, right = test, self.both()
+            test = _either(left, right)
+        return test
+
+    def both(self) -> Test:
+        test = self.one()
+        while self._taken("AND"):
+            left, right = test, self.one()
+            test = _both(left, right)
+        return test
+
+    def one(self) -> Test:
+        if self._taken("NOT"):
+            return _negated(self.one())
+        if self._taken("("):
+            test = self.either()
+            self._need(")")
+            return test
+        for function, wanted in (("attribute_exists", True), ("attribute_not_exists", False)):
+            if self._taken(function):
+                self._need("(")
+                name = self._next()
+                self._need(")")
+                return _presence(name, wanted)
+        left, operator = self._next(), self._next()
+        if operator == "IN":
+            return self._among(_operand(left))
+        right = self._next()
+        return _comparison(_operand(left), _COMPARISONS[operator], _operand(right))
+
+    def _among(self, left: Operand) -> Test:
+        self._need("(")
+        choices = [_operand(self._next())]
+        while self._taken(","):
+            choices.append(_operand(self._next()))
+        self._need(")")
+        return lambda item, names, values: (
+            left(item, names, values) in [choice(item, names, values) for choice in choices]
+        )
+
+    def _taken(self, token: str) -> bool:
+        if self.position < len(self._tokens) and self._tokens[self.position] == token:
+            self.position += 1
+            return True
+        return False
+
+    def _need(self, token: str) -> None:
+        if not self._taken(token):
+            raise ValueError(f"{token} expected")
+
+    def _next(self) -> str:
+        self.position += 1
+        return self._tokens[self.position - 1]
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": lambda left, right: bool(left == right),
+    "<>": lambda left, right: bool(left != right),
+    "<": lambda left, right: type(left) is type(right) and bool(left < right),
+    "<=": lambda left, right: type(left) is type(right) and bool(left <= right),
+    ">": lambda left, right: type(left) is type(right) and bool(left > right),
+    ">=": lambda left, right: type(left) is type(right) and bool(left >= right),
+}
+
+
+def _either(left: Test, right: Test) -> Test:
+    return lambda item, names, values: left(item, names, values) or right(item, names, values)
+
+
+def _both(left: Test, right: Test) -> Test:
+    return lambda item, names, values: left(item, names, values) and right(item, names, values)
+
+
+def _negated(test: Test) -> Test:
+    return lambda item, names, values: not test(item, names, values)
+
+
+def _presence(name: str, wanted: bool) -> Test:
+    return lambda item, names, values: (names.get(name, name) in item) is wanted
+
+
+def _operand(token: str) -> Operand:
+    if token[0] == ":":
+        return lambda item, names, values: _plain(values[token])
+    return lambda item, names, values: _plain(item.get(names.get(token, token)))
+
+
+def _comparison(left: Operand, compare: Callable[[Any, Any], bool], right: Operand) -> Test:
+    def test(item: Item, names: Names, values: Values) -> bool:
+        one, other = left(item, names, values), right(item, names, values)
+        # An attribute that is not there satisfies no comparison but "is another than".
+        if one is None or other is None:
+            return compare is _COMPARISONS["<>"]
+        return compare(one, other)
+
+    return test
+
+
+def _plain(value: Value | None) -> Any:
+    if value is None:
+        return None
+    if "N" in value:
+        return int(value["N"])
+    return next(iter(value.values()))
+
+
+def _place(item: Item | None, hashed: str, ranged: str) -> tuple[Any, Any] | None:
+    """Where an index holds an item; None where it lacks one of the attributes (sparse)."""
+    if item is None or hashed not in item or ranged not in item:
+        return None
+    return _plain(item[hashed]), _plain(item[ranged])
+
+
+def _page(
+    arguments: Mapping[str, Any],
+    table: _Table,
+    keys: Sequence[tuple[Any, ...]],
+    index: tuple[str, str] | None,
+) -> dict[str, Any]:
+    """A page of items; one cut by Limit says where the next begins."""
+    after = arguments.get("ExclusiveStartKey")
+    if after is not None:
+        keys = keys[list(keys).index(table.key(after)) + 1 :]
+    limit = arguments.get("Limit", len(keys))
+    kept = (*table.keys, *index) if index else None
+    items = [_projected(table.items[key], kept) for key in keys[:limit]]
+    answer: dict[str, Any] = {"Items": items, "Count": len(items)}
+    if items and len(keys) > limit:
+        last = keys[limit - 1]
+        answer["LastEvaluatedKey"] = _projected(table.items[last], kept or table.keys)
+    return answer
+
+
+def _projected(item: Item, kept: Sequence[str] | None) -> Item:
+    return dict(item) if kept is None else {name: item[name] for name in kept}
+
+
+def _names_of(schema: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    return tuple(part["AttributeName"] for part in schema)
+
+
+def _listed(clause: str | None) -> list[str]:
+    return [part.strip() for part in clause.split(",")] if clause else []
+
+
+def _cancelled(held: Sequence[bool]) -> ClientError:
+    reasons = [{"Code": "None" if holds else "ConditionalCheckFailed"} for holds in held]
+    answer: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": "a condition failed"},
+        "CancellationReasons": reasons,
+    }
+    return ClientError(answer, "TransactWriteItems")
+
+
+def _error(code: str, operation: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
