@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check pictures lock clean
+.PHONY: help run test check pictures simulate lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ check:  ## style, types, import directions, the packaged template
 
 pictures:  ## the pictures of docs/images, from the running product
 	$(do) pictures
+
+simulate:  ## a year of a fleet under each of GoTo's rotation rules
+	$(do) simulate
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock

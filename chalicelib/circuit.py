@@ -61,12 +61,20 @@ def turn(before: Provider, now: int, cap: int) -> tuple[Provider, Change | None]
     return after, None
 
 
+def at_rest(row: Provider) -> bool:
+    """Whether a turn would change nothing that matters: no request since, no trouble before."""
+    troubled = row.open_since is not None or row.trend_failed or row.rate is not None
+    return not troubled and not row.asked
+
+
 def _trend(before: int, counted: int) -> int:
     return int(before * FADE) + 1_000 * counted
 
 
-def _rate(before: Provider, cap: int) -> int:
+def _rate(before: Provider, cap: int) -> int | None:
+    """The next rate; None once it is the cap again."""
     rate = min(cap, before.rate if before.rate is not None else cap)
     if before.limited:
         return max(min(cap, SLOWEST), rate // 2)
-    return min(cap, rate + max(1, int(cap * REGAIN)))
+    regained = rate + max(1, int(cap * REGAIN))
+    return regained if regained < cap else None

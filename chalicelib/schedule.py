@@ -121,7 +121,7 @@ class Schedule:
         now = int(self._clock())
         try:
             before = self._provider.get()
-            if now - before.turned_at < circuit.TURN:
+            if now - before.turned_at < circuit.TURN or circuit.at_rest(before):
                 return before
             after, change = circuit.turn(before, now, self._cap * 1_000)
             self._provider.turn(before, after, _news(change, self._clock()))

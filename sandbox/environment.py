@@ -38,6 +38,7 @@ _MODULES = {
     "test": "pytest",
     "check": "sandbox.check",
     "pictures": "tests.e2e.pictures",
+    "simulate": "tests.faults.simulate",
 }
 
 

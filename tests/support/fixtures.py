@@ -38,6 +38,13 @@ def dynamodb_endpoint() -> Iterator[str]:
         yield endpoint
 
 
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """Secrets Manager and the like, in process."""
+    with mock_aws():
+        yield
+
+
 @pytest.fixture(params=["moto", "dynamodb-local", "memory"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A fresh deployment in the small."""

@@ -219,10 +219,16 @@ class _Rows:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         values = arguments["ExpressionAttributeValues"]
-        conditions = re.split(r"\s+AND\s+", arguments["KeyConditionExpression"])
-        first, *more = (re.split(r"\s*(<=|=)\s*", condition) for condition in conditions)
-        self.hashed = _plain(values[first[2]])
-        self.upto = _plain(values[more[0][2]]) if more else None
+        hashed, upto = _key_condition(arguments["KeyConditionExpression"])
+        self.hashed = _plain(values[hashed])
+        self.upto = _plain(values[upto]) if upto else None
+
+
+@cache
+def _key_condition(text: str) -> tuple[str, str | None]:
+    """The placeholders of the hash value, and of the highest range value if there is one."""
+    first, *more = (re.split(r"\s*(<=|=)\s*", part) for part in re.split(r"\s+AND\s+", text))
+    return first[2], more[0][2] if more else None
 
 
 _LAST = "\U0010ffff"

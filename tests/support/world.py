@@ -142,6 +142,7 @@ class World:
         self.paused: list[float] = []
         self.reported: list[Exception] = []
         self.time_left = 120.0
+        self.random: Callable[[], float] = lambda: 0.5
         names = self.settings
         journal = names.journal_table
         self.tenants = Tenants(dynamodb, names.tenants_table, journal)
@@ -241,7 +242,7 @@ class World:
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             pace=Pace(1e9, math.inf, lambda: 0.0, self.pause),
             clock=self.clock,
-            random=lambda: 0.5,
+            random=self.random,
             pause=self.pause,
             time_left=lambda: self.time_left,
             report=self.reported.append,
