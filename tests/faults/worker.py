@@ -1,0 +1,139 @@
+"""One worker process of the process runs: the product's own adapters and use cases, tick by tick.
+
+Ends by itself when it is asked to (SIGTERM, after the tick in hand), and as a function does when
+an invocation's time is over: at once, whatever it was doing. Everything that differs from the
+deployed product stands in `_Traced` and `_shorten`.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from chalicelib import refresh, tokens
+from chalicelib.deadline import DeadlineAdapter
+from chalicelib.goto import GoTo
+from chalicelib.model import Due, Grant
+from chalicelib.refresh import Outcome, Refresher
+from chalicelib.services import Services
+from chalicelib.store.connections import Connections
+from tests.faults.provider import CLAIM_HEADER, Claim
+from tests.support.fleet import Secrets
+
+_held: ContextVar[Claim | None] = ContextVar("_held", default=None)
+"""The claim under which the thread at hand works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: an invocation's time, the pause between two of them, and, where leases must end
+    within the run, what stands in for the product's constants of the same names."""
+
+    budget: float
+    pause: float
+    lease_margin: int = refresh.LEASE_MARGIN
+    time_for_one: float = refresh.TIME_FOR_ONE
+    time_to_end: float = tokens.TIME_TO_END
+
+
+class Returned:
+    """What became of each claim whose worker lived to know it: a line each, kept by the kernel
+    as soon as it is written, so that a killed worker's lines are all there."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def note(self, claim: Claim, outcome: Outcome) -> None:
+        os.write(self._file, f"{claim} {outcome}\n".encode())
+
+
+def read_returned(text: str) -> dict[Claim, str]:
+    """The outcomes that a `Returned` kept, by claim."""
+    lines = (line.rsplit(" ", 1) for line in text.splitlines())
+    return {Claim.read(claim): outcome for claim, outcome in lines}
+
+
+class _Traced(Services):
+    """The product's services, with the claim noted at each step."""
+
+    def __init__(self, worker: str, returned: Returned) -> None:
+        self._worker = worker
+        self._returned = returned
+
+    def refresher(self, threads: int, time_left: Callable[[], float]) -> Refresher:
+        refresher = super().refresher(threads, time_left)
+        once = refresher.refresh
+
+        def traced(due: Due) -> Outcome:
+            _held.set(None)
+            outcome = once(due)
+            claim = _held.get()
+            if claim is not None:
+                self._returned.note(claim, outcome)
+            return outcome
+
+        refresher.refresh = traced  # type: ignore[method-assign]  # the tick calls it by this name
+        return refresher
+
+    @cached_property
+    def _connections(self) -> Connections:
+        connections = super()._connections
+        once = connections.claim
+
+        def traced(due: Due, now: int, lease_until: int) -> Grant | None:
+            grant = once(due, now, lease_until)
+            if grant is not None:
+                numbers = (grant.generation, grant.version, grant.fence)
+                _held.set(Claim(self._worker, grant.tenant, *numbers))
+            return grant
+
+        connections.claim = traced  # type: ignore[method-assign]
+        return connections
+
+    def _goto(self, connections: int) -> GoTo:
+        goto = super()._goto(connections)
+        goto._session.mount("http://", _Tagging(pool_maxsize=connections, max_retries=0))
+        return goto
+
+    @cached_property
+    def _vault(self) -> Any:
+        return Secrets()
+
+
+class _Tagging(DeadlineAdapter):
+    """The product's transport; each request says under which claim it is sent."""
+
+    def send(self, request: Any, *arguments: Any, **options: Any) -> Any:
+        request.headers[CLAIM_HEADER] = str(_held.get())
+        return super().send(request, *arguments, **options)
+
+
+def _shorten(timing: Timing) -> None:
+    refresh.LEASE_MARGIN = timing.lease_margin
+    refresh.TIME_FOR_ONE = timing.time_for_one
+    tokens.TIME_TO_END = timing.time_to_end
+
+
+def main(name: str, log: str, threads: int, timing: Timing) -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    _shorten(timing)
+    services = _Traced(name, Returned(log))
+    while not stop.is_set():
+        ends = time.monotonic() + timing.budget
+        signal.setitimer(signal.ITIMER_REAL, timing.budget)  # unhandled, its signal ends us
+        services.refresher(threads, lambda ends=ends: ends - time.monotonic()).tick(threads)  # type: ignore[misc]
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        stop.wait(timing.pause)
+
+
+if __name__ == "__main__":
+    orders = json.loads(sys.argv[1])
+    main(orders["name"], orders["log"], orders["threads"], Timing(**orders["timing"]))
