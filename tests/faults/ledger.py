@@ -5,17 +5,19 @@ that killed, by the workers that lived, and by the tables.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
+from chalicelib.goto import READ_TIMEOUT
 from chalicelib.model import Grant, Status
 from chalicelib.refresh import Outcome
 from tests.faults.provider import Claim, Presented
+from tests.faults.worker import Timing
 
 SLACK = 0.5
-"""Seconds by which the provider may note a request later than its sender died: it was on its way."""
+"""Seconds by which a request may be noted after its sender died: it was on its way."""
 
 RESPONSE_LOST = "response lost"
 
@@ -48,16 +50,15 @@ class Again(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """``rows``: the grants at the end; ``newest``: each tenant's last refresh token as issued;
-    ``returned``: what became of the claims whose worker lived; ``budget``: seconds that an
-    invocation has, and so the longest from a request to its writer's death; ``threads``: claims
-    that one worker holds at a time at most."""
+    ``returned``: what became of the claims whose worker lived; ``threads``: claims that one
+    worker holds at a time at most."""
 
     presented: Sequence[Presented]
     deaths: Sequence[Death]
     returned: Mapping[Claim, str]
     rows: Mapping[str, Grant]
     newest: Mapping[str, str]
-    budget: float
+    timing: Timing
     threads: int
 
 
@@ -101,35 +102,47 @@ def judge(evidence: Evidence) -> Account:
     """Put the evidence together."""
     account = Account(deaths=Counter(death.how for death in evidence.deaths))
     account.times_presented.update(Counter(note.token for note in evidence.presented).values())
-    for before, after in _repeated(evidence.presented):
-        why = _why_again(evidence, before, after)
-        account.again[why] += 1
-        if why is Again.WITHOUT_REASON:
-            account.wrong.append(f"{after.claim} asked again {why}, after {before.claim}")
+    for requests in _by_version(evidence.presented):
+        _judge_repeats(evidence, account, requests)
     for tenant, row in evidence.rows.items():
         _judge_tenant(evidence, account, tenant, row)
     _judge_sums(evidence, account)
     return account
 
 
-def _repeated(presented: Sequence[Presented]) -> Iterator[tuple[Presented, Presented]]:
-    """Neighbours among the requests of one tenant, generation and version."""
+def _by_version(presented: Sequence[Presented]) -> list[list[Presented]]:
+    """The requests of each tenant, generation and version."""
     asked: dict[tuple[str, int, int], list[Presented]] = {}
     for note in presented:
         key = (note.claim.tenant, note.claim.generation, note.claim.version)
         asked.setdefault(key, []).append(note)
-    for notes in asked.values():
-        yield from pairwise(notes)
+    return list(asked.values())
+
+
+def _judge_repeats(evidence: Evidence, account: Account, requests: list[Presented]) -> None:
+    used: set[tuple[Again, Claim | None]] = set()
+    for before, after in pairwise(requests):
+        why = _why_again(evidence, before, after)
+        # One retry a claim; one confirmation a version.
+        once = (why, after.claim if why is Again.RETRY else None)
+        if why is not Again.AFTER_DEATH and once in used:
+            why = Again.WITHOUT_REASON
+        used.add(once)
+        account.again[why] += 1
+        if why is Again.WITHOUT_REASON:
+            account.wrong.append(f"{after.claim} asked again {why}, after {before.claim}")
 
 
 def _why_again(evidence: Evidence, before: Presented, after: Presented) -> Again:
+    passed = after.at - before.at
     if before.claim == after.claim:
-        return Again.RETRY
-    if before.refused is not None:
-        return Again.CONFIRMING
+        unanswered = before.issued is None and before.refused is None
+        return Again.RETRY if unanswered or passed >= READ_TIMEOUT else Again.WITHOUT_REASON
     seconds = _died_holding(evidence, before)
-    if seconds is not None and before.at + seconds < after.at:
+    if seconds is not None and seconds < passed:
         return Again.AFTER_DEATH
+    if before.refused is not None and passed > evidence.timing.confirm_pause - 1:
+        return Again.CONFIRMING
     return Again.WITHOUT_REASON
 
 
@@ -139,7 +152,7 @@ def _died_holding(evidence: Evidence, asked: Presented) -> float | None:
         return None
     for death in evidence.deaths:
         seconds = death.at - asked.at
-        if death.worker == asked.claim.worker and -SLACK < seconds < evidence.budget + SLACK:
+        if death.worker == asked.claim.worker and -SLACK < seconds < evidence.timing.budget + SLACK:
             return max(0.0, seconds)
     return None
 

@@ -43,7 +43,9 @@ ANSWER_TAKES = 0.1
 CALM_LIFETIME = 3_600
 """Seconds of an access token once nobody is killed any more: refreshed once, and then at rest."""
 
-HURRIED = Timing(budget=5, pause=0.5, lease_margin=3, time_for_one=2, time_to_end=0.5)
+HURRIED = Timing(
+    budget=5, pause=0.5, lease_margin=3, confirm_pause=3, time_for_one=2, time_to_end=0.5
+)
 """A killed worker's tenants come back after 8 seconds at most."""
 
 AS_DEPLOYED = Timing(budget=120, pause=0.2)
@@ -176,6 +178,7 @@ def staged(
         )
         fleet.write(client, settings, seeds)
         given |= {
+            "TOKEN_RATE": "1000",
             "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -220,7 +223,7 @@ def kill_at_random(
                 returned=stage.crew.returned(),
                 rows=stage.rows(tenants),
                 newest={tenant: provider.newest(tenant) for tenant in tenants},
-                budget=HURRIED.budget,
+                timing=HURRIED,
                 threads=THREADS,
             )
         )

@@ -139,7 +139,7 @@ def serving(provider: Provider) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
     class Server(ThreadingHTTPServer):

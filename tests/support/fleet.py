@@ -15,7 +15,7 @@ from chalicelib.config import Settings
 from chalicelib.model import REFRESH_TOKEN_LIFETIME, Status, lane
 from chalicelib.oauth import ClientCredentials
 from chalicelib.store import wire
-from chalicelib.store.connections import SCHEMA
+from chalicelib.store.rows import SCHEMA
 
 BATCH = 25
 """Rows in one BatchWriteItem at most (DynamoDB's limit)."""
