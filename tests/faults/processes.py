@@ -44,7 +44,7 @@ CALM_LIFETIME = 3_600
 """Seconds of an access token once nobody is killed any more: refreshed once, and then at rest."""
 
 HURRIED = Timing(
-    budget=5, pause=0.5, lease_margin=3, confirm_pause=3, time_for_one=2, time_to_end=0.5
+    budget=5, pause=1.0, lease_margin=3, confirm_pause=3, time_for_one=2, time_to_end=0.5
 )
 """A killed worker's tenants come back after 8 seconds at most."""
 
