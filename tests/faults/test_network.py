@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib import config, goto
 from chalicelib.model import Connection, Status
-from chalicelib.refresh import CONFIRM_PAUSE, RESPONSE_LOST, Outcome
+from chalicelib.refresh import CONFIRM_PAUSE, RESPONSE_LOST, TIME_FOR_ONE, Outcome
 from tests.integration.test_goto_adapter import Behaviour, answer, server
 from tests.support import fleet
 from tests.support.aws import create_tables
@@ -93,8 +93,9 @@ def drip(connection: socket.socket, _request: bytes) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n")
     never = threading.Event()
     with contextlib.suppress(OSError):
-        while not never.wait(0.05):
+        for _ in range(60):
             connection.sendall(b" ")
+            never.wait(0.05)
 
 
 @contextmanager
@@ -312,6 +313,22 @@ def test_f09_the_answer_to_the_declared_retry_is_kept(
     assert len(seen) == 2
     assert due.grant().refresh_token == "refresh-2"
     assert due.history() == []
+
+
+def test_f20_the_declared_retry_is_not_begun_without_the_time_for_it(due: World) -> None:
+    """F20: one request; that GoTo may have acted on it stays noted, and is known to the next."""
+
+    def slow_reset(connection: socket.socket, request: bytes) -> None:
+        due.time_left = TIME_FOR_ONE - 1
+        reset(connection, request)
+
+    with server(slow_reset, INVALID_GRANT) as (address, seen):
+        assert tick(due, address) == {Outcome.TRANSIENT: 1}
+        assert len(seen) == 1
+        assert due.grant().inflight is not None
+        due.time_left = 2 * TIME_FOR_ONE
+        due.pass_until_due()
+        assert tick(due, address) == {Outcome.UNCONFIRMED: 1}
 
 
 @pytest.mark.parametrize(
