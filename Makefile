@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check pictures simulate lock clean
+.PHONY: help run test check pictures simulate processes lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ pictures:  ## the pictures of docs/images, from the running product
 
 simulate:  ## a year of a fleet under each of GoTo's rotation rules
 	$(do) simulate
+
+processes:  ## real worker processes, killed at random for a minute
+	$(do) processes
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock

@@ -39,6 +39,7 @@ _MODULES = {
     "check": "sandbox.check",
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.faults.simulate",
+    "processes": "tests.faults.processes",
 }
 
 
@@ -245,7 +246,7 @@ def main(arguments: list[str]) -> int:
         if command == "lock":
             _lock(python)
             return 0
-        if command in ("test", "pictures"):
+        if command in ("test", "pictures", "processes"):
             prepare_tests()
     except Missing as missing:
         print(missing, file=sys.stderr)

@@ -1,6 +1,7 @@
 """Eight worker processes at once: killed at random, with a slow provider, with one that fails.
 
-`make processes` kills them for a whole minute; here it is as long as a thousand refreshes take.
+`python -m tests.faults.processes` kills them for a whole minute; here it is as long as a thousand
+refreshes take, or a minute on a machine that is busy with other things.
 """
 
 import threading
@@ -17,7 +18,9 @@ from tests.faults.ledger import Again, Death, Evidence, How, judge
 from tests.faults.processes import (
     AS_DEPLOYED,
     CALM_LIFETIME,
+    ENOUGH,
     HURRIED,
+    TENANTS,
     WORKERS,
     Stage,
     kill_at_random,
@@ -25,8 +28,6 @@ from tests.faults.processes import (
     until,
 )
 from tests.faults.provider import Claim, Presented, Provider
-
-REFRESHES = 1_000
 
 SLOW = 12.0
 """Seconds that the slow provider takes: longer than the ten-second locks of others."""
@@ -41,11 +42,12 @@ def test_f02_f05_workers_killed_at_random_lose_only_what_was_between_answer_and_
     dynamodb_endpoint: str,
 ) -> None:
     """F01, F02, F05: no version asked twice but after a kill; every loss is one in the window."""
-    account = kill_at_random(dynamodb_endpoint, 8, wanted=REFRESHES, at_most=60)
+    account = kill_at_random(dynamodb_endpoint, 8, wanted=ENOUGH, at_most=60)
     print(f"\n{account.table()}")
     assert account.wrong == []
     assert account.deaths[How.KILLED] >= WORKERS
-    assert account.refreshes + len(account.lost) >= REFRESHES
+    assert account.refreshes > TENANTS
+    assert account.refreshes + len(account.lost) == sum(account.times_presented.values())
 
 
 class Reader:
