@@ -36,7 +36,7 @@ def test_s20_no_log_line_holds_what_opens_a_door(cloud: LocalCloud, browser: Bro
     first = story.connect(page, tenant)
     page.goto(f"{tenant.address}?state={'c' * 43}&code=canary-code-of-nobody")
     page.goto(tenant.link[:-4] + "AAAA")
-    story.fail_next_exchange(cloud, status=500, body="canary-of-goto")
+    story.fail_next_exchange(cloud, status=503, body="canary-of-goto")
     page.goto(tenant.link)
     story.press(page)
     expect(page.get_by_role("heading", name="GoTo could not complete")).to_be_visible()

@@ -7,6 +7,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import queue
 import sys
 import time
 from collections.abc import Sequence
@@ -132,7 +133,12 @@ def _run(arguments: tuple[int, int, int]) -> list[Report]:
     reports: dict[str, Report] = {}
     begun = time.monotonic()
     while len(reports) < len(RULES):
-        rule, news = told.get()
+        try:
+            rule, news = told.get(timeout=60)
+        except queue.Empty:
+            if any(worker.exitcode for worker in workers):
+                raise SystemExit("a simulation died; what it said stands above") from None
+            continue
         if isinstance(news, dict):
             news.pop("availability")
             reports[rule] = Report(**news)

@@ -186,8 +186,6 @@ class Year:
         self.world.goto = self.provider  # type: ignore[assignment]  # stands in for the adapter
         self.world.random = self._random.random
         self.lives: dict[str, Life] = {}
-        self._links: dict[str, str] = {}
-        self._settle: list[tuple[float, str]] = []
         for number in range(tenants):
             self._connect_first(f"tenant-{number}")
         self._watch()
@@ -329,7 +327,8 @@ class Year:
                 life.reconnect_at = None
                 life.warned.clear()
                 self.counts["reconnects"] += 1
-                self.world.connect(self._links[tenant])
+                link = self.world.onboarding.create_link(tenant, "the mail")
+                self.world.connect(link.rsplit("/", 1)[1])
                 if life.unusable_since is not None:
                     life.grant_dead.append((life.unusable_since, now))
                     life.unusable_since = None
@@ -337,8 +336,7 @@ class Year:
     def _connect_first(self, tenant: str) -> None:
         """Spread over the first day, as customers come."""
         self.world.clock.now = START + self._random.uniform(0, HOUR)
-        self._links[tenant] = self.world.add_tenant(tenant)
-        self.world.connect(self._links[tenant])
+        self.world.connect(self.world.add_tenant(tenant))
         self.lives[tenant] = Life(self.world.clock.now + LIFETIME)
         self.world.clock.now = START + HOUR
 

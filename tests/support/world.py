@@ -274,14 +274,17 @@ class World:
 
     def rescue(self) -> list[Rescued]:
         """Deliver what waits in the rescue queue; what fails stays there."""
-        use_case = Rescue(
+        commit = self.rescuer().commit
+        return [self.rescue_queue.deliver(commit) for _ in self.rescue_queue.messages[:]]
+
+    def rescuer(self) -> Rescue:
+        return Rescue(
             commits=self.commits,
             requests=self.requests,
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             clock=self.clock,
         )
-        return [self.rescue_queue.deliver(use_case.commit) for _ in self.rescue_queue.messages[:]]
 
     def restore(self, *, both: bool = False) -> Counter[str]:
         """The operator's command after a table came back from a backup, for every lane."""
