@@ -1,0 +1,477 @@
+"""A scheduler that hates us: real use cases, stopped, crashed and delayed between any two steps.
+
+Every worker is a greenlet. Whenever it would touch a table, GoTo or the rescue queue it stops at a
+gate, and goes on only when and how the adversary says. Tables are in memory, the clock stands
+still unless it is moved; so a run is the same each time it is played.
+"""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+from botocore.exceptions import ReadTimeoutError as NoAnswer
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+
+from chalicelib.commits import Commits
+from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from chalicelib.model import Due, Grant
+from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.refresh import CONFIRM_PAUSE, LEASE_MARGIN, Refresher
+from chalicelib.store import wire
+from chalicelib.store.connections import Connections
+from sandbox.goto import rules
+from sandbox.goto.switches import Switches
+from tests.support.aws import create_tables
+from tests.support.memory import MemoryDynamoDB
+from tests.support.world import World
+
+FUNCTION_TIME = 120
+"""Seconds that a worker's function has."""
+
+LONGEST_LIFE = FUNCTION_TIME + LEASE_MARGIN + CONFIRM_PAUSE - 60
+"""Seconds after which no worker lives any more: far beyond its lease, but not beyond the pause in
+which a refusal is confirmed."""
+
+TENANTS = ("acme", "beta")
+
+
+class Killed(BaseException):
+    """The worker's process ends here."""
+
+
+@dataclass
+class Worker:
+    """One running use case. ``holds``: tokens that GoTo gave it and no table has yet."""
+
+    name: str
+    tenant: str
+    begun_at: float
+    body: greenlet
+    at: str = ""
+    claimed: Grant | None = None
+    stood_at_claim: tuple[int, int] | None = None
+    lease_until: float = 0.0
+    asked: int = 0
+    answered: int = 0
+    holds: set[str] = field(default_factory=set)
+    outcome: object = None
+
+
+class GatedClient:
+    """The tables, behind the gate."""
+
+    def __init__(self, client: MemoryDynamoDB, adversary: "Adversary") -> None:
+        self._client = client
+        self._adversary = adversary
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            how = self._adversary.gate(operation)
+            if how == "refuse":
+                raise ClientError({"Error": {"Code": "ThrottlingException"}}, operation)
+            answer = getattr(self._client, operation)(**arguments)
+            if how == "lose":
+                raise NoAnswer(endpoint_url="dynamodb")
+            return answer
+
+        return call
+
+
+class GatedGoTo:
+    """GoTo by its rules, behind the gate. Each access token has a life of its own length, so that
+    a token beside another's expiry is seen."""
+
+    def __init__(self, adversary: "Adversary", switches: Switches) -> None:
+        self._adversary = adversary
+        self._switches = switches
+        self.grants: dict[str, rules.Grant] = {}
+        self.lives: dict[str, int] = {}
+        self.owners: dict[str, str] = {}
+        self.issued: list[str] = []
+        self._families: dict[str, str] = {}
+        self._numbers = itertools.count(1)
+
+    def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
+        worker = self._adversary.running()
+        if worker is not None:
+            self._adversary.asks(worker)
+        how = self._adversary.gate("token")
+        if how == "refuse":
+            return Answer(503, b"down")
+        if how == "unsent":
+            raise ProviderUnreachable("no answer in time", sent=True)
+        tenant = client.client_id.removeprefix("id-")
+        body = self._process(tenant, form)
+        if how == "lose":
+            if "refresh_token" in body and form["grant_type"] == "refresh_token":
+                self._adversary.lost.add(tenant)
+            raise ProviderUnreachable("no answer in time", sent=True)
+        if worker is not None and "refresh_token" in body:
+            worker.holds.add(body["refresh_token"])
+        return Answer(400 if "error" in body else 200, json.dumps(body).encode())
+
+    def revoke(self, client: ClientCredentials, token: str) -> bool:
+        return True
+
+    def account(self, access_token: str) -> str | None:
+        return "4000000001"
+
+    def usable(self, token: str | None) -> bool:
+        """Whether GoTo would take this refresh token now."""
+        grant = self.grants.get(self._families.get(token or "", ""))
+        held = grant.token(token or "") if grant else None
+        now = self._adversary.now
+        return (
+            grant is not None
+            and held is not None
+            and not grant.revoked
+            and not held.is_expired(now)
+            and not held.is_retired(now, self._switches.rotation_grace)
+        )
+
+    def family(self, token: str) -> str:
+        """The authorization that a refresh token descends from."""
+        return self._families[token]
+
+    def expired(self, token: str) -> bool:
+        """Whether a refresh token came to its natural end."""
+        held = self.grants[self._families[token]].token(token)
+        return held is not None and held.is_expired(self._adversary.now)
+
+    def _process(self, tenant: str, form: dict[str, str]) -> dict[str, Any]:
+        now = self._adversary.now
+        if form["grant_type"] == "authorization_code":
+            first = self._new(tenant)
+            self._families[first] = first
+            empty = rules.Grant(first, tenant, "admin", "all", ())
+            self.grants[first] = rules.open_grant(empty, first, now, self._switches)
+            return self._body(tenant, first)
+        family = self._families[form["refresh_token"]]
+        outcome = rules.refresh(
+            self.grants[family],
+            form["refresh_token"],
+            now,
+            self._switches,
+            lambda: self._new(tenant),
+        )
+        if outcome.grant.revoked and not self.grants[family].revoked:
+            self._adversary.family_revoked(tenant)
+        self.grants[family] = outcome.grant
+        if outcome.refusal is not None:
+            return {"error": outcome.refusal.error}
+        if outcome.new is not None:
+            self._families[outcome.new.id] = family
+        return self._body(tenant, outcome.new.id if outcome.new else None)
+
+    def _body(self, tenant: str, refresh_token: str | None) -> dict[str, Any]:
+        number = next(self._numbers)
+        token = f"access-{number}"
+        self.owners[token] = tenant
+        self.lives[token] = 3_600 + number
+        body: dict[str, Any] = {"access_token": token, "expires_in": self.lives[token]}
+        return body | ({"refresh_token": refresh_token} if refresh_token else {})
+
+    def _new(self, tenant: str) -> str:
+        token = f"refresh-{next(self._numbers)}"
+        self.issued.append(token)
+        self.owners[token] = tenant
+        return token
+
+
+class GatedQueue:
+    """The rescue queue, behind the gate."""
+
+    def __init__(self, adversary: "Adversary") -> None:
+        self._adversary = adversary
+        self.messages: list[str] = []
+
+    def send(self, message: str) -> None:
+        how = self._adversary.gate("send")
+        if how == "refuse":
+            raise DependencyUnavailable("sqs", "ServiceUnavailable")
+        self.messages.append(message)
+        if how == "lose":
+            raise DependencyUnavailable("sqs", "ReadTimeoutError")
+
+    def pending(self) -> int:
+        if self._adversary.gate("pending") == "refuse":
+            raise DependencyUnavailable("sqs", "ServiceUnavailable")
+        return len(self.messages)
+
+
+class OpenVault:
+    """Client secrets, which are not what this is about."""
+
+    def __init__(self, clients: dict[str, str]) -> None:
+        self._clients = clients
+
+    def credentials(self, tenant: str, version: str) -> ClientCredentials:
+        return ClientCredentials(self._clients[tenant], "a-secret")
+
+    def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
+        return ClientCredentials(client_id, "a-secret")
+
+
+class Adversary:
+    """Two connected tenants, and full control over everything that happens to their workers.
+
+    ``connections`` and ``refresher`` may be broken ones: seeded faults.
+    """
+
+    def __init__(
+        self,
+        switches: Switches,
+        connections: type[Connections] = Connections,
+        refresher: type[Refresher] = Refresher,
+    ) -> None:
+        self._refresher = refresher
+        self._hub = getcurrent()
+        self._names = itertools.count(1)
+        self.workers: dict[str, Worker] = {}
+        self.lost: set[str] = set()
+        self.double_claims: list[str] = []
+        memory = MemoryDynamoDB()
+        self.tables = memory
+        self.world = World(GatedClient(memory, self), create_tables(memory, "t-"))
+        self.world.vault = OpenVault({name: f"id-{name}" for name in TENANTS})  # type: ignore[assignment]
+        self.world.onboarding._vault = _Storing()  # type: ignore[assignment]
+        self.goto = GatedGoTo(self, switches)
+        self.world.goto = self.goto  # type: ignore[assignment]
+        self.queue = GatedQueue(self)
+        self.world.rescue_queue = self.queue  # type: ignore[assignment]
+        self._use(connections)
+        self.links = {name: self.world.add_tenant(name) for name in TENANTS}
+        for name in TENANTS:
+            self.world.connect(self.links[name])
+
+    def _use(self, kind: type[Connections]) -> None:
+        names = self.world.settings
+        connections = kind(
+            self.world.dynamodb,
+            tokens=names.tokens_table,
+            grants=names.grants_table,
+            tenants=names.tenants_table,
+            requests=names.requests_table,
+            journal=names.journal_table,
+        )
+        claim = connections.claim
+
+        def claimed(due: Due, now: int, lease_until: int) -> Grant | None:
+            grant = claim(due, now, lease_until)
+            worker = self.running()
+            if grant is not None and worker is not None:
+                worker.claimed, worker.lease_until = grant, lease_until
+                row = self.row("grants", due.tenant)
+                worker.stood_at_claim = row["generation"], row["version"]
+            return grant
+
+        connections.claim = claimed  # type: ignore[method-assign]
+        self.world.connections = connections
+        self.world.visit._connections = connections
+        self.world.onboarding._connections = connections
+        self.world.commits = Commits(connections, self.world.clock)
+
+    @property
+    def now(self) -> float:
+        return self.world.clock.now
+
+    def running(self) -> Worker | None:
+        """The worker whose code is being run, if any."""
+        return getattr(getcurrent(), "worker", None)
+
+    def gate(self, at: str) -> str:
+        """Stop here until the adversary says how it goes on; outside of workers it just does."""
+        worker = self.running()
+        if worker is None:
+            return "go"
+        worker.at = at
+        how: str = self._hub.switch()
+        return how
+
+    def asks(self, worker: Worker) -> None:
+        """Note a token request, and whether another worker may be asking the same."""
+        worker.asked += 1
+        mine = worker.claimed
+        for other in self.workers.values():
+            theirs = other.claimed
+            if other is worker or mine is None or theirs is None:
+                continue
+            same = (theirs.tenant, theirs.generation, theirs.version) == (
+                mine.tenant,
+                mine.generation,
+                mine.version,
+            )
+            if same and other.lease_until > self.now:
+                self.double_claims.append(f"{worker.name} and {other.name}: {mine.tenant}")
+
+    def start_refresh(self, tenant: str) -> Worker | None:
+        """A worker that found the tenant in the due index, whether due yet or not."""
+        at = self.row("grants", tenant).get("next_refresh_at")
+        if at is None:
+            return None
+        due = Due(tenant, at)
+        deadline = self.now + FUNCTION_TIME
+        use_case = self._refresher(
+            tenants=self.world.tenants,
+            connections=self.world.connections,
+            commits=self.world.commits,
+            rescue_queue=self.queue,  # type: ignore[arg-type]
+            vault=self.world.vault,
+            goto=self.goto,  # type: ignore[arg-type]
+            pace=_Unhurried(),  # type: ignore[arg-type]
+            clock=self.world.clock,
+            random=lambda: 0.5,
+            pause=lambda seconds: None,
+            time_left=lambda: deadline - self.now,
+            report=lambda error: None,
+        )
+        return self._begin(tenant, lambda: use_case.refresh(due))
+
+    def start_reconnect(self, tenant: str) -> Worker:
+        """An admin came back from GoTo with a code; its completion runs."""
+        visitor = self.world.browser(self.links[tenant])
+        self.world.come_back(visitor, state=self.world.start(visitor)["state"], code="a-code")
+        key = self.world.completions.pop()
+        deadline = self.now + FUNCTION_TIME
+        completion = self.world.completion()
+        completion._time_left = lambda: deadline - self.now
+        completion._pause = lambda seconds: None
+        return self._begin(tenant, lambda: completion.run(key))
+
+    def start_rescue(self) -> Worker | None:
+        """The queue delivers its oldest message; it leaves when it was committed."""
+        if not self.queue.messages:
+            return None
+        message = self.queue.messages[0]
+        content = json.loads(message)
+        tenant = (content.get("asked") or content.get("request"))["tenant"]
+        commit = self.world.rescuer().commit
+
+        def deliver() -> object:
+            outcome = commit(message)
+            if message in self.queue.messages:
+                self.queue.messages.remove(message)
+            return outcome
+
+        return self._begin(tenant, deliver)
+
+    def step(self, worker: Worker, how: str = "go") -> None:
+        """Let a worker do what it stands before, in that manner, up to its next gate."""
+        self._resume(worker, lambda: worker.body.switch(how))
+
+    def kill(self, worker: Worker) -> None:
+        """Its process ends; what it held and no table or queue has is gone."""
+        self._resume(worker, lambda: worker.body.throw(Killed))
+        self._forget(worker, died=True)
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock; who has outlived every limit is dead."""
+        self.world.clock.pass_(seconds)
+        for worker in list(self.workers.values()):
+            if self.now - worker.begun_at >= LONGEST_LIFE:
+                self.kill(worker)
+
+    def row(self, table: str, tenant: str) -> dict[str, Any]:
+        """A row as it stands, past every gate."""
+        name = getattr(self.world.settings, f"{table}_table")
+        found = self.tables.get_item(TableName=name, Key={"tenant": {"S": tenant}})
+        return wire.plain(found.get("Item", {}))
+
+    def successors(self, stored: str) -> set[str]:
+        """Tokens of the same authorization that may still be committed in place of this one."""
+        family = self.goto.family(stored)
+        held = self.held(self.goto.owners[stored])
+        return {token for token in held if token and self.goto.family(token) == family}
+
+    def held(self, tenant: str) -> set[str]:
+        """Refresh tokens that a living worker or the rescue queue may still commit."""
+        by_workers = {
+            token
+            for worker in self.workers.values()
+            if worker.tenant == tenant
+            for token in worker.holds
+        }
+        messages = (json.loads(message) for message in self.queue.messages)
+        return by_workers | {
+            content["fresh"]["refresh_token"]
+            for content in messages
+            if (content.get("asked") or content["request"])["tenant"] == tenant
+        }
+
+    def family_revoked(self, tenant: str) -> None:
+        """A used-up token was shown again, and GoTo has ended the authorization for it.
+
+        A worker that outlives its lease brings that about, and Lambda lets none: that much is
+        granted. Any other way to here is a fault.
+        """
+        if any(self.now > worker.lease_until for worker in self._claimed(tenant)):
+            self.lost.add(tenant)
+
+    def _claimed(self, tenant: str) -> list[Worker]:
+        workers = self.workers.values()
+        return [worker for worker in workers if worker.claimed and worker.tenant == tenant]
+
+    def last_status(self, tenant: str) -> str | None:
+        """The state that the journal told of last."""
+        table = self.world.settings.journal_table
+        found = self.tables.query(
+            TableName=table,
+            KeyConditionExpression="tenant = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+            ScanIndexForward=False,
+        )
+        told = (row["status"]["S"] for row in found["Items"] if "status" in row)
+        return next(told, None)
+
+    def end(self) -> None:
+        """Let no greenlet outlive its test."""
+        for worker in list(self.workers.values()):
+            self.kill(worker)
+
+    def _begin(self, tenant: str, work: Callable[[], object]) -> Worker:
+        name = f"worker-{next(self._names)}"
+        worker = Worker(name, tenant, self.now, None)
+
+        def run() -> None:
+            try:
+                worker.outcome = work()
+            except Killed:
+                worker.outcome = Killed
+            except DependencyUnavailable as error:
+                worker.outcome = error
+
+        worker.body = greenlet(run, self._hub)
+        worker.body.worker = worker
+        self.workers[name] = worker
+        self._resume(worker, worker.body.switch)
+        return worker
+
+    def _resume(self, worker: Worker, resume: Callable[[], object]) -> None:
+        resume()
+        if worker.body.dead:
+            self._forget(worker, died=worker.outcome is Killed)
+
+    def _forget(self, worker: Worker, *, died: bool) -> None:
+        self.workers.pop(worker.name, None)
+        stored = self.row("grants", worker.tenant).get("refresh_token")
+        gone = worker.holds - self.held(worker.tenant) - {stored}
+        if gone and (died or str(worker.outcome) == "lost"):
+            self.lost.add(worker.tenant)
+
+
+class _Unhurried:
+    def take(self) -> bool:
+        return True
+
+    def halve(self) -> None:
+        return None
+
+
+class _Storing:
+    """Secrets Manager, which takes everything."""
+
+    def store(self, tenant: str, credentials: ClientCredentials) -> str:
+        return "1"

@@ -1,0 +1,204 @@
+"""The protocol against an adversary: any order of steps, crashes, delays and lost answers.
+
+Four faults are seeded into the real code; the same search must find each of them.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from chalicelib.errors import Conflict
+from chalicelib.model import Due, Fresh, Grant, Inflight
+from chalicelib.refresh import Refresher
+from chalicelib.store.connections import Connections
+from sandbox.goto.switches import Switches
+from tests.faults.adversary import TENANTS, Adversary, Worker
+from tests.faults.invariants import Invariants
+
+HOWS = ("go", "go", "go", "lose", "refuse", "unsent")
+"""What becomes of a step: done, done but its answer lost, refused, or (at GoTo) never arrived."""
+
+PLACES = ("token", "token", "transact_write_items", "send", "update_item", "end", "end")
+"""Where a worker is let run to; none stands before the end, so that it is reached."""
+
+MOST_STEPS = 60
+"""No use case takes more: one that does never ends."""
+
+
+class Protocol(RuleBasedStateMachine):
+    """Every way in which workers, admins, the queue and time may interleave."""
+
+    connections: type[Connections] = Connections
+    refresher: type[Refresher] = Refresher
+
+    @initialize(
+        rotation=st.sampled_from(["late", "always"]),
+        lifetime=st.sampled_from([4_000, 2_592_000]),
+        grace=st.sampled_from([0, 600]),
+    )
+    def deploy(self, rotation: Any, lifetime: int, grace: int) -> None:
+        switches = Switches(
+            rotation=rotation, refresh_token_lifetime=lifetime, rotation_grace=grace
+        )
+        self.adversary = Adversary(switches, self.connections, self.refresher)
+        self.watched = Invariants(self.adversary)
+
+    @rule(tenant=st.sampled_from((TENANTS[0], *TENANTS)))
+    def refresh(self, tenant: str) -> None:
+        if len(self.adversary.workers) < 4:
+            self.adversary.start_refresh(tenant)
+
+    @rule(tenant=st.sampled_from(TENANTS), wanted=st.integers(0, 3))
+    def reconnect(self, tenant: str, wanted: int) -> None:
+        """Rarer than refreshes, as it is."""
+        if wanted == 0 and len(self.adversary.workers) < 4:
+            self.adversary.start_reconnect(tenant)
+
+    @precondition(lambda self: self.adversary.queue.messages)
+    @rule()
+    def deliver(self) -> None:
+        self.adversary.start_rescue()
+
+    @precondition(lambda self: self.adversary.workers)
+    @rule(which=st.integers(0, 3), place=st.sampled_from(PLACES), how=st.sampled_from(HOWS))
+    def go_on(self, which: int, place: str, how: str) -> None:
+        """Let one work until it stands before such a step, then do that in such a manner."""
+        self._work(self._one(which), place, how)
+
+    @precondition(lambda self: len(self.adversary.workers) < 3)
+    @rule(tenant=st.sampled_from(TENANTS), place=st.sampled_from(PLACES), how=st.sampled_from(HOWS))
+    def overtake(self, tenant: str, place: str, how: str) -> None:
+        """One has GoTo's answer and stalls, its lease ends, and the next one takes the tenant."""
+        for upto, manner in (("transact_write_items", None), (place, how)):
+            worker = self.adversary.start_refresh(tenant)
+            if worker is not None:
+                self._work(worker, upto, manner)
+            if manner is None:
+                self.adversary.pass_time(421)
+
+    @precondition(lambda self: self.adversary.workers)
+    @rule(which=st.integers(0, 3), wanted=st.integers(0, 2))
+    def kill(self, which: int, wanted: int) -> None:
+        if wanted == 0:
+            self.adversary.kill(self._one(which))
+
+    @rule(seconds=st.sampled_from([1, 421, 421, 421, 720, 2_400]))
+    def wait(self, seconds: int) -> None:
+        """A moment, a lease, a lease and a confirmation, the pause between refreshes."""
+        self.adversary.pass_time(seconds)
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        if hasattr(self, "watched"):
+            assert self.watched.broken() == []
+
+    def teardown(self) -> None:
+        if hasattr(self, "adversary"):
+            self.adversary.end()
+
+    def _one(self, which: int) -> Worker:
+        workers = list(self.adversary.workers.values())
+        return workers[which % len(workers)]
+
+    def _work(self, worker: Worker, place: str, how: str | None) -> None:
+        """Up to a place, and past it in some manner if one is named; or to the end."""
+        for _ in range(MOST_STEPS):
+            if worker.name not in self.adversary.workers:
+                return
+            if worker.at == place:
+                if how is not None:
+                    self.adversary.step(worker, how)
+                return
+            self.adversary.step(worker)
+        raise AssertionError(f"{worker.name} does not end")
+
+
+SEARCH = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+BROKEN = r"\d+: "
+"""An invariant's number, before its words."""
+
+HUNT = settings(SEARCH, max_examples=3_000, phases=[Phase.generate], report_multiple_bugs=False)
+
+
+def test_f05_f06_f07_the_protocol_holds_whatever_happens() -> None:
+    """F01-F07, F10, F24, invariants 1-6."""
+    run_state_machine_as_test(Protocol, settings=SEARCH)
+
+
+class WithoutTheVersion(Connections):
+    """Seeded: a success is committed on the generation alone."""
+
+    def commit_refresh(self, asked: Grant, fresh: Fresh, **named: Any) -> None:
+        current = self.grant(asked.tenant)
+        if current is not None and current.generation == asked.generation:
+            asked = replace(asked, version=current.version, status=current.status)
+        super().commit_refresh(asked, fresh, **named)
+
+
+class OnTheFence(Connections):
+    """Seeded: a success counts only while its worker still has the lease."""
+
+    def commit_refresh(self, asked: Grant, fresh: Fresh, **named: Any) -> None:
+        current = self.grant(asked.tenant)
+        if current is not None and current.fence != asked.fence:
+            raise Conflict(("grants",))
+        super().commit_refresh(asked, fresh, **named)
+
+
+class Forgetful(Connections):
+    """Seeded: the claim forgets which generation and version it read, and works with those."""
+
+    def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
+        before = self.grant(due.tenant)
+        current = self.grant(due.tenant)
+        if before is None or current is None or before.lease_until > now:
+            return None
+        if super().claim(Due(due.tenant, current.next_refresh_at or 0), now, lease_until) is None:
+            return None
+        fence = current.fence + 1
+        inflight = Inflight(fence, before.version, now)
+        return replace(before, fence=fence, inflight=inflight, lease_until=lease_until)
+
+
+class Hasty(Refresher):
+    """Seeded: the first refusal ends the grant."""
+
+    def _confirmed(self, grant: Grant) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("connections", "refresher"),
+    [
+        pytest.param(WithoutTheVersion, Refresher, id="no version in the commit"),
+        pytest.param(OnTheFence, Refresher, id="a success depends on the fence"),
+        pytest.param(Connections, Hasty, id="invalid_grant is not confirmed"),
+        pytest.param(Forgetful, Refresher, id="the claim forgets the generation"),
+    ],
+)
+def test_the_search_finds_a_seeded_fault(
+    connections: type[Connections], refresher: type[Refresher]
+) -> None:
+    """By an invariant that does not hold, not by an error of the search's own."""
+    broken = type("Broken", (Protocol,), {"connections": connections, "refresher": refresher})
+    with pytest.raises(AssertionError, match=BROKEN):
+        run_state_machine_as_test(broken, settings=HUNT)
