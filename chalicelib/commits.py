@@ -1,8 +1,9 @@
 """Put what GoTo gave into the tables: one attempt, by the one rule, whoever holds the tokens.
 
 Shared by the refresh, the completion, and the rescue of what either could not write. A success is
-committed on generation and version as they were asked; whether a commit that went before is this
-very one, its answer lost, is read back (F04).
+committed on generation and version as they were asked. One that brings the successor of the stored
+refresh token is committed whatever the version: GoTo takes no other any more. Whether a commit that
+went before is this very one, its answer lost, is read back (F04).
 """
 
 from collections.abc import Callable
@@ -54,12 +55,14 @@ class Commits:
                 row = self._connections.get(asked.tenant)
                 if row is not None and row.access_token == fresh.access_token:
                     return True
-                if current is None or not _same(current, asked):
+                if current is None or not _follows(fresh, asked, current):
                     return False
                 if row is None or row.generation != asked.generation:
                     raise DependencyUnavailable("dynamodb", "Tokens is not as Grants") from None
-                # The status has changed, or a backup has left the two tables apart (F19).
-                standing, over = replace(asked, status=current.status), row.version
+                # The status has changed, an answer without a new refresh token went before, or a
+                # backup has left the two tables apart (F19).
+                standing = replace(asked, version=current.version, status=current.status)
+                over = row.version
             else:
                 return True
         raise DependencyUnavailable("dynamodb", "conflicts")
@@ -139,8 +142,13 @@ class Commits:
         )
 
 
-def _same(current: Grant, asked: Grant) -> bool:
-    return (current.generation, current.version) == (asked.generation, asked.version)
+def _follows(fresh: Fresh, asked: Grant, current: Grant) -> bool:
+    """Whether what GoTo answered is newer than what stands."""
+    if current.generation != asked.generation:
+        return False
+    renewed = fresh.refresh_token not in (None, asked.refresh_token)
+    succeeds = renewed and asked.refresh_token == current.refresh_token
+    return succeeds or current.version == asked.version
 
 
 def _warning(grant: Grant, fresh: Fresh) -> int | None:

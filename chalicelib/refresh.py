@@ -32,7 +32,11 @@ LEASE_MARGIN = 300
 """Seconds that a lease outlasts the function: also covers clocks five minutes apart (F15)."""
 
 TIME_FOR_ONE = 60.0
-"""Seconds that must be left to ask: GoTo's deadline, and as much to keep its answer (F20)."""
+"""Seconds that must be left to begin with a tenant (F20)."""
+
+TIME_TO_ASK = 45.0
+"""Seconds that must be left to ask: GoTo's deadline, and half as much to keep its answer. Who
+lacks them has perhaps outlived the lease, and another may be asking."""
 
 CONFIRM_PAUSE = 300
 """Seconds between a refusal that follows an unknown outcome, and the one that confirms it (F10)."""
@@ -173,6 +177,8 @@ class Refresher:
         return _Asked(verdict, client)
 
     def _ask_as(self, client: oauth.ClientCredentials, grant: Grant) -> TokenSet | oauth.Failure:
+        if self._time_left() < TIME_TO_ASK:
+            return oauth.Failure(FailureClass.OWN_FAULT, "no time left to ask GoTo")
         form = oauth.refresh_form(grant.refresh_token or "")
         try:
             return oauth.judge(self._goto.token(client, form))

@@ -43,8 +43,7 @@ class Rescued(StrEnum):
 
 def refresh_message(asked: Grant, fresh: Fresh) -> str:
     """A refresh's answer, with what it was asked as."""
-    kept = replace(asked, refresh_token=None)  # used up or still stored: of no use here
-    return json.dumps({"schema": SCHEMA, "asked": asdict(kept), "fresh": asdict(fresh)})
+    return json.dumps({"schema": SCHEMA, "asked": asdict(asked), "fresh": asdict(fresh)})
 
 
 def connect_message(

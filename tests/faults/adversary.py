@@ -44,7 +44,8 @@ class Killed(BaseException):
 
 @dataclass
 class Worker:
-    """One running use case. ``holds``: tokens that GoTo gave it and no table has yet."""
+    """One running use case. ``holds``: tokens that GoTo gave it and no table has yet. ``overtook``:
+    it claimed what another had whose lease was over, and who lived."""
 
     name: str
     tenant: str
@@ -54,6 +55,7 @@ class Worker:
     claimed: Grant | None = None
     stood_at_claim: tuple[int, int] | None = None
     lease_until: float = 0.0
+    overtook: bool = False
     asked: int = 0
     answered: int = 0
     holds: set[str] = field(default_factory=set)
@@ -263,6 +265,9 @@ class Adversary:
             grant = claim(due, now, lease_until)
             worker = self.running()
             if grant is not None and worker is not None:
+                worker.overtook = any(
+                    self.now > one.lease_until for one in self._claimed(due.tenant)
+                )
                 worker.claimed, worker.lease_until = grant, lease_until
                 row = self.row("grants", due.tenant)
                 worker.stood_at_claim = row["generation"], row["version"]
@@ -407,7 +412,9 @@ class Adversary:
         A worker that outlives its lease brings that about, and Lambda lets none: that much is
         granted. Any other way to here is a fault.
         """
-        if any(self.now > worker.lease_until for worker in self._claimed(tenant)):
+        worker = self.running()
+        late = any(self.now > one.lease_until for one in self._claimed(tenant))
+        if late or (worker is not None and worker.overtook):
             self.lost.add(tenant)
 
     def _claimed(self, tenant: str) -> list[Worker]:

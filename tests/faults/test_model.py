@@ -125,7 +125,7 @@ class Protocol(RuleBasedStateMachine):
 
 
 SEARCH = settings(
-    max_examples=150,
+    max_examples=400,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

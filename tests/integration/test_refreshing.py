@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import LANES, Status
+from chalicelib.model import LANES, Due, Grant, Status
 from chalicelib.oauth import Answer
 from chalicelib.refresh import (
     CONFIRM_PAUSE,
@@ -212,6 +212,23 @@ def test_f06_a_success_commits_though_its_lease_is_another_workers(connected: Wo
     assert connected.grant().refresh_token == "refresh-2"
 
 
+def test_f06_an_earlier_answer_does_not_cost_a_later_new_refresh_token(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F06: the version has moved on, but GoTo takes no other refresh token any more."""
+    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.RESCUED: 1}
+    connected.clock.pass_(RESCUE_PATIENCE)
+    connected.goto.rotates = True
+    connected.goto.script = [lambda: connected.rescue() and None]
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    grant, connection = connected.grant(), connected.connections.get("acme")
+    assert connection is not None
+    assert (grant.refresh_token, grant.version, connection.version) == ("refresh-3", 3, 3)
+    assert connection.access_token == "access-3"
+
+
 def test_f06_a_late_failure_is_refused_by_the_fence(connected: World) -> None:
     connected.pass_until_due()
 
@@ -254,6 +271,24 @@ def test_f20_no_refresh_is_begun_that_cannot_be_finished(connected: World) -> No
     assert connected.grant().fence == 0
     connected.time_left = 120
     assert connected.tick() == {Outcome.REFRESHED: 1}
+
+
+def test_f20_goto_is_not_asked_when_the_time_ran_out_after_the_claim(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F20: the lease may be over by then, and another worker asking."""
+    connected.pass_until_due()
+    claim = connected.connections.claim
+
+    def slow(due: Due, now: int, lease_until: int) -> Grant | None:
+        connected.time_left = 40
+        return claim(due, now, lease_until)
+
+    monkeypatch.setattr(connected.connections, "claim", slow)
+    asked = len(connected.goto.asked)
+    assert connected.tick() == {Outcome.OWN_FAULT: 1}
+    assert len(connected.goto.asked) == asked
+    assert (connected.grant().status, connected.grant().inflight) == (Status.CONNECTED, None)
 
 
 def test_many_tenants_are_refreshed_from_every_lane(world: World) -> None:
