@@ -41,9 +41,10 @@ lacks them has perhaps outlived the lease, and another may be asking."""
 CONFIRM_PAUSE = 300
 """Seconds between a refusal that follows an unknown outcome, and the one that confirms it (F10)."""
 
-RESCUE_PATIENCE = 900
+RESCUE_PATIENCE = 3_600
 """Seconds after an unknown outcome for which nothing is asked while the rescue queue holds
-anything: it may be this tenant's answer, and the old refresh token must not be shown again."""
+anything: it may be this tenant's answer, and the old refresh token must not be shown again. Ten
+deliveries of the queue; after them, one message that can't be committed holds up nobody else."""
 
 RESPONSE_LOST = "response lost"
 """``last_error`` of a grant whose rotated refresh token never reached a table (F02)."""
