@@ -56,9 +56,11 @@ class RestoredTables:
             "status": status,
             "next_refresh_at": next_refresh_at,
         }
-        actions = [wire.Action("tokens", self._token_row(tenant, connection, setting))]
-        if grant is not None:
-            actions.append(wire.Action("grants", self._grant_row(grant, setting)))
+        grant_row = self._grant_row(grant, setting) if grant else self._no_grant(tenant, setting)
+        actions = [
+            wire.Action("tokens", self._token_row(tenant, connection, setting)),
+            wire.Action("grants", grant_row),
+        ]
         if entry is not None:
             actions.append(journal.row(self._journal, entry))
         wire.transact(self._client, actions)
@@ -96,6 +98,12 @@ class RestoredTables:
             asked_version=grant.version,
         )
         return {"Update": change}
+
+    def _no_grant(self, tenant: str, setting: dict[str, Any]) -> dict[str, Any]:
+        """The counters alone: the next connect goes on from them."""
+        row = {"tenant": tenant, "client_id": "", "secret_version": "", "sequence": 0, **setting}
+        row["fence"] = FENCES_SKIPPED
+        return {"Put": wire.put(self._grants, row, when="attribute_not_exists(#tenant)")}
 
     def _names(self, table: str) -> Iterator[str]:
         start: dict[str, Any] = {}

@@ -1,0 +1,293 @@
+"""GoTo down, ourselves down, a service of AWS down, one tenant slow: what the fleet makes of it."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib import schedule
+from chalicelib.circuit import Change
+from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from chalicelib.model import LANES, Provider, Status, lane
+from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.refresh import LEASE_MARGIN, Outcome
+from chalicelib.schedule import MINUTE, PROBES, Schedule, pooled
+from chalicelib.store.provider import PROVIDER
+from tests.support.world import World
+
+ON_THREADS = pytest.mark.parametrize("world", ["dynamodb-local", "memory"], indirect=True)
+"""Not on moto, which no two threads may use at once."""
+
+IN_MEMORY = pytest.mark.parametrize("world", ["memory"], indirect=True)
+"""For fleets that take minutes elsewhere."""
+
+NOT_THERE = ProviderUnreachable("no connection", sent=False)
+
+
+def fleet(world: World, size: int) -> list[str]:
+    """That many connected tenants, a second apart."""
+    names = [f"tenant-{number}" for number in range(size)]
+    for name in names:
+        world.connect(world.add_tenant(name))
+        world.clock.pass_(1)
+    return names
+
+
+def refresh_requests(world: World) -> int:
+    return sum(form["grant_type"] == "refresh_token" for form in world.goto.asked)
+
+
+class Down:
+    """Switches GoTo off and on; ``asked`` counts what it would have been asked meanwhile."""
+
+    def __init__(self, world: World) -> None:
+        self.asked = 0
+        self.now = True
+        up = world.goto.token
+
+        def token(client: ClientCredentials, form: dict[str, str]) -> Answer:
+            if not self.now:
+                return up(client, form)
+            self.asked += 1
+            raise NOT_THERE
+
+        world.goto.token = token  # type: ignore[method-assign]
+
+
+@IN_MEMORY
+def test_f12_a_provider_that_is_down_is_told_once_and_probed_by_a_few(world: World) -> None:
+    """F12: six hours down, a fleet of 40."""
+    names = fleet(world, 40)
+    world.clock.now = max(world.due(name).at for name in names)
+    down = Down(world)
+    asked_in = []
+    for _ in range(6 * 60):
+        before = down.asked
+        world.tick()
+        asked_in.append(down.asked - before)
+        world.clock.pass_(60)
+    assert asked_in[0] == 40
+    assert max(asked_in[5:]) <= PROBES
+    assert sum(asked_in[5:]) >= 30, "it is looked for all the time"
+    assert world.history(PROVIDER) == [Change.DOWN]
+    assert {world.grant(name).status for name in names} <= {Status.CONNECTED, Status.DEGRADED}
+    assert max(world.history(name).count("degraded") for name in names) == 1
+
+    down.now = False
+    begun = refresh_requests(world)
+    for _ in range(10):
+        world.tick()
+        world.clock.pass_(60)
+    assert world.history(PROVIDER) == [Change.DOWN, Change.UP]
+    assert {world.grant(name).status for name in names} == {Status.CONNECTED}
+    assert refresh_requests(world) - begun == 40, "each is asked for once, none twice"
+
+
+@IN_MEMORY
+def test_f12_a_few_failing_tenants_are_not_the_provider(world: World) -> None:
+    names = fleet(world, 20)
+    world.clock.now = max(world.due(name).at for name in names)
+    world.goto.script = [NOT_THERE] * 9
+    for _ in range(5):
+        world.tick()
+        world.clock.pass_(60)
+    assert world.history(PROVIDER) == []
+
+
+def test_f13_what_fell_due_first_is_refreshed_first(world: World) -> None:
+    """F13: after a day in which we were away ourselves."""
+    names = fleet(world, 2 * LANES)
+    due = {f"id-{name}": world.due(name).at for name in names}
+    world.clock.pass_(86_400)
+    connected = len(world.goto.clients)
+    assert world.tick() == {Outcome.REFRESHED: len(names)}
+    asked = [due[client.client_id] for client in world.goto.clients[connected:]]
+    assert asked == sorted(due.values())
+
+
+@IN_MEMORY
+def test_f13_more_than_fits_is_handed_over_with_the_rate_shared_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F13: all lanes together never ask faster than the deployment may."""
+    names = fleet(world, 3 * LANES)
+    world.clock.pass_(86_400)
+    monkeypatch.setattr(schedule, "FITS", LANES)
+    assert world.tick() == {"lanes": len(world.handed)}
+    lanes, rates = zip(*world.handed, strict=True)
+    assert set(lanes) == {lane(name) for name in names}
+    assert sum(rates) == pytest.approx(world.settings.token_rate)
+    counts: Counter[str] = Counter()
+    for number, rate in world.handed:
+        counts += world.schedule().lane(number, rate)
+    assert counts == {Outcome.REFRESHED: len(names)}
+
+
+@IN_MEMORY
+def test_f13_a_lane_that_cannot_be_handed_over_stays_due(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lanes = {lane(name) for name in fleet(world, 3 * LANES)}
+    world.clock.pass_(86_400)
+    monkeypatch.setattr(schedule, "FITS", LANES)
+    work = world.schedule()
+
+    def refuse(number: int, rate: float) -> None:
+        raise DependencyUnavailable("lambda", "TooManyRequestsException")
+
+    monkeypatch.setattr(work, "_hand_over", refuse)
+    work.tick()
+    assert len(world.reported) == len(lanes)
+    world.tick()
+    assert {number for number, _ in world.handed} == lanes
+
+
+@IN_MEMORY
+def test_f13_after_429_the_next_minute_is_half_as_fast(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F13, F08: and the old pace comes back step by step."""
+    fleet(world, 3 * LANES)
+    world.clock.pass_(86_400)
+    world.goto.script = [Answer(429, b"")]
+    world.tick()
+    monkeypatch.setattr(schedule, "FITS", 0)
+    rates = []
+    for _ in range(8):
+        world.clock.pass_(86_400)
+        world.handed.clear()
+        world.tick()
+        rates.append(round(sum(rate for _, rate in world.handed), 3))
+    cap = world.settings.token_rate
+    assert rates == [cap * share for share in (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1)]
+
+
+@IN_MEMORY
+def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None:
+    """F14: they are done in the same tick, while the one is still being waited for."""
+    fleet(world, 1_000)
+    world.clock.now = max(world.due(f"tenant-{number}").at for number in range(1_000))
+    waits, drips = threading.Event(), "id-tenant-500"
+    quick, slow = world.goto.token, threading.Lock()
+
+    def token(client: ClientCredentials, form: dict[str, str]) -> Answer:
+        if client.client_id == drips:
+            assert waits.wait(60)
+        with slow:
+            return quick(client, form)
+
+    world.goto.token = token  # type: ignore[method-assign]
+    threads: list[threading.Thread] = []
+
+    def hand_over(number: int, rate: float) -> None:
+        """As Lambda does: another function, at the same time."""
+        work = threading.Thread(target=on(world, pooled(4)).lane, args=(number, rate))
+        threads.append(work)
+        work.start()
+
+    assert on(world, pooled(4), hand_over).tick()["lanes"] > 0
+    try:
+        deadline = threading.Event()
+        for _ in range(300):
+            if refresh_requests(world) == 999:
+                break
+            deadline.wait(0.1)
+        assert refresh_requests(world) == 999
+        assert any(thread.is_alive() for thread in threads)
+    finally:
+        waits.set()
+        for thread in threads:
+            thread.join()
+    assert refresh_requests(world) == 1_000
+    assert world.reported == []
+
+
+def on(
+    world: World, run: schedule.Run, hand_over: Callable[[int, float], None] | None = None
+) -> Schedule:
+    """The world's schedule, with threads."""
+    return Schedule(
+        connections=world.connections,
+        provider=world.provider,
+        refresher_for=lambda rate, seconds: world.refresher(),
+        run=run,
+        hand_over=hand_over or (lambda number, rate: None),
+        cap=world.settings.token_rate * 10,
+        clock=world.clock,
+        report=world.reported.append,
+    )
+
+
+@pytest.mark.parametrize("service", ["secretsmanager", "kms"])
+def test_f16_without_secrets_nothing_is_asked_and_nothing_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """F16: our own trouble is not held against GoTo, nor against the tenant."""
+    world.connect(world.add_tenant())
+    world.pass_until_due()
+
+    def refuse(*arguments: object) -> ClientCredentials:
+        raise DependencyUnavailable(service, "InternalServiceError")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.vault, "credentials", refuse)
+        assert world.tick() == {Outcome.OWN_FAULT: 1}
+    grant = world.grant()
+    assert (grant.status, grant.refresh_token) == (Status.CONNECTED, "refresh-1")
+    assert grant.outcome_unknown_since is None
+    assert refresh_requests(world) == 0
+    assert world.provider.get().failed == 0
+    world.pass_until_due()
+    assert world.tick() == {Outcome.REFRESHED: 1}
+
+
+def test_f16_the_decision_on_the_provider_can_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F16: the `#provider` row can't be read, and tenants are refreshed all the same."""
+    world.connect(world.add_tenant())
+    world.pass_until_due()
+
+    def refuse() -> Provider:
+        raise DependencyUnavailable("dynamodb", "ThrottlingException")
+
+    monkeypatch.setattr(world.provider, "get", refuse)
+    assert world.tick() == {Outcome.REFRESHED: 1}
+    assert len(world.reported) == 1
+
+
+def test_f17_a_tick_that_comes_twice_or_late_changes_nothing(world: World) -> None:
+    """F17: what is due is in the table, not in the event."""
+    world.connect(world.add_tenant())
+    world.pass_until_due()
+    assert world.tick() == {Outcome.REFRESHED: 1}
+    assert world.tick() == {}
+    after = world.everything()
+    assert world.tick() == {}
+    assert world.everything() == after
+    world.clock.pass_(MINUTE)
+    assert world.tick() == {}
+    assert refresh_requests(world) == 1
+
+
+class Ended(BaseException):
+    """Lambda ends the process."""
+
+
+def test_f18_what_a_tick_left_undone_the_next_ones_do(world: World) -> None:
+    """F18: a deployment, or anything else, ends the function between two tenants."""
+    names = fleet(world, 5)
+    world.clock.now = max(world.due(name).at for name in names)
+
+    def end() -> None:
+        raise Ended
+
+    world.goto.script = [lambda: None, lambda: None, end]
+    with pytest.raises(Ended):
+        world.tick()
+    assert world.tick() == {Outcome.REFRESHED: 2}
+    world.clock.pass_(world.time_left + LEASE_MARGIN)
+    assert world.tick() == {Outcome.REFRESHED: 1}
+    assert {world.grant(name).version for name in names} == {2}
+    assert refresh_requests(world) == 6, "the one that was being asked for is asked for again"

@@ -1,0 +1,126 @@
+"""F19: a table came back from a backup; what is in it may be old, and GoTo must not see that."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.model import RESTORED, Status
+from chalicelib.refresh import CONFIRM_PAUSE, Outcome
+from chalicelib.restore import Found
+from tests.faults.test_outages import refresh_requests
+from tests.support.world import World, refusal
+
+
+class Backup:
+    """One table as it was."""
+
+    def __init__(self, world: World, table: str) -> None:
+        self._client = world.dynamodb
+        self._table = getattr(world.settings, f"{table}_table")
+        self._rows: list[dict[str, Any]] = self._client.scan(TableName=self._table)["Items"]
+
+    def restore(self) -> None:
+        for row in self._client.scan(TableName=self._table)["Items"]:
+            self._client.delete_item(TableName=self._table, Key={"tenant": row["tenant"]})
+        for row in self._rows:
+            self._client.put_item(TableName=self._table, Item=row)
+
+
+@pytest.fixture
+def connected(world: World) -> World:
+    world.connect(world.add_tenant())
+    return world
+
+
+def refresh(world: World) -> None:
+    world.pass_until_due()
+    assert world.tick() == {Outcome.REFRESHED: 1}
+
+
+def counters(world: World) -> tuple[int, int]:
+    connection = world.connections.get("acme")
+    assert connection is not None
+    return world.grant().version, connection.version
+
+
+def test_f19_a_replaced_refresh_token_is_never_shown_again(connected: World) -> None:
+    """F19: GoTo has issued another since the backup; only an admin can help."""
+    backup = Backup(connected, "grants")
+    connected.goto.rotates = True
+    refresh(connected)
+    backup.restore()
+    assert connected.restore() == {Found.QUARANTINED: 1}
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert connected.grant().status is connection.status is Status.REAUTHORIZATION_REQUIRED
+    assert connected.history()[-1] == Status.REAUTHORIZATION_REQUIRED
+    asked = refresh_requests(connected)
+    connected.clock.pass_(86_400)
+    assert connected.tick() == {}
+    assert refresh_requests(connected) == asked
+
+
+def test_f19_a_refresh_token_that_is_still_gotos_latest_is_used(connected: World) -> None:
+    """F19: refreshed since the backup, but not replaced: the counters go on from the higher."""
+    backup = Backup(connected, "grants")
+    refresh(connected)
+    refresh(connected)
+    backup.restore()
+    assert counters(connected) == (1, 3)
+    assert connected.restore() == {Found.RECHECKED: 1}
+    assert counters(connected) == (3, 3)
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    assert counters(connected) == (4, 4)
+    assert connected.grant().status is Status.CONNECTED
+
+
+def test_f19_an_old_access_token_is_replaced(connected: World) -> None:
+    """F19: `Tokens` alone came back; no version is ever used for two tokens."""
+    backup = Backup(connected, "tokens")
+    connected.goto.rotates = True
+    refresh(connected)
+    backup.restore()
+    assert counters(connected) == (2, 1)
+    assert connected.restore() == {Found.RECHECKED: 1}
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert counters(connected) == (3, 3)
+    assert (connection.access_token, connection.status) == ("access-3", Status.CONNECTED)
+
+
+def test_f19_after_both_tables_goto_decides_and_the_reason_is_told(connected: World) -> None:
+    """F19: nothing tells which refresh tokens were replaced; a refusal is then the backup's."""
+    grants, tokens = Backup(connected, "grants"), Backup(connected, "tokens")
+    connected.goto.rotates = True
+    refresh(connected)
+    grants.restore()
+    tokens.restore()
+    assert connected.restore(both=True) == {Found.RECHECKED: 1}
+    connected.goto.script = [refusal(400, "invalid_grant")] * 2
+    assert connected.tick() == {Outcome.UNCONFIRMED: 1}
+    connected.clock.pass_(CONFIRM_PAUSE)
+    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    grant = connected.grant()
+    assert (grant.status, grant.last_error) == (Status.REAUTHORIZATION_REQUIRED, RESTORED)
+
+
+def test_f19_the_command_may_be_run_again_and_touches_nothing_sound(connected: World) -> None:
+    connected.connect(connected.add_tenant("beta"))
+    before = connected.everything()
+    assert connected.restore() == {Found.IN_STEP: 2}
+    assert connected.everything() == before
+
+
+def test_f19_a_tenant_missing_from_the_backup_must_connect_again(connected: World) -> None:
+    """F19: it connected after the backup was made."""
+    empty = Backup(connected, "grants")
+    empty._rows = []
+    empty.restore()
+    assert connected.restore() == {Found.QUARANTINED: 1}
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert connection.status is Status.REAUTHORIZATION_REQUIRED
+    connected.connect(connected.onboarding.create_link("acme", "a test").rsplit("/", 1)[1])
+    assert connected.grant().status is Status.CONNECTED
+    assert counters(connected)[0] == counters(connected)[1] > 1
