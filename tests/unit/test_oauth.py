@@ -115,6 +115,21 @@ def test_a_token_answer_is_read_as_far_as_it_goes(
         pytest.param(
             Answer(400, body(error="invalid_request")), FailureClass.TRANSIENT, id="our mistake"
         ),
+        pytest.param(
+            Answer(401, body(error="invalid_client")), FailureClass.CLIENT_REFUSED, id="F11"
+        ),
+        pytest.param(
+            Answer(400, body(error="unauthorized_client")),
+            FailureClass.CLIENT_REFUSED,
+            id="F11, not for this grant type",
+        ),
+        pytest.param(Answer(400, b"<html>"), FailureClass.TRANSIENT, id="400 without an error"),
+        pytest.param(Answer(307, b""), FailureClass.TRANSIENT, id="a redirect"),
+        pytest.param(Answer(404, b""), FailureClass.TRANSIENT, id="a wrong address"),
+        pytest.param(Answer(408, b""), FailureClass.TRANSIENT, id="408"),
+        pytest.param(Answer(504, b""), FailureClass.UNCLEAR, id="a gateway's 504"),
+        pytest.param(Answer(200, b""), FailureClass.UNCLEAR, id="empty"),
+        pytest.param(Answer(200, b'{"access_tok'), FailureClass.UNCLEAR, id="truncated"),
         pytest.param(Answer(429, b""), FailureClass.RATE_LIMITED, id="429"),
         pytest.param(Answer(502, b"<html>"), FailureClass.UNCLEAR, id="a gateway's 502"),
         pytest.param(Answer(503, b"<html>"), FailureClass.TRANSIENT, id="a clear 503"),
