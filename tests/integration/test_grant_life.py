@@ -18,7 +18,7 @@ def days_left(world: World) -> float:
 
 
 def test_people_are_told_seven_and_two_days_ahead_each_once(connected: World) -> None:
-    told = []
+    told: list[float] = []
     for _ in range(4 * 29):
         connected.clock.pass_(DAILY / 4)
         connected.tick()
