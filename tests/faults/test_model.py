@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from chalicelib.errors import Conflict
 from chalicelib.model import Due, Fresh, Grant, Inflight
 from chalicelib.refresh import Refresher
+from chalicelib.store import wire
 from chalicelib.store.connections import Connections
 from sandbox.goto.switches import Switches
 from tests.faults.adversary import TENANTS, Adversary, Worker
@@ -157,11 +158,25 @@ class WithoutTheVersion(Connections):
 class OnTheFence(Connections):
     """Seeded: a success counts only while its worker still has the lease."""
 
+    _fence: int | None = None
+
     def commit_refresh(self, asked: Grant, fresh: Fresh, **named: Any) -> None:
-        current = self.grant(asked.tenant)
-        if current is not None and current.fence != asked.fence:
-            raise Conflict(("grants",))
-        super().commit_refresh(asked, fresh, **named)
+        self._fence = asked.fence
+        try:
+            super().commit_refresh(asked, fresh, **named)
+        except Conflict:
+            current = self.grant(asked.tenant)
+            if current is not None and current.fence == asked.fence:
+                raise  # otherwise dropped, as what came too late
+
+    def _transact(self, *actions: wire.Action) -> None:
+        fence, self._fence = self._fence, None
+        if fence is not None:
+            grant = next(one.request["Update"] for one in actions if one.label == "grants")
+            grant["ConditionExpression"] += " AND #fence = :its_fence"
+            grant["ExpressionAttributeNames"]["#fence"] = "fence"
+            grant["ExpressionAttributeValues"][":its_fence"] = wire.encode(fence)
+        super()._transact(*actions)
 
 
 class Forgetful(Connections):

@@ -138,6 +138,7 @@ def _shorten(timing: Timing) -> None:
     refresh.LEASE_MARGIN = timing.lease_margin
     refresh.CONFIRM_PAUSE = timing.confirm_pause
     refresh.TIME_FOR_ONE = timing.time_for_one
+    refresh.TIME_TO_ASK = timing.time_for_one * 0.75
     tokens.TIME_TO_END = timing.time_to_end
 
 
