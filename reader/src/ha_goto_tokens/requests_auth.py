@@ -1,0 +1,70 @@
+"""An auth class for `requests`: adds the header, and handles one 401.
+
+requests.get(url, auth=GoToAuth(reader, "acme"), timeout=10)
+"""
+
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+from requests.cookies import extract_cookies_to_jar
+
+from ha_goto_tokens import destination
+from ha_goto_tokens.item import AccessToken
+from ha_goto_tokens.reader import TokenReader
+
+
+class GoToAuth(AuthBase):
+    """The token of one tenant. Holds none itself: each request asks the reader."""
+
+    def __init__(self, reader: TokenReader, tenant: str) -> None:
+        self._reader = reader
+        self._tenant = tenant
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Raises what `TokenReader.get` does; `ValueError` for an address that is not https."""
+        destination.check(request.url or "")
+        token = self._reader.get(self._tenant)
+        start = _position(request.body)
+
+        def answered(response: Response, **settings: Any) -> Response:
+            return self._after_401(response, token, start, settings)
+
+        request.headers["Authorization"] = token.authorization
+        request.register_hook("response", answered)  # type: ignore[no-untyped-call]  # as typeshed has it
+        return request
+
+    def _after_401(
+        self, response: Response, token: AccessToken, start: int | None, settings: dict[str, Any]
+    ) -> Response:
+        sent = response.request
+        # After a redirect to another host the header is gone: that 401 is not about our token.
+        if response.status_code != 401 or sent.headers.get("Authorization") != token.authorization:
+            return response
+        newer = self._reader.rejected(token)
+        if not _replayable(sent.body, start):
+            return response
+        _ = response.content  # read to its end, so that the connection can be used again
+        response.close()
+        again = sent.copy()
+        if start is not None:
+            again.body.seek(start)  # type: ignore[union-attr]  # it told its position before
+        extract_cookies_to_jar(again._cookies, sent, response.raw)  # type: ignore[attr-defined, no-untyped-call]  # noqa: SLF001 - as requests' digest class
+        again.prepare_cookies(again._cookies)  # type: ignore[attr-defined]  # noqa: SLF001 - likewise
+        again.headers["Authorization"] = newer.authorization
+        answer: Response = response.connection.send(again, **settings)
+        answer.history.append(response)
+        answer.request = again
+        return answer
+
+
+def _position(body: Any) -> int | None:
+    """Where a file-like body stands; None for one that is not a file."""
+    try:
+        return int(body.tell())
+    except (AttributeError, OSError):
+        return None
+
+
+def _replayable(body: Any, start: int | None) -> bool:
+    return body is None or isinstance(body, (str, bytes)) or start is not None
