@@ -15,9 +15,12 @@ def main() -> int:
         _tool("ruff", "check", "."),
         _tool("ruff", "format", "--check", "."),
         _tool("mypy"),
+        # What HA's services install runs on older Pythons than this product does.
+        _tool("mypy", "--python-version", "3.10", "reader/src"),
         # The same test that `make test` runs: it holds the directions of imports.
         _tool("pytest", "--quiet", "tests/unit/test_house.py"),
         _template(),
+        _tool("cfn-lint", "infra/reader-access.yaml"),
     ]
     return 0 if all(clean) else 1
 

