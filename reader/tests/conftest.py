@@ -1,6 +1,7 @@
 """What every test of the distribution starts from."""
 
 import pytest
+
 from fakes import Bench
 
 

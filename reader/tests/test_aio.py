@@ -5,8 +5,8 @@ import threading
 from typing import Any
 
 import pytest
-from fakes import START, Bench
 
+from fakes import START, Bench
 from ha_goto_tokens import AccessToken, AsyncTokenReader, NotConnected, Unavailable
 
 DEAD = int(START) - 1

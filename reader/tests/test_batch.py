@@ -1,7 +1,6 @@
 """Many tenants at once: 100 a read, the rest asked for again, each with its own answer."""
 
 from fakes import START, Bench, refused
-
 from ha_goto_tokens import (
     AccessToken,
     NotConnected,

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from fakes import START, Bench
 
+from fakes import START, Bench
 from ha_goto_tokens import AccessToken, NotConnected, TokenError, Unavailable
 from ha_goto_tokens.flights import Flights
 

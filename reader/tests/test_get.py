@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
-from fakes import CANARY, START, Bench, refused
 
+from fakes import CANARY, START, Bench, refused
 from ha_goto_tokens import (
     AccessToken,
     NotConnected,

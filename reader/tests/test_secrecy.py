@@ -7,8 +7,8 @@ import pickle
 import traceback
 
 import pytest
-from fakes import CANARY, START, Bench, refused
 
+from fakes import CANARY, START, Bench, refused
 from ha_goto_tokens import AccessToken, TokenError, Unavailable
 from ha_goto_tokens.destination import check
 

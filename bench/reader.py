@@ -1,0 +1,141 @@
+"""What the reader adds to a bare read: A B A B in one run, same client, same engine.
+
+    PYTHONPATH=reader/src .venv/bin/python -m bench.reader [--rounds 40] [--calls 100]
+
+A is `client.get_item`, B is `TokenReader.get` with its cache off; they take turns in short blocks,
+so that whatever else the machine does meets both. Fails beyond the limits of the last line.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from ha_goto_tokens import TokenReader
+from sandbox import dynamodb_local
+
+TABLE = "Tokens"
+MOST_OVERHEAD = 1.15
+MOST_CACHED = 5e-6
+"""Seconds."""
+
+TOKEN_LENGTH = 1_000
+"""Characters: about what an RS512 token of GoTo's has."""
+
+
+def main() -> int:
+    """Run, print the figures; 1 where a limit is exceeded."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40, help="blocks of each; default: 40")
+    parser.add_argument("--calls", type=int, default=100, help="calls a block; default: 100")
+    options = parser.parse_args()
+    with dynamodb_local.running() as endpoint:
+        return report(measure(_client(endpoint), options.rounds, options.calls))
+
+
+def measure(client: Any, rounds: int, calls: int) -> dict[str, list[float]]:
+    """Seconds a call: of the bare read, of the uncached reader, of the cached one."""
+    _fill(client)
+    uncached = TokenReader(table=TABLE, dynamodb=client, cached_for=0)
+    cached = TokenReader(table=TABLE, dynamodb=client)
+    key = {"tenant": {"S": "acme"}}
+
+    def bare() -> object:
+        return client.get_item(TableName=TABLE, Key=key, ConsistentRead=False)
+
+    def read() -> object:
+        return uncached.get("acme")
+
+    _block(bare, 500)
+    _block(read, 500)
+    times: dict[str, list[float]] = {"bare": [], "uncached": [], "cached": []}
+    for _ in range(rounds):
+        times["bare"] += _block(bare, calls)
+        times["uncached"] += _block(read, calls)
+    cached.get("acme")
+    times["cached"] = [_loop(lambda: cached.get("acme"), 10_000) for _ in range(rounds)]
+    return times
+
+
+def report(times: dict[str, list[float]]) -> int:
+    """Print medians and limits; 1 where a limit is exceeded."""
+    median = {name: statistics.median(found) for name, found in times.items()}
+    for name, found in times.items():
+        unit, factor = ("us", 1e6) if name == "cached" else ("ms", 1e3)
+        ends = statistics.quantiles(found, n=20)
+        print(
+            f"{name:<9} median {median[name] * factor:7.3f} {unit}   "
+            f"5 % {ends[0] * factor:7.3f}   95 % {ends[-1] * factor:7.3f}   n {len(found)}"
+        )
+    ratio = median["uncached"] / median["bare"]
+    good = ratio <= MOST_OVERHEAD and median["cached"] < MOST_CACHED
+    print(f"uncached / bare {ratio:.3f} (at most {MOST_OVERHEAD}); cached under 5 us: {good}")
+    return 0 if good else 1
+
+
+def _block(call: Callable[[], object], calls: int) -> list[float]:
+    """Seconds of each call."""
+    times = []
+    for _ in range(calls):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return times
+
+
+def _loop(call: Callable[[], object], calls: int) -> float:
+    """Seconds a call, over many: one alone is shorter than the clock can tell."""
+    begun = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begun) / calls
+
+
+def _client(endpoint: str) -> Any:
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="bench",
+        aws_secret_access_key="bench",  # noqa: S106 - DynamoDB Local takes any
+        config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
+    )
+
+
+def _fill(client: Any) -> None:
+    client.create_table(
+        TableName=TABLE,
+        AttributeDefinitions=[{"AttributeName": "tenant", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "tenant", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    now = int(time.time())
+    values: dict[str, str | int] = {
+        "tenant": "acme",
+        "schema": 1,
+        "status": "connected",
+        "generation": 1,
+        "version": 1,
+        "access_token": "x" * TOKEN_LENGTH,
+        "token_type": "Bearer",
+        "scope": "cr.v1.read users.v1.read",
+        "issued_at": now,
+        "expires_at": now + 3600,
+        "refreshed_at": now,
+        "next_refresh_at": now + 2400,
+        "account_key": "4000000001",
+    }
+    item = {
+        name: {"N": str(value)} if isinstance(value, int) else {"S": value}
+        for name, value in values.items()
+    }
+    client.put_item(TableName=TABLE, Item=item)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
