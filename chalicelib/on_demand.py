@@ -125,6 +125,12 @@ class OnDemand:
         if settled is not None:
             return settled
         grant = self._connections.grant(wish.tenant)
+        if grant is not None and grant.version > connection.version:
+            # Another worker's refresh was committed between the two reads.
+            connection = self._connections.get(wish.tenant) or connection
+            settled = self._without_asking(wish, connection)
+            if settled is not None:
+                return settled
         if grant is None or grant.next_refresh_at is None:
             return self._answer(connection, _ENDED.get(connection.status, Answered.NOT_CONNECTED))
         return self._hindered(connection, grant) or self._ask(wish, grant)

@@ -1,8 +1,10 @@
-"""GoTo's API as far as the product asks it: who am I, in both forms, and its errors."""
+"""GoTo's API as far as the product and its readers ask it: who am I, in both forms, the calls of
+each user, and its errors. The calls are made up, the same each time."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from flask import Flask, Response, request
 
@@ -14,11 +16,16 @@ from sandbox.goto.state import State, User
 # The extension of GoTo's SCIM record that carries the accounts.
 _EXTENSION = "urn:scim:schemas:extension:getgo:1.0"
 
+REPORTS_SCOPE = "cr.v1.read"
+_LARGEST_PAGE = 100
+_PERIOD = ("startTime", "endTime")
+
 _MESSAGES = {
     "AUTHN_EXPIRED_TOKEN": "The access token has expired.",
     "AUTHN_INVALID_TOKEN": "The access token is not valid.",
     "AUTHN_MALFORMED_TOKEN": "The access token cannot be read.",
     "AUTHZ_INSUFFICIENT_SCOPE": "The access token's scope does not cover this.",
+    "INVALID_PARAMETER": "A parameter is missing or wrong.",
     "TOO_MANY_REQUESTS": "Too many requests.",
 }
 
@@ -43,16 +50,18 @@ def error_response(status: int, code: str) -> Response:
 
 
 def add_api(app: Flask, state: State, issuer: Issuer, console: Console) -> None:
-    """Add the two routes that tell whose access token it is."""
+    """Add the routes that tell whose access token it is, and the report of calls."""
 
-    def caller(api: str) -> User:
+    def caller(api: str, scope: str | None = None) -> User:
         if console.is_too_many(api):
             raise APIError(429, "TOO_MANY_REQUESTS")
         token = _bearer(issuer)
+        if scope is not None and scope not in token.get_scope().split():
+            raise APIError(403, "AUTHZ_INSUFFICIENT_SCOPE")
         user = None if token.grant is None else state.users.get(token.grant.email)
         if user is None:
             raise APIError(401, "AUTHN_INVALID_TOKEN")
-        if not console.switches.account_readable:
+        if scope is None and not console.switches.account_readable:
             raise APIError(403, "AUTHZ_INSUFFICIENT_SCOPE")
         return user
 
@@ -65,6 +74,18 @@ def add_api(app: Flask, state: State, issuer: Issuer, console: Console) -> None:
         user = caller("identity")
         account = {"value": user.account_key, "display": user.email.partition("@")[2]}
         return _json({"id": user.key, "userName": user.email, _EXTENSION: {"accounts": [account]}})
+
+    @app.get("/call-reports/v1/reports/user-activity")
+    def user_activity() -> Response:
+        user = caller("call-reports", REPORTS_SCOPE)
+        _check_period()
+        page, size = _number("page", 0), _number("pageSize", _LARGEST_PAGE)
+        if not 1 <= size <= _LARGEST_PAGE:
+            raise APIError(400, "INVALID_PARAMETER")
+        colleagues = [one for one in state.users.values() if one.account_key == user.account_key]
+        shown = sorted(colleagues, key=lambda one: one.email)[page * size : (page + 1) * size]
+        items = [_activity(one) for one in shown]
+        return _json({"items": items, "page": page, "pageSize": size, "total": len(colleagues)})
 
     @app.errorhandler(APIError)
     def refused(error: APIError) -> Response:
@@ -86,6 +107,36 @@ def _bearer(issuer: Issuer) -> Presented:
     if token.revoked:
         raise APIError(401, "AUTHN_INVALID_TOKEN")
     return token
+
+
+def _check_period() -> None:
+    try:
+        start, end = (datetime.fromisoformat(request.args[name]) for name in _PERIOD)
+        ordered = start < end
+    except (KeyError, TypeError, ValueError):
+        ordered = False
+    if not ordered:
+        raise APIError(400, "INVALID_PARAMETER")
+
+
+def _number(name: str, default: int) -> int:
+    given = request.args.get(name, str(default))
+    if not (given.isascii() and given.isdigit()):
+        raise APIError(400, "INVALID_PARAMETER")
+    return int(given)
+
+
+def _activity(user: User) -> dict[str, object]:
+    inbound, outbound = int(user.key[-2:]), int(user.key[-4:-2])
+    return {
+        "userId": user.key,
+        "userName": user.email.partition("@")[0],
+        "dataValues": {
+            "volume": inbound + outbound,
+            "inboundVolume": inbound,
+            "outboundVolume": outbound,
+        },
+    }
 
 
 def _json(payload: object) -> Response:
