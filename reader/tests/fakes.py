@@ -1,9 +1,11 @@
 """A table, the service's function and a clock that a test holds in its hands."""
 
+import asyncio
 import io
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -11,6 +13,13 @@ from ha_goto_tokens import TokenReader
 
 START = 1_800_000_000.0
 CANARY = "canary-access-token-never-to-be-seen"
+Result = TypeVar("Result")
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """`asyncio.run` in a thread of its own: a browser test may have left this one its loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 class Clock:

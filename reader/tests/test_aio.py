@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fakes import START, Bench
+from fakes import START, Bench, run
 from ha_goto_tokens import AccessToken, AsyncTokenReader, NotConnected, Unavailable
 
 DEAD = int(START) - 1
@@ -20,7 +20,7 @@ def test_64_tasks_asking_for_one_dead_token_ask_the_service_once(bench: Bench) -
     async def ask() -> list[AccessToken]:
         return await asyncio.gather(*(reader.get("acme") for _ in range(64)))
 
-    assert {token.version for token in asyncio.run(ask())} == {2}
+    assert {token.version for token in run(ask())} == {2}
     assert len(bench.function.asked) == 1
 
 
@@ -43,7 +43,7 @@ def test_a_read_leaves_the_loop_free(bench: Bench) -> None:
         free.set()
         return await reading
 
-    assert asyncio.run(both()).version == 1
+    assert run(both()).version == 1
 
 
 def test_a_task_that_is_cancelled_does_not_end_the_read_of_another(bench: Bench) -> None:
@@ -67,21 +67,21 @@ def test_a_task_that_is_cancelled_does_not_end_the_read_of_another(bench: Bench)
         free.set()
         return await second
 
-    assert asyncio.run(two()).version == 1
+    assert run(two()).version == 1
     assert len(bench.dynamodb.reads) == 1
 
 
 def test_errors_batches_and_rejections_come_through(bench: Bench) -> None:
     reader = AsyncTokenReader(bench.reader)
-    token = asyncio.run(reader.get("acme"))
-    assert asyncio.run(reader.get("acme")) is token
+    token = run(reader.get("acme"))
+    assert run(reader.get("acme")) is token
     with pytest.raises(NotConnected):
-        asyncio.run(reader.get("unheard-of"))
-    found = asyncio.run(reader.get_many(["acme", "unheard-of"]))
+        run(reader.get("unheard-of"))
+    found = run(reader.get_many(["acme", "unheard-of"]))
     assert found["acme"] is token
     assert isinstance(found["unheard-of"], NotConnected)
     with pytest.raises(Unavailable):
-        asyncio.run(reader.rejected(token))
+        run(reader.rejected(token))
     bench.clock.now += 10
     bench.function.answer = bench.refreshing
-    assert asyncio.run(reader.get("acme")).version == 2
+    assert run(reader.get("acme")).version == 2

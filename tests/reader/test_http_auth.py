@@ -14,7 +14,7 @@ import httpx
 import pytest
 import requests
 
-from fakes import CANARY, Bench
+from fakes import CANARY, Bench, run
 from ha_goto_tokens import AsyncTokenReader, NotConnected, TokenReader, Unavailable
 from ha_goto_tokens.httpx_auth import GoToAuth as HttpxAuth
 from ha_goto_tokens.requests_auth import GoToAuth as RequestsAuth
@@ -238,7 +238,7 @@ def test_httpx_asynchronously(api: API, url: str, reader: TokenReader, bench: Be
             answers = await asyncio.gather(*(client.get(url) for _ in range(8)))
         return [answer.status_code for answer in answers]
 
-    assert asyncio.run(ask()) == [200] * 8
+    assert run(ask()) == [200] * 8
     assert bench.function.asked == [{"tenant": "acme", "rejected_version": 1}]
 
 
@@ -252,5 +252,5 @@ def test_httpx_asynchronously_once_only(api: API, url: str, reader: TokenReader)
         async with httpx.AsyncClient(auth=HttpxAuth(reader, "acme")) as client:
             return (await client.post(url, content=parts())).status_code
 
-    assert asyncio.run(ask()) == 401
+    assert run(ask()) == 401
     assert len(api.seen) == 1
