@@ -8,7 +8,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Response, SQSEvent
 
-from chalicelib import commands, pages, texts, web
+from chalicelib import commands, languages, pages, web
 from chalicelib.authorize import Visitor
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable, VisitorError
 from chalicelib.links import new_reference, well_formed
@@ -35,7 +35,8 @@ class Service(Chalice):
         if "Content-Security-Policy" in names:
             return answer
         status = int(answer["statusCode"])
-        message = texts.NOT_FOUND if status < 500 else texts.UNAVAILABLE
+        words = languages.ENGLISH
+        message = words.NOT_FOUND if status < 500 else words.UNAVAILABLE
         own: dict[str, Any] = _problem_page(message, status, "unrouted").to_dict()
         return own
 
@@ -62,13 +63,13 @@ def answered(view: Callable[..., Response]) -> Callable[..., Response]:
             return view(**arguments)
         except VisitorError as error:
             kind = type(error)
-            message = texts.ERRORS[kind]
+            message = _words().ERRORS[kind]
             return _problem_page(message, error.status, kind.__name__, kind is LinkNotUsable)
         except DependencyUnavailable as error:
-            return _problem_page(texts.UNAVAILABLE, 503, str(error))
+            return _problem_page(_words().UNAVAILABLE, 503, str(error))
         except Exception as error:
             logger().exception("unexpected error")
-            return _problem_page(texts.UNAVAILABLE, 500, type(error).__name__)
+            return _problem_page(_words().UNAVAILABLE, 500, type(error).__name__)
 
     return answer
 
@@ -87,7 +88,8 @@ def open_link(link: str) -> Response:
 def ask_for_fresh_link(link: str) -> Response:
     """The button on a dead link's page."""
     services().visit.ask_for_fresh_link(link)
-    return web.page(services().settings, pages.message_page(texts.LINK_MAILED, None))
+    words = _words()
+    return web.page(services().settings, pages.message_page(words.LINK_MAILED, None, words))
 
 
 @app.route("/admin/settings/activities", methods=["GET", "HEAD"])
@@ -103,7 +105,7 @@ def settings_page() -> Response:
         view = services().visit.settings_page(visitor)
     except LinkNotUsable:
         return _without_link(visitor)
-    return web.page(services().settings, pages.settings_page(view))
+    return web.page(services().settings, pages.settings_page(view, _words()))
 
 
 @app.route("/admin/settings/activities", methods=["POST"], content_types=[web.FORM_TYPE])
@@ -211,11 +213,16 @@ def _request() -> Request:
     return app.current_request
 
 
+def _words() -> languages.Catalogue:
+    request = app.current_request
+    return languages.preferred(request.headers.get("accept-language") if request else None)
+
+
 def _without_link(visitor: Visitor) -> Response:
     """An old link, kept in a cookie, ends at its own page, where a fresh one can be asked for."""
     if visitor.link is not None and well_formed(visitor.link):
         return web.redirect(services().settings, f"/connect/{visitor.link}")
-    return _problem_page(texts.NO_LINK, 401, "no link cookie")
+    return _problem_page(_words().NO_LINK, 401, "no link cookie")
 
 
 def _problem_page(
@@ -227,4 +234,5 @@ def _problem_page(
         settings = services().settings
     except Exception:  # the page must come even where the settings are the problem
         settings = None
-    return web.page(settings, pages.message_page(message, reference, fresh_link=fresh_link), status)
+    page = pages.message_page(message, reference, _words(), fresh_link=fresh_link)
+    return web.page(settings, page, status)

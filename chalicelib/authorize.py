@@ -23,6 +23,7 @@ from chalicelib.model import (
     PROCESSING_TIMEOUT,
     REQUEST_LIFETIME,
     TOKEN_SHOWN_FOR,
+    WARN_DAYS,
     AuthorizationRequest,
     Browser,
     Connection,
@@ -93,7 +94,9 @@ class SettingsView:
 
     tenant: Tenant
     status: Status
+    now: float
     csrf: str = field(repr=False)
+    reconnect_soon: bool = False
     processing: bool = False
     notice: Notice | None = None
     connected: bool = False
@@ -158,7 +161,9 @@ class AdminVisit:
         trusted = connection is not None and browser is not None and browser.completed_at
         return SettingsView(
             tenant=tenant,
-            status=_status(tenant, connection),
+            status=_status(tenant, connection, self._clock()),
+            now=self._clock(),
+            reconnect_soon=connection is not None and _ends_soon(connection, self._clock()),
             csrf=links.csrf_value(visitor.browser or "", visitor.link or ""),
             processing=request is not None and self._waiting(request),
             notice=self._notice(request),
@@ -350,7 +355,18 @@ class AdminVisit:
         return int(self._clock())
 
 
-def _status(tenant: Tenant, connection: Connection | None) -> Status:
-    if connection is not None:
-        return connection.status
-    return Status.AWAITING_AUTHORIZATION if tenant.client_id else Status.AWAITING_CREDENTIALS
+def _status(tenant: Tenant, connection: Connection | None, now: float) -> Status:
+    """The state as it is shown. A dead token is shown as what it is, even before the schedule has
+    come round to writing it down (the function that would may be what is down)."""
+    if connection is None:
+        return Status.AWAITING_AUTHORIZATION if tenant.client_id else Status.AWAITING_CREDENTIALS
+    if connection.status is Status.CONNECTED and connection.expires_at <= now:
+        return Status.DEGRADED
+    return connection.status
+
+
+def _ends_soon(connection: Connection, now: float) -> bool:
+    """Whether GoTo should have extended the grant long ago, and only the admin can save it."""
+    alive = connection.status in (Status.CONNECTED, Status.DEGRADED)
+    ends = connection.reconnect_by
+    return alive and ends is not None and ends - now < max(WARN_DAYS) * 86_400

