@@ -10,8 +10,10 @@ from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Respon
 
 from chalicelib import commands, languages, pages, web
 from chalicelib.authorize import Visitor
+from chalicelib.credentials import Outcome
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable, VisitorError
 from chalicelib.links import new_reference, well_formed
+from chalicelib.model import IntakeProblem
 from chalicelib.oauth import is_callback
 from chalicelib.services import Services
 from chalicelib.store import journal
@@ -92,6 +94,29 @@ def ask_for_fresh_link(link: str) -> Response:
     return web.page(services().settings, pages.message_page(words.LINK_MAILED, None, words))
 
 
+@app.route("/intake/{link}", methods=["GET", "HEAD"])
+@answered
+def intake_page(link: str) -> Response:
+    """A link of the credential intake: instructions and form. Writes nothing."""
+    browser = web.known_browser(_request())
+    view = services().intake_visit.page(Visitor(link, browser))
+    page = pages.intake_page(view, _words())
+    return web.page(services().settings, page, cookies=[web.browser_cookie(browser)])
+
+
+@app.route("/intake/{link}", methods=["POST"], content_types=[web.FORM_TYPE])
+@answered
+def enter_credentials(link: str) -> Response:
+    """Check and store. What was entered is in no answer and no log line."""
+    visitor = Visitor(link, web.visitor(_request()).browser)
+    form, entered = web.form_post(_request()), web.entered_client(_request())
+    view = services().intake_visit.submit(visitor, form, entered)
+    if view.done:
+        return web.redirect(services().settings, f"/intake/{link}")
+    status = 503 if IntakeProblem.UNCHECKED in view.problems else 400
+    return web.page(services().settings, pages.intake_page(view, _words()), status)
+
+
 @app.route("/admin/settings/activities", methods=["GET", "HEAD"])
 @answered
 def settings_page() -> Response:
@@ -143,6 +168,19 @@ def complete(event: dict[str, str], context: Any) -> None:
     """Finish one authorization request; ``event`` holds its key alone."""
     reason = services().completion(_time_left(context)).run(event["request"])
     logger().info("authorization request finished", reason=reason)
+
+
+@app.lambda_function(name="intake")
+def intake(event: dict[str, str], context: Any) -> dict[str, str]:
+    """Check and keep a GoTo client. ``event`` holds its secret and is never logged, nor is what
+    went wrong in a library that had it in its hands."""
+    try:
+        outcome = services().credential_intake.take(event)
+    except Exception as error:
+        logger().error("intake failed", cause=type(error).__name__)
+        outcome = Outcome.UNCHECKED
+    logger().info("credential intake", outcome=outcome)
+    return {"outcome": outcome}
 
 
 @app.schedule("rate(1 minute)", name="refresh_tick")

@@ -191,7 +191,7 @@ class AdminVisit:
         `DependencyUnavailable`.
         """
         link, tenant = self._tenant_of(visitor)
-        self._check_form(visitor, form, tenant)
+        check_form(self._settings, visitor, form, tenant.name)
         if tenant.client_id is None or tenant.secret_version is None:
             raise NotReadyToConnect("no GoTo client is configured for this tenant")
         now = self._now()
@@ -290,20 +290,6 @@ class AdminVisit:
         except Conflict:  # the start had arrived after all, and has come to its own end
             return
 
-    def _check_form(self, visitor: Visitor, form: FormPost, tenant: Tenant) -> None:
-        """Only our own page's form starts anything (S13).
-
-        Pages are served with no-referrer, so a browser may give the origin as ``null``.
-        """
-        if form.fetch_site not in (None, "same-origin"):
-            raise CrossSiteRequest("sent by another site")
-        if form.origin not in (None, "null", self._settings.origin(tenant.name)):
-            raise CrossSiteRequest("sent by another origin")
-        if not links.well_formed(visitor.browser):
-            raise CrossSiteRequest("no browser cookie")
-        if not links.csrf_matches(form.csrf, visitor.browser or "", visitor.link or ""):
-            raise CrossSiteRequest("wrong form value")
-
     def _tenant_of(self, visitor: Visitor) -> tuple[Link, Tenant]:
         link = self._link(visitor.link)
         tenant = self._tenants.get(link.tenant)
@@ -353,6 +339,21 @@ class AdminVisit:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def check_form(settings: "Settings", visitor: Visitor, form: FormPost, tenant: str) -> None:
+    """Only our own page's form starts anything (S13). Raises `CrossSiteRequest`.
+
+    Pages are served with no-referrer, so a browser may give the origin as ``null``.
+    """
+    if form.fetch_site not in (None, "same-origin"):
+        raise CrossSiteRequest("sent by another site")
+    if form.origin not in (None, "null", settings.origin(tenant)):
+        raise CrossSiteRequest("sent by another origin")
+    if not links.well_formed(visitor.browser):
+        raise CrossSiteRequest("no browser cookie")
+    if not links.csrf_matches(form.csrf, visitor.browser or "", visitor.link or ""):
+        raise CrossSiteRequest("wrong form value")
 
 
 def _status(tenant: Tenant, connection: Connection | None, now: float) -> Status:

@@ -53,10 +53,16 @@ def _link_create(onboarding: "Onboarding", payload: Mapping[str, Any]) -> dict[s
     return {"tenant": tenant, "url": onboarding.create_link(tenant, _text(payload, "by"))}
 
 
+def _intake_create(onboarding: "Onboarding", payload: Mapping[str, Any]) -> dict[str, Any]:
+    tenant = _text(payload, "tenant")
+    return {"tenant": tenant, "url": onboarding.create_intake_link(tenant, _text(payload, "by"))}
+
+
 _COMMANDS: dict[str, Callable[["Onboarding", Mapping[str, Any]], dict[str, Any]]] = {
     "tenant_add": _tenant_add,
     "credentials_set": _credentials_set,
     "link_create": _link_create,
+    "intake_create": _intake_create,
 }
 
 

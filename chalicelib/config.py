@@ -45,6 +45,7 @@ class Settings:
     token_rate: int
     complete_function: str | None
     refresh_lane_function: str | None
+    intake_function: str | None
 
     def origin(self, tenant: str) -> str:
         """Scheme, host and port under which a tenant's admin sees this service."""
@@ -86,6 +87,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         token_rate=_positive(env, "TOKEN_RATE", "10"),
         complete_function=env.get("COMPLETE_FUNCTION") or None,
         refresh_lane_function=env.get("REFRESH_LANE_FUNCTION") or None,
+        intake_function=env.get("INTAKE_FUNCTION") or None,
     )
     if settings.client_auth not in ("raw", "rfc6749"):
         raise Misconfigured("GOTO_CLIENT_AUTH must be raw or rfc6749")

@@ -3,6 +3,7 @@
 ServiceError
 +-- VisitorError              the admin reads a page with the right next step
 |   +-- LinkNotUsable         unknown, expired or revoked: all look the same (S15)
+|   +-- IntakeLinkNotUsable   the same for a link of the credential intake, used ones too
 |   +-- MalformedRequest      parameters missing, repeated, too long, not text
 |   +-- CrossSiteRequest      a form that our own page did not send (S13)
 |   +-- CallbackNotAccepted   state unknown, used, expired, or of another browser (S01, S02)
@@ -30,6 +31,10 @@ class VisitorError(ServiceError):
 
 
 class LinkNotUsable(VisitorError):
+    status = 404
+
+
+class IntakeLinkNotUsable(VisitorError):
     status = 404
 
 

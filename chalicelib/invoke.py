@@ -1,8 +1,11 @@
-"""Lambda: have another function of this service do something later."""
+"""Lambda: have another function of this service do something, later or at once.
+
+Payloads and answers may hold secrets: neither is part of any error.
+"""
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,3 +29,21 @@ def invoke_later(
         raise DependencyUnavailable("lambda", error.response["Error"]["Code"]) from None
     except BotoCoreError as error:
         raise DependencyUnavailable("lambda", type(error).__name__) from None
+
+
+def invoke_now(
+    client: "LambdaClient", function: str | None, payload: Mapping[str, str]
+) -> dict[str, Any]:
+    """Invoke and wait. Raises `DependencyUnavailable` where no answer came, `Misconfigured`."""
+    if function is None:
+        raise Misconfigured("the function to invoke is not set")
+    try:
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+        told: dict[str, Any] = json.loads(answer["Payload"].read())
+    except ClientError as error:
+        raise DependencyUnavailable("lambda", error.response["Error"]["Code"]) from None
+    except (BotoCoreError, ValueError) as error:
+        raise DependencyUnavailable("lambda", type(error).__name__) from None
+    if answer.get("FunctionError"):
+        raise DependencyUnavailable("lambda", "FunctionError")
+    return told

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from chalicelib import texts
 from chalicelib.errors import VisitorError
-from chalicelib.model import Reason, Status
+from chalicelib.model import IntakeProblem, Reason, Status
 
 Message = tuple[str, str]
 """A headline, and what to do next."""
@@ -25,6 +25,10 @@ class Catalogue(Protocol):
     UNAVAILABLE: Message
     NOT_FOUND: Message
     LINK_MAILED: Message
+    INTAKE_DONE: Message
+    INTAKE_PROBLEMS: dict[IntakeProblem, str]
+    INTAKE_STEPS: tuple[str, ...]
+    INTAKE_WORDS: dict[str, str]
 
     def moment(self, at: datetime) -> str: ...
 

@@ -87,6 +87,17 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+class IntakeProblem(StrEnum):
+    """What was wrong with a GoTo client that a customer entered; each has its own sentence."""
+
+    ID_MISSING = "id_missing"
+    ID_IMPOSSIBLE = "id_impossible"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - a word, not a secret
+    SECRET_IMPOSSIBLE = "secret_impossible"  # noqa: S105 - a word, not a secret
+    REFUSED = "refused"
+    UNCHECKED = "unchecked"
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A customer of HA, with the GoTo client that the customer made."""
@@ -103,16 +114,21 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An emailed link; ``key`` is the SHA-256 of its text, which is kept nowhere."""
+    """An emailed link; ``key`` is the SHA-256 of its text, which is kept nowhere.
+
+    ``used_by`` is the digest of the browser that an intake link has served; it serves once.
+    """
 
     key: str
     tenant: str
     expires_at: int
     kind: str = "connect"
     revoked: bool = False
+    used_by: str | None = None
 
-    def usable(self, now: float) -> bool:
-        return self.kind == "connect" and not self.revoked and now < self.expires_at
+    def usable(self, now: float, kind: str = "connect") -> bool:
+        alive = not self.revoked and self.used_by is None and now < self.expires_at
+        return alive and self.kind == kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,17 @@ def basic_authorization(client: ClientCredentials, style: str) -> str:
     return "Basic " + base64.b64encode(":".join(parts).encode()).decode("ascii")
 
 
+def client_value_allowed(value: str) -> bool:
+    """Whether a client id or secret is printable ASCII (RFC 6749 appendix A) of sensible length."""
+    printable = value.isascii() and value.isprintable() and value == value.strip()
+    return printable and 0 < len(value) <= LONGEST_VALUE
+
+
+def client_id_allowed(value: str, style: str) -> bool:
+    """The same for a client id; where it is sent raw it holds no colon (RFC 7617 2)."""
+    return client_value_allowed(value) and not (style == "raw" and ":" in value)
+
+
 def read_callback(parameters: Mapping[str, Sequence[str]]) -> CallbackParameters:
     """Take the authorization response apart.
 
@@ -216,6 +227,18 @@ def judge(answer: Answer) -> TokenSet | Failure:
     if answer.status == 400 and expired:
         return Failure(FailureClass.GRANT_REFUSED, "invalid_request, as for an expired token")
     return Failure(_STATUSES.get(answer.status, FailureClass.TRANSIENT), f"HTTP {answer.status}")
+
+
+def judge_client(answer: Answer) -> bool | None:
+    """Whether GoTo knows a client, by its answer to a made-up refresh token; None: it can't tell.
+
+    401 refuses the client, 400 the token alone (`GOTO.md`, last line); ``invalid_client`` is a
+    refusal of the client with either status (RFC 6749 5.2).
+    """
+    error = _json_object(answer.body).get("error")
+    if answer.status == 401 or (answer.status == 400 and error == "invalid_client"):
+        return False
+    return True if answer.status == 400 and isinstance(error, str) else None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

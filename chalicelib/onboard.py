@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chalicelib import links
 from chalicelib.errors import InvalidInput, UnknownTenant
 from chalicelib.model import JournalEntry, Link, Tenant
-from chalicelib.oauth import LONGEST_VALUE, ClientCredentials
+from chalicelib.oauth import ClientCredentials, client_id_allowed, client_value_allowed
 
 if TYPE_CHECKING:
     from chalicelib.config import Settings
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 LINK_LIFETIME = 90 * 86_400
 """Seconds for which an emailed link serves."""
 
+INTAKE_LIFETIME = 14 * 86_400
+"""Seconds for which a link of the credential intake serves, once."""
+
 CONNECT_PATH = "/connect/"
+INTAKE_PATH = "/intake/"
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ADDRESS = re.compile(r"[^@\s<>,;\"]{1,64}@[^@\s<>,;\"]{1,253}\.[^@\s<>,;\".]{2,}")
@@ -68,10 +72,9 @@ class Onboarding:
         Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
         """
         for label, value in (("client id", client_id), ("client secret", client_secret)):
-            printable = value.isascii() and value.isprintable()  # RFC 6749 appendix A
-            if not 0 < len(value) <= LONGEST_VALUE or not printable or value != value.strip():
+            if not client_value_allowed(value):
                 raise InvalidInput(f"The {label} must be printable ASCII, without spaces around.")
-        if ":" in client_id and self._settings.client_auth == "raw":
+        if not client_id_allowed(client_id, self._settings.client_auth):
             raise InvalidInput("A client id cannot hold a colon (RFC 7617).")
         self._known(name)
         version = self._vault.store(name, ClientCredentials(client_id, client_secret))
@@ -89,6 +92,19 @@ class Onboarding:
         link = Link(links.digest(value), tenant.name, int(self._clock()) + LINK_LIFETIME)
         self._links.add(link, self._entry(name, "link_created", by, "A connect link was made."))
         return self._settings.origin(tenant.name) + CONNECT_PATH + value
+
+    def create_intake_link(self, name: str, by: str) -> str:
+        """Make a one-time link at which the customer enters client id and secret; its address.
+
+        Raises `UnknownTenant`, `DependencyUnavailable`.
+        """
+        tenant = self._known(name)
+        value = links.new_value()
+        expires_at = int(self._clock()) + INTAKE_LIFETIME
+        link = Link(links.digest(value), tenant.name, expires_at, kind="intake")
+        text = "A one-time link for entering the GoTo client was made."
+        self._links.add(link, self._entry(name, "intake_created", by, text))
+        return self._settings.origin(tenant.name) + INTAKE_PATH + value
 
     def _known(self, name: str) -> Tenant:
         tenant = self._tenants.get(name)

@@ -13,9 +13,26 @@ from markupsafe import Markup
 
 from chalicelib.authorize import SettingsView
 from chalicelib.config import PAGE_PATH, Settings
+from chalicelib.intake import IntakeView
 from chalicelib.languages import ENGLISH, Catalogue, Message
+from chalicelib.model import IntakeProblem
 
 STATUS_PATH = PAGE_PATH + "status"
+
+PORTAL = "https://developer.logmeininc.com/clients"
+"""GoTo's developer portal, where the customer makes the client."""
+
+CLIENT_NAME = "hireanalytiX"
+
+_BESIDE = {
+    "client_id": (IntakeProblem.ID_MISSING, IntakeProblem.ID_IMPOSSIBLE),
+    "client_secret": (
+        IntakeProblem.SECRET_MISSING,
+        IntakeProblem.SECRET_IMPOSSIBLE,
+        IntakeProblem.REFUSED,
+    ),
+}
+"""The field beside which each problem is told; the one that is left is about none."""
 
 MASK = "•" * 24
 
@@ -42,6 +59,32 @@ def settings_page(view: SettingsView, words: Catalogue = ENGLISH) -> str:
         reload_seconds=RELOAD_SECONDS,
         mask=MASK,
     )
+
+
+def intake_page(view: IntakeView, words: Catalogue = ENGLISH) -> str:
+    """The credential intake: the way through GoTo's portal, and the form."""
+    if view.done:
+        return message_page(words.INTAKE_DONE, None, words)
+    return _render(
+        "intake.html",
+        words,
+        view=view,
+        intake=words.INTAKE_WORDS,
+        steps=words.INTAKE_STEPS,
+        notice=_intake_notice(view, words),
+        beside={
+            name: [words.INTAKE_PROBLEMS[kind] for kind in kinds if kind in view.problems]
+            for name, kinds in _BESIDE.items()
+        },
+        portal=PORTAL,
+        client_name=CLIENT_NAME,
+    )
+
+
+def _intake_notice(view: IntakeView, words: Catalogue) -> str | None:
+    if IntakeProblem.UNCHECKED in view.problems:
+        return words.INTAKE_PROBLEMS[IntakeProblem.UNCHECKED]
+    return words.INTAKE_WORDS["again"] if view.problems else None
 
 
 def message_page(

@@ -5,7 +5,7 @@ A function loads only the libraries it needs: the web function never imports req
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from chalicelib.authorize import AdminVisit
     from chalicelib.commits import Commits
     from chalicelib.complete import Completion
+    from chalicelib.credentials import CredentialIntake, Outcome
     from chalicelib.goto import GoTo
+    from chalicelib.intake import IntakeVisit
     from chalicelib.on_demand import OnDemand
     from chalicelib.onboard import Onboarding
     from chalicelib.refresh import Refresher
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 8
 """Seconds for one call to an AWS service, tried three times at most."""
+
+INTAKE_TIMEOUT = 20
+"""Seconds for the intake's answer: longer than that function may run, shorter than the web's time.
+It is asked once: what it was given is checked at GoTo."""
 
 POOL = 32
 """Connections to one AWS service: at least as many as a tick has threads."""
@@ -168,6 +174,41 @@ class Services:
         )
 
     @cached_property
+    def intake_visit(self) -> "IntakeVisit":
+        """The customer's pages at a link of the credential intake."""
+        from chalicelib.intake import IntakeVisit
+
+        return IntakeVisit(
+            self.settings,
+            tenants=self._tenants,
+            links=self._links,
+            take=self._take_credentials,
+            clock=time.time,
+        )
+
+    @cached_property
+    def credential_intake(self) -> "CredentialIntake":
+        """Checks and keeps what a customer entered."""
+        from chalicelib.credentials import CredentialIntake
+        from chalicelib.store.intake import IntakeTables
+
+        tables = self.settings
+        return CredentialIntake(
+            links=self._links,
+            tables=IntakeTables(
+                self._dynamodb,
+                links=tables.links_table,
+                tenants=tables.tenants_table,
+                journal_table=tables.journal_table,
+            ),
+            connections=self._connections,
+            vault=self._vault,
+            goto=self._goto(connections=1),
+            client_auth=tables.client_auth,
+            clock=time.time,
+        )
+
+    @cached_property
     def announcer(self) -> "Announcer":
         """What the journal says, told."""
         from chalicelib.announce import Announcer
@@ -263,6 +304,13 @@ class Services:
         payload = {"lane": lane, "rate": rate}
         invoke_later(self._lambda, self.settings.refresh_lane_function, payload)
 
+    def _take_credentials(self, payload: Mapping[str, str]) -> "Outcome":
+        from chalicelib.credentials import Outcome
+        from chalicelib.invoke import invoke_now
+
+        client = self._aws("lambda", read_timeout=INTAKE_TIMEOUT, attempts=1)
+        return Outcome(invoke_now(client, self.settings.intake_function, payload)["outcome"])
+
     @cached_property
     def _dynamodb(self) -> Any:
         return self._aws("dynamodb")
@@ -277,13 +325,13 @@ class Services:
 
         return botocore.session.get_session()
 
-    def _aws(self, service: str) -> Any:
+    def _aws(self, service: str, read_timeout: int = READ_TIMEOUT, attempts: int = 3) -> Any:
         from botocore.config import Config
 
         settings = Config(
             connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=POOL,
         )
         return self._session.create_client(service, config=settings)

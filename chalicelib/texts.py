@@ -8,13 +8,14 @@ from datetime import datetime
 from chalicelib.errors import (
     CallbackNotAccepted,
     CrossSiteRequest,
+    IntakeLinkNotUsable,
     LinkNotUsable,
     MalformedRequest,
     NotReadyToConnect,
     TooManyAttempts,
     VisitorError,
 )
-from chalicelib.model import Reason, Status
+from chalicelib.model import IntakeProblem, Reason, Status
 
 LANGUAGE = "en"
 """BCP 47 tag of these texts."""
@@ -173,6 +174,11 @@ ERRORS: dict[type[VisitorError], tuple[str, str]] = {
         "It may have expired, or the address may be incomplete. We can mail a fresh link to the"
         " administrator who is registered with us.",
     ),
+    IntakeLinkNotUsable: (
+        "This link can't be used any more",
+        "It serves once and for two weeks, or the address may be incomplete. Please ask your"
+        " hireanalytiX representative for a new one.",
+    ),
     MalformedRequest: (
         "This address is not complete",
         "Nothing has changed. Please open the link from your e-mail and press"
@@ -195,6 +201,55 @@ ERRORS: dict[type[VisitorError], tuple[str, str]] = {
     NotReadyToConnect: STATUSES[Status.AWAITING_CREDENTIALS],
 }
 """A headline and what to do next, for each error page."""
+
+INTAKE_DONE = (
+    "Thank you, that worked",
+    "GoTo accepts the client ID and the client secret, and they are stored safely. On GoTo's page,"
+    " tick \u201cI have stored the client secret\u201d and press Done. Your hireanalytiX"
+    " representative knows and will send you the link to connect.",
+)
+
+INTAKE_PROBLEMS: dict[IntakeProblem, str] = {
+    IntakeProblem.ID_MISSING: "Please enter the client ID.",
+    IntakeProblem.ID_IMPOSSIBLE: "This can't be a client ID of GoTo's. Please copy it once more.",
+    IntakeProblem.SECRET_MISSING: "Please enter the client secret.",
+    IntakeProblem.SECRET_IMPOSSIBLE: "This can't be a client secret of GoTo's. Please copy it"
+    " once more.",
+    IntakeProblem.REFUSED: "GoTo does not accept this client ID with this client secret. Please"
+    " copy both once more. If GoTo no longer shows the secret, make a new client.",
+    IntakeProblem.UNCHECKED: "We could not check this with GoTo just now. Please enter both"
+    " values once more in a minute.",
+}
+"""What was wrong, beside the field it is about."""
+
+INTAKE_STEPS: tuple[str, ...] = (
+    "Open GoTo's developer portal, log in as a GoTo administrator and press"
+    " \u201cCreate a new client\u201d.",
+    "Enter this as the client name:",
+    "Enter this as the redirect URI, exactly as it stands here with the slash at its end. Press"
+    " Add, then Next.",
+    "Tick the boxes Admin Center and GoToConnect, and press Save.",
+    "GoTo now shows the client ID and the client secret, the secret only this once. Copy both into"
+    " the form below and press Check and store. Leave GoTo's page open.",
+    "Once this page says that it worked, tick \u201cI have stored the client secret\u201d on GoTo's"
+    " page and press Done.",
+)
+"""The way through GoTo's developer portal; the second and third are followed by what to copy."""
+
+INTAKE_WORDS: dict[str, str] = {
+    "title": "Your GoTo client",
+    "of": "GoTo client of",
+    "why": "hireanalytiX reads your GoTo phone system with a client that you create at GoTo. It"
+    " takes about five minutes. Nobody needs to mail a password or a secret.",
+    "portal": "developer.logmeininc.com/clients",
+    "client_name": "Client name",
+    "redirect_uri": "Redirect URI",
+    "client_id": "Client ID",
+    "client_secret": "Client secret",
+    "kept": "It goes straight into encrypted storage and is never shown again.",
+    "submit": "Check and store",
+    "again": "Nothing was stored. Please enter both values again.",
+}
 
 UNAVAILABLE = (
     "We can't answer right now",

@@ -10,6 +10,7 @@ from chalicelib import links, pages
 from chalicelib.authorize import FormPost, Visitor
 from chalicelib.config import PAGE_PATH, Settings
 from chalicelib.errors import MalformedRequest
+from chalicelib.intake import EnteredClient
 from chalicelib.store.requests import BROWSER_KEPT
 
 LINK_COOKIE = "__Host-ha-link"
@@ -18,8 +19,8 @@ BROWSER_COOKIE = "__Host-ha-browser"
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 """Lax, not Strict: the admin comes back from GoTo's site and must be known then (S12)."""
 
-LARGEST_FORM = 4_096
-"""Bytes of a posted form; ours has about 100."""
+LARGEST_FORM = 32_768
+"""Bytes of a posted form; two values of 4,096 characters, percent-encoded, are the largest."""
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -41,6 +42,21 @@ def parameters(request: Request) -> dict[str, Sequence[str]]:
 
 def form_post(request: Request) -> FormPost:
     """A posted form of our own page. Raises `MalformedRequest`."""
+    return FormPost(
+        csrf=_fields(request).get("csrf", ""),
+        fetch_site=request.headers.get("sec-fetch-site"),
+        origin=request.headers.get("origin"),
+    )
+
+
+def entered_client(request: Request) -> EnteredClient:
+    """The two values of the credential intake. Raises `MalformedRequest`."""
+    fields = _fields(request)
+    return EnteredClient(fields.get("client_id", ""), fields.get("client_secret", ""))
+
+
+def _fields(request: Request) -> dict[str, str]:
+    """What a form holds, each field once."""
     body: bytes = request.raw_body  # type: ignore[assignment]  # Chalice always decodes it
     if len(body) > LARGEST_FORM:
         raise MalformedRequest("form too large")
@@ -48,19 +64,19 @@ def form_post(request: Request) -> FormPost:
         fields = parse_qs(body.decode("ascii"), max_num_fields=10, errors="strict")
     except ValueError:
         raise MalformedRequest("not a form") from None
-    given = fields.get("csrf", [])
-    if len(given) > 1:
-        raise MalformedRequest("csrf was given more than once")
-    return FormPost(
-        csrf=given[0] if given else "",
-        fetch_site=request.headers.get("sec-fetch-site"),
-        origin=request.headers.get("origin"),
-    )
+    if any(len(values) > 1 for values in fields.values()):
+        raise MalformedRequest("a field was given more than once")
+    return {name: values[0] for name, values in fields.items()}
 
 
-def page(settings: Settings | None, body: str, status: int = 200) -> Response:
+def page(
+    settings: Settings | None, body: str, status: int = 200, cookies: Sequence[str] = ()
+) -> Response:
     """An HTML answer."""
-    return _answer(settings, body, status, {"Content-Type": "text/html; charset=utf-8"})
+    headers: dict[str, Any] = {"Content-Type": "text/html; charset=utf-8"}
+    if cookies:
+        headers["Set-Cookie"] = list(cookies)
+    return _answer(settings, body, status, headers)
 
 
 def redirect(settings: Settings, location: str, cookies: Sequence[str] = ()) -> Response:
@@ -87,11 +103,17 @@ def link_cookies(request: Request, link: str) -> list[str]:
 
     A browser that is known keeps its value, so that a second tab does not break the first (S02).
     """
-    cookies = [f"{LINK_COOKIE}={link}; {_ATTRIBUTES}"]
+    return [f"{LINK_COOKIE}={link}; {_ATTRIBUTES}", browser_cookie(known_browser(request))]
+
+
+def known_browser(request: Request) -> str:
+    """The browser's own value, or a new one for a browser that has none."""
     browser = visitor(request).browser
-    value = browser if browser and links.well_formed(browser) else links.new_value()
-    cookies.append(f"{BROWSER_COOKIE}={value}; Max-Age={BROWSER_KEPT}; {_ATTRIBUTES}")
-    return cookies
+    return browser if browser and links.well_formed(browser) else links.new_value()
+
+
+def browser_cookie(value: str) -> str:
+    return f"{BROWSER_COOKIE}={value}; Max-Age={BROWSER_KEPT}; {_ATTRIBUTES}"
 
 
 def _answer(

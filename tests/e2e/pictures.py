@@ -11,55 +11,70 @@ from sandbox.environment import ROOT, chromium, step
 from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 from tests.e2e import story
+from tests.e2e.states import STATES, Stage, arrange
 
 IMAGES = ROOT / "docs" / "images"
 
+ON_A_PHONE = {
+    "not-connected",
+    "processing",
+    "connected",
+    "connected-elsewhere",
+    "reconnect-soon",
+    "reauthorization-required",
+    "error-dead-link",
+    "intake",
+    "intake-wrong",
+}
+"""States that are pictured a second time: 320 px wide, dark."""
+
 
 def main() -> int:
-    """Go through the story once and picture each state."""
+    """Arrange every state of every page, and picture it."""
+    expect.set_options(timeout=20_000)  # milliseconds: a machine of two cores may be busy
     IMAGES.mkdir(parents=True, exist_ok=True)
     ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
     with tempfile.TemporaryDirectory() as folder:
         cloud = LocalCloud(Settings(ports), Path(folder))
         cloud.start(step)
         try:
-            with step("Pictures"):
-                _story(cloud)
+            with sync_playwright() as playwright:
+                arguments = ["--no-sandbox"]
+                browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+                _pictures(Stage(cloud, browser))
+                browser.close()
         finally:
             cloud.stop()
     return 0
 
 
-def _story(cloud: LocalCloud) -> None:
-    link = story.new_tenant(cloud, "acme", "Acme Analytics").link
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = story.new_page(browser, viewport={"width": 1100, "height": 700})
-        page.goto(link)
-        _picture(page, "not-connected")
-        story.press(page)
-        story.log_in(page)
-        page.get_by_role("button", name="Deny").click()
-        expect(page.get_by_text("Access was denied")).to_be_visible()
-        _picture(page, "denied")
-        story.slow_down_next_exchange(cloud)
-        story.press(page)
-        _picture(page, "goto-sandbox")
-        story.allow(page)
-        expect(page.get_by_text(story.PROCESSING)).to_be_visible()
-        _picture(page, "processing")
-        story.token(page)
-        _picture(page, "connected")
-        phone = story.new_page(browser, viewport={"width": 360, "height": 700}, color_scheme="dark")
-        phone.goto(link)
-        _picture(phone, "later-visit-phone-dark")
-        page.goto(link[:-4] + "AAAA")
-        _picture(page, "dead-link")
-        browser.close()
+def _pictures(stage: Stage) -> None:
+    with step("GoTo's page"):
+        _goto_sandbox(stage)
+    for name in STATES:
+        with step(name):
+            page = arrange(name, stage)
+            _picture(page, name)
+            if name in ON_A_PHONE:
+                page.emulate_media(color_scheme="dark")
+                page.set_viewport_size({"width": 320, "height": 640})
+                _picture(page, f"{name}-phone-dark")
+            page.context.close()
+
+
+def _goto_sandbox(stage: Stage) -> None:
+    """What the admin is asked at GoTo, as the sandbox shows it."""
+    page = stage.page()
+    page.goto(stage.tenant().link)
+    story.press(page)
+    story.log_in(page)
+    expect(page.get_by_role("button", name="Allow")).to_be_visible()
+    _picture(page, "goto-sandbox")
+    page.context.close()
 
 
 def _picture(page: Page, name: str) -> None:
-    page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+    page.screenshot(path=IMAGES / f"{name}.png", full_page=True, scale="css")
 
 
 if __name__ == "__main__":

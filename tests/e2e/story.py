@@ -3,14 +3,17 @@
 import hashlib
 import itertools
 import json
+import secrets
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
+from chalicelib import links
 from sandbox import tenants
 from sandbox.cloud import LocalCloud
+from sandbox.settings import Client
 
 PAGE = "/admin/settings/activities/"
 PROCESSING = (
@@ -46,9 +49,14 @@ class Tenant:
         return dict(found.get("Item", {}))
 
 
+def new_name() -> str:
+    """A tenant's name that no other test has."""
+    return f"tenant-{next(_numbers)}"
+
+
 def new_tenant(cloud: LocalCloud, name: str = "", display_name: str = "") -> Tenant:
     """A tenant with a client at the sandbox's GoTo, and a fresh link."""
-    name = name or f"tenant-{next(_numbers)}"
+    name = name or new_name()
     link = tenants.onboard(cloud, name, display_name or f"{name} Ltd", f"admin@{name}.example")
     return Tenant(cloud, name, link)
 
@@ -85,6 +93,20 @@ def token(page: Page) -> str:
     return field.input_value()
 
 
+def new_client(cloud: LocalCloud, tenant: str = "acme") -> tuple[str, str]:
+    """A client at the sandbox's GoTo, as the customer makes it in the portal: id and secret."""
+    client = Client(f"made-{secrets.token_hex(8)}", secrets.token_urlsafe(32) + "+/=")
+    cloud.register(client, tenant)
+    return client.client_id, client.client_secret
+
+
+def enter_client(page: Page, client_id: str, client_secret: str) -> None:
+    """The form of the credential intake."""
+    page.get_by_label("Client ID").fill(client_id)
+    page.get_by_label("Client secret").fill(client_secret)
+    page.get_by_role("button", name="Check and store").click()
+
+
 def connect(page: Page, tenant: Tenant) -> str:
     """The whole way in a browser that GoTo does not know yet; returns the token."""
     page.goto(tenant.link)
@@ -115,6 +137,52 @@ def token_requests(cloud: LocalCloud) -> list[dict[str, Any]]:
 def stored_as(link: str) -> str:
     """The key under which the table knows a link."""
     return hashlib.sha256(link.rsplit("/", 1)[1].encode()).hexdigest()
+
+
+def change(tenant: Tenant, table: str, **values: str | int) -> None:
+    """Set attributes of a tenant's row."""
+    _change(tenant.cloud, table, {"tenant": {"S": tenant.name}}, values)
+
+
+def change_link(tenant: Tenant, **values: str | int) -> None:
+    """Set attributes of the row of the tenant's link."""
+    _change(tenant.cloud, "links", {"link": {"S": stored_as(tenant.link)}}, values)
+
+
+def change_request(tenant: Tenant, page: Page, **values: str | int) -> None:
+    """Set attributes of the newest authorization request of a browser."""
+    [secret] = [
+        cookie["value"]
+        for cookie in page.context.cookies(tenant.address)
+        if cookie["name"] == "__Host-ha-browser"
+    ]
+    browser = {"request": {"S": links.browser_digest(secret, tenant.name)}}
+    table = tenant.cloud.tables["authorization_requests"]
+    row = tenant.cloud.aws.dynamodb.get_item(TableName=table, Key=browser)["Item"]
+    _change(tenant.cloud, "authorization_requests", {"request": row["current"]}, values)
+
+
+def drop(tenant: Tenant, table: str, attribute: str) -> None:
+    """Take an attribute out of a tenant's row."""
+    tenant.cloud.aws.dynamodb.update_item(
+        TableName=tenant.cloud.tables[table],
+        Key={"tenant": {"S": tenant.name}},
+        UpdateExpression="REMOVE #gone",
+        ExpressionAttributeNames={"#gone": attribute},
+    )
+
+
+def _change(cloud: LocalCloud, table: str, key: Any, values: dict[str, str | int]) -> None:
+    cloud.aws.dynamodb.update_item(
+        TableName=cloud.tables[table],
+        Key=key,
+        UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+        ExpressionAttributeNames={f"#{name}": name for name in values},
+        ExpressionAttributeValues={
+            f":{name}": {"S": value} if isinstance(value, str) else {"N": str(value)}
+            for name, value in values.items()
+        },
+    )
 
 
 def everything(cloud: LocalCloud) -> dict[str, list[dict[str, Any]]]:

@@ -28,6 +28,7 @@ _Loader.add_multi_constructor("!", _long_form)
 FUNCTIONS = {
     "APIHandler": "web",
     "Complete": "complete",
+    "Intake": "intake",
     "RefreshTick": "refresh-tick",
     "RefreshLane": "refresh-lane",
     "RefreshNow": "refresh-now",
@@ -87,6 +88,18 @@ def test_s19_the_web_role_reaches_no_grant_and_no_secret(resources: dict[str, An
     text = json.dumps(statements(resources, "APIHandler"))
     for beyond in ("Grants", "GrantsKey", "SecretsKey", "secretsmanager", "ses:"):
         assert beyond not in text
+
+
+def test_s19_the_intake_keeps_secrets_and_reads_none(resources: dict[str, Any]) -> None:
+    """S19: what the web function hands a secret to can't give one back."""
+    text = json.dumps(statements(resources, "Intake"))
+    assert "secretsmanager:PutSecretValue" in text
+    for beyond in ("GetSecretValue", "BatchGet", '"Tokens', '"AuthorizationRequests', "lambda:"):
+        assert beyond not in text
+    grants = [s for s in statements(resources, "Intake") if "Grants" in json.dumps(s["Resource"])]
+    assert [s["Action"] for s in grants if "dynamodb:" in s["Action"][0]] == [
+        ["dynamodb:UpdateItem"]
+    ]
 
 
 def test_every_table_that_must_last_is_kept_and_backed_up(resources: dict[str, Any]) -> None:

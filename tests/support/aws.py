@@ -67,6 +67,7 @@ def environment(tables: dict[str, str], **changed: str) -> dict[str, str]:
         "RESCUE_QUEUE": "https://sqs.us-east-1.amazonaws.com/123456789012/rescue",
         "COMPLETE_FUNCTION": "complete",
         "REFRESH_LANE_FUNCTION": "refresh_lane",
+        "INTAKE_FUNCTION": "intake",
         **tables,
         **changed,
     }

@@ -64,6 +64,8 @@ def site(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
     entry.services.cache_clear()
-    vars(entry.services()).update(visit=world.visit, onboarding=world.onboarding)
+    vars(entry.services()).update(
+        visit=world.visit, onboarding=world.onboarding, intake_visit=world.intake_visit
+    )
     yield Site(world)
     entry.services.cache_clear()

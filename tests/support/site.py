@@ -90,6 +90,8 @@ def _event(
     resource, parameters = path.rstrip("/") or "/", None
     if path.startswith("/connect/"):
         resource, parameters = "/connect/{link}", {"link": path.removeprefix("/connect/")}
+    elif path.startswith("/intake/"):
+        resource, parameters = "/intake/{link}", {"link": path.removeprefix("/intake/")}
     query: dict[str, list[str]] = {}
     for name, value in pairs:
         query.setdefault(name, []).append(value)

@@ -12,7 +12,9 @@ from chalicelib import config, links
 from chalicelib.authorize import AdminVisit, FormPost, Visitor
 from chalicelib.commits import Commits
 from chalicelib.complete import Completion
+from chalicelib.credentials import CredentialIntake
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from chalicelib.intake import IntakeVisit
 from chalicelib.model import LANES, Due, Grant, Reason
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.on_demand import Answer as DemandAnswer
@@ -24,6 +26,7 @@ from chalicelib.rescue import Rescue, Rescued
 from chalicelib.restore import Restore
 from chalicelib.schedule import Schedule
 from chalicelib.store.connections import Connections
+from chalicelib.store.intake import IntakeTables
 from chalicelib.store.journal import Journal
 from chalicelib.store.links import Links
 from chalicelib.store.provider import ProviderRow
@@ -179,6 +182,32 @@ class World:
             connections=self.connections,
             journal=self.journal,
             start_completion=self.completions.append,
+            clock=self.clock,
+        )
+
+        self.intake_visit = IntakeVisit(
+            names,
+            tenants=self.tenants,
+            links=self.links,
+            take=lambda event: self.credential_intake().take(event),
+            clock=self.clock,
+        )
+
+    def credential_intake(self) -> CredentialIntake:
+        """The function that checks and keeps what a customer entered."""
+        names = self.settings
+        return CredentialIntake(
+            links=self.links,
+            tables=IntakeTables(
+                self.dynamodb,
+                links=names.links_table,
+                tenants=names.tenants_table,
+                journal_table=names.journal_table,
+            ),
+            connections=self.connections,
+            vault=self.vault,
+            goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
+            client_auth=names.client_auth,
             clock=self.clock,
         )
 

@@ -12,6 +12,7 @@ PURE |= {"verdicts", "circuit", "pace"}
 ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
 ADAPTERS |= {"rescue_queue"}
 USE_CASES = {"authorize", "complete", "refresh", "onboard", "announce", "commands"}
+USE_CASES |= {"intake", "credentials"}
 USE_CASES |= {"commits", "rescue", "schedule", "on_demand", "restore"}
 EDGE = {"pages", "web", "services"}
 MAY_IMPORT = {

@@ -1,0 +1,52 @@
+"""What ends a credential intake: link spent, client switched, journal written, all or nothing."""
+
+from typing import TYPE_CHECKING
+
+from chalicelib.model import JournalEntry, Link
+from chalicelib.store import journal, wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class IntakeTables:
+    def __init__(
+        self, client: "DynamoDBClient", *, links: str, tenants: str, journal_table: str
+    ) -> None:
+        self._client = client
+        self._links = links
+        self._tenants = tenants
+        self._journal_table = journal_table
+
+    def switch_client(
+        self, link: Link, used_by: str, client_id: str, secret_version: str, entry: JournalEntry
+    ) -> None:
+        """Spend the link and make the client the tenant's, in one transaction.
+
+        ``entry.at`` is the moment at which the link must still be alive. Raises `Conflict`:
+        ``links`` when it was used, revoked or has expired meanwhile, ``tenants`` when the tenant
+        is gone; `DependencyUnavailable`.
+        """
+        spent = wire.update(
+            self._links,
+            {"link": link.key},
+            setting={"used_by": used_by, "used_at": int(entry.at)},
+            when="#kind = :intake AND attribute_not_exists(#used_by)"
+            " AND attribute_not_exists(#revoked) AND #expires_at > :now",
+            intake="intake",
+            now=int(entry.at),
+        )
+        switched = wire.update(
+            self._tenants,
+            {"tenant": link.tenant},
+            setting={"client_id": client_id, "secret_version": secret_version},
+            when="attribute_exists(#tenant) AND attribute_not_exists(#removed)",
+        )
+        wire.transact(
+            self._client,
+            [
+                wire.Action("links", {"Update": spent}),
+                wire.Action("tenants", {"Update": switched}),
+                journal.row(self._journal_table, entry),
+            ],
+        )

@@ -1,0 +1,293 @@
+"""Every page that an admin can meet, each arranged in the running product.
+
+Pictures and the accessibility tests go through the same list, so that no page is in the one and
+not in the other. What time or GoTo would take days for is written into the tables.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Browser, Page, expect
+
+from chalicelib import texts
+from chalicelib.authorize import MOST_STARTS
+from chalicelib.model import Reason, Status
+from sandbox.cloud import LocalCloud
+from tests.e2e import story
+from tests.e2e.story import Tenant
+
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a state is arranged."""
+
+    cloud: LocalCloud
+    browser: Browser
+
+    def page(self) -> Page:
+        """A browser without any cookies."""
+        return story.new_page(self.browser, viewport={"width": 1100, "height": 700})
+
+    def tenant(self) -> Tenant:
+        return story.new_tenant(self.cloud, display_name="Acme Analytics")
+
+    def connected(self) -> tuple[Tenant, Page]:
+        """A tenant, and the browser that has just connected it."""
+        tenant, page = self.tenant(), self.page()
+        story.connect(page, tenant)
+        return tenant, page
+
+
+State = Callable[[Stage], Page]
+
+
+def _fresh(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(tenant.link)
+    return page
+
+
+def _awaiting_credentials(stage: Stage) -> Page:
+    name = story.new_name()
+    added = stage.cloud.rep(
+        "tenant_add", tenant=name, display_name="Acme Analytics", admin_email="a@acme.example"
+    )
+    assert added["ok"], added
+    page = stage.page()
+    page.goto(stage.cloud.rep("link_create", tenant=name)["url"])
+    return page
+
+
+def _processing(stage: Stage) -> Page:
+    """Back from GoTo, for as long as the page waits."""
+    tenant, page = stage.connected()
+    _newest_request(tenant, page, status="exchanging")
+    page.goto(tenant.address)
+    expect(page.get_by_text(story.PROCESSING)).to_be_visible()
+    return page
+
+
+def _just_connected(stage: Stage) -> Page:
+    return stage.connected()[1]
+
+
+def _later_in_the_same_browser(stage: Stage) -> Page:
+    """The dates and the timeline, and a token that is no longer shown."""
+    tenant, page = stage.connected()
+    for table in ("tokens", "grants"):  # the schedule would renew it between two looks
+        story.change(tenant, table, next_refresh_at=int(time.time()) + 2_400)
+    row = tenant.row("tokens")
+    story.change(
+        tenant,
+        "tokens",
+        connected_at=int(row["connected_at"]["N"]) - 12 * DAY,
+        reconnect_by=int(time.time()) + 18 * DAY,
+    )
+    page.goto(tenant.address)
+    return page
+
+
+def _later_elsewhere(stage: Stage) -> Page:
+    tenant, _ = stage.connected()
+    other = stage.page()
+    other.goto(tenant.link)
+    return other
+
+
+def _reconnect_soon(stage: Stage) -> Page:
+    tenant, page = stage.connected()
+    story.change(tenant, "tokens", reconnect_by=int(time.time()) + 3 * DAY + 60)
+    page.goto(tenant.address)
+    return page
+
+
+def _in_state(status: Status) -> State:
+    def arranged(stage: Stage) -> Page:
+        tenant, page = stage.connected()
+        story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
+        story.change(tenant, "tokens", status=status.value)
+        page.goto(tenant.address)
+        return page
+
+    return arranged
+
+
+def _token_died(stage: Stage) -> Page:
+    tenant, page = stage.connected()
+    story.drop(tenant, "grants", "next_refresh_at")
+    story.change(tenant, "tokens", expires_at=int(time.time()) - 60)
+    page.goto(tenant.address)
+    return page
+
+
+def _ended_with(reason: Reason) -> State:
+    def arranged(stage: Stage) -> Page:
+        tenant, page = stage.connected()
+        _newest_request(tenant, page, status="failed", reason=reason.value)
+        page.goto(tenant.address)
+        return page
+
+    return arranged
+
+
+def _newest_request(tenant: Tenant, page: Page, **values: str) -> None:
+    """Have the browser's authorization request stand otherwise than it ended."""
+    now = int(time.time())
+    story.change_request(tenant, page, returned_at=now, finished_at=now, **values)
+
+
+def _dead_link(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(tenant.link[:-4] + "AAAA")
+    return page
+
+
+def _fresh_link_mailed(stage: Stage) -> Page:
+    page = _dead_link(stage)
+    page.get_by_role("button", name="Mail a fresh link").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    return page
+
+
+def _no_link(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(tenant.address)
+    return page
+
+
+def _malformed(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(tenant.address + "?state=")
+    return page
+
+
+def _not_accepted(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(f"{tenant.address}?state={'A' * 43}&code=c")
+    return page
+
+
+def _cross_site(stage: Stage) -> Page:
+    page = _fresh(stage)
+    page.locator("[name=csrf]").evaluate("field => { field.value = 'x'; }")
+    story.press(page)
+    expect(page.get_by_text("Reference number")).to_be_visible()
+    return page
+
+
+def _too_many(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(tenant.link)
+    window = int(time.time()) // 600
+    for each in (window, window + 1):  # the clock may turn between here and the press
+        story.change_link(tenant, start_window=each, starts=MOST_STARTS)
+        story.press(page)
+        if page.get_by_role("heading", name="Too many attempts").count():
+            break
+    return page
+
+
+def _not_ready(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(tenant.link)
+    story.drop(tenant, "tenants", "client_id")
+    story.press(page)
+    expect(page.get_by_text("Reference number")).to_be_visible()
+    return page
+
+
+def _unavailable(stage: Stage) -> Page:
+    """A row that nobody can read stands for whatever is broken on our side."""
+    tenant, page = stage.connected()
+    story.change(tenant, "tokens", status="no such state")
+    page.goto(tenant.address)
+    return page
+
+
+def _intake(stage: Stage) -> Page:
+    """The form for client id and secret, empty."""
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(stage.cloud.rep("intake_create", tenant=tenant.name)["url"])
+    return page
+
+
+def _intake_wrong(stage: Stage) -> Page:
+    """GoTo knows no such client."""
+    page = _intake(stage)
+    story.enter_client(page, "no-such-client", "no-such-secret")
+    expect(page.get_by_text("GoTo does not accept").first).to_be_visible()
+    return page
+
+
+def _intake_impossible(stage: Stage) -> Page:
+    """Values that cannot be, found before GoTo is asked."""
+    page = _intake(stage)
+    story.enter_client(page, "a:colon", "s\u00fc\u00df")
+    expect(page.get_by_text("Nothing was stored")).to_be_visible()
+    return page
+
+
+def _intake_done(stage: Stage) -> Page:
+    page = _intake(stage)
+    story.enter_client(page, *story.new_client(stage.cloud))
+    expect(page.get_by_role("heading", name="Thank you, that worked")).to_be_visible()
+    return page
+
+
+def _intake_dead(stage: Stage) -> Page:
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(f"{stage.cloud.origin(tenant.name)}/intake/{'A' * 43}")
+    return page
+
+
+STATES: dict[str, State] = {
+    "awaiting-credentials": _awaiting_credentials,
+    "not-connected": _fresh,
+    "processing": _processing,
+    "connected": _just_connected,
+    "connected-later": _later_in_the_same_browser,
+    "connected-elsewhere": _later_elsewhere,
+    "reconnect-soon": _reconnect_soon,
+    "token-died": _token_died,
+    "degraded": _in_state(Status.DEGRADED),
+    "reauthorization-required": _in_state(Status.REAUTHORIZATION_REQUIRED),
+    "credentials-rejected": _in_state(Status.CREDENTIALS_REJECTED),
+    "disconnected": _in_state(Status.DISCONNECTED),
+    **{f"ended-{reason.replace('_', '-')}": _ended_with(reason) for reason in Reason},
+    "error-dead-link": _dead_link,
+    "error-no-link": _no_link,
+    "error-malformed": _malformed,
+    "error-not-accepted": _not_accepted,
+    "error-cross-site": _cross_site,
+    "error-too-many": _too_many,
+    "error-not-ready": _not_ready,
+    "error-unavailable": _unavailable,
+    "fresh-link-mailed": _fresh_link_mailed,
+    "intake": _intake,
+    "intake-wrong": _intake_wrong,
+    "intake-impossible": _intake_impossible,
+    "intake-done": _intake_done,
+    "error-dead-intake": _intake_dead,
+}
+
+HEADLINES = {
+    **{f"ended-{reason.replace('_', '-')}": texts.NOTICES[reason][0] for reason in Reason},
+    "degraded": texts.STATUSES[Status.DEGRADED][0],
+    "token-died": texts.STATUSES[Status.DEGRADED][0],
+    "reconnect-soon": texts.RECONNECT_SOON[0],
+    "error-too-many": "Too many attempts",
+    "error-unavailable": texts.UNAVAILABLE[0],
+}
+"""What must stand on the page, where arranging it could go wrong unnoticed."""
+
+
+def arrange(name: str, stage: Stage) -> Page:
+    """Bring a state about; the page that shows it."""
+    page = STATES[name](stage)
+    if name in HEADLINES:
+        expect(page.get_by_text(HEADLINES[name], exact=True)).to_be_visible()
+    page.wait_for_timeout(200)  # the live region has been filled
+    return page

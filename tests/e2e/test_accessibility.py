@@ -1,0 +1,114 @@
+"""axe-core on every page and state: no violation, light and dark, on a small phone and a desk."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from sandbox.cloud import LocalCloud
+from sandbox.environment import Missing, axe
+from tests.e2e import states, story
+from tests.e2e.states import STATES, Stage
+
+WIDTHS = (320, 1280)
+SCHEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="session")
+def axe_source() -> str:
+    try:
+        return axe().read_text()
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+def violations(page: Page) -> list[Any]:
+    """Rule and place of each violation; what axe can't decide on is counted as one."""
+    found = page.evaluate("axe.run({resultTypes: ['violations', 'incomplete']})")
+    return [
+        (rule["id"], [node["target"] for node in rule["nodes"]])
+        for rule in found["violations"] + found["incomplete"]
+    ]
+
+
+def too_wide(page: Page) -> bool:
+    """Whether one must scroll sideways (WCAG 1.4.10)."""
+    wide: bool = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    return wide
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_no_page_has_an_axe_violation(
+    cloud: LocalCloud, browser: Browser, axe_source: str, state: str
+) -> None:
+    page = states.arrange(state, Stage(cloud, browser))
+    page.evaluate(axe_source)
+    for scheme in SCHEMES:
+        for width in WIDTHS:
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its words
+            page.set_viewport_size({"width": width, "height": 700})
+            assert violations(page) == [], (scheme, width)
+            assert not too_wide(page), (scheme, width)
+    page.context.close()
+
+
+def test_axe_finds_what_is_wrong(cloud: LocalCloud, browser: Browser, axe_source: str) -> None:
+    """That nothing is found above says something only if something can be found."""
+    page = states.arrange("not-connected", Stage(cloud, browser))
+    page.evaluate(axe_source)
+    page.locator("html").evaluate("html => html.removeAttribute('lang')")
+    page.locator("h1").evaluate("title => { title.style.color = '#eee'; }")
+    assert {rule for rule, _ in violations(page)} >= {"html-has-lang", "color-contrast"}
+
+
+def test_the_wait_is_read_out(cloud: LocalCloud, browser: Browser) -> None:
+    """A live region speaks when something comes into it: here, after the page has loaded."""
+    page = states.arrange("processing", Stage(cloud, browser))
+    page.add_init_script(
+        """addEventListener("DOMContentLoaded", () => {
+          window.spoken = [];
+          new MutationObserver(seen => seen.forEach(change => change.addedNodes.forEach(
+            node => window.spoken.push(node.textContent)
+          ))).observe(document.getElementById("live"), {childList: true});
+        });"""
+    )
+    page.reload()
+    page.wait_for_function("window.spoken.length")
+    assert page.evaluate("window.spoken") == [story.PROCESSING]
+    assert page.get_by_role("status").get_attribute("aria-live") == "polite"
+
+
+def test_motion_stops_for_those_who_asked_for_it(cloud: LocalCloud, browser: Browser) -> None:
+    page = states.arrange("processing", Stage(cloud, browser))
+    spinner = page.locator(".spinner")
+    moving = "spinner => getComputedStyle(spinner).animationName"
+    assert spinner.evaluate(moving) == "turn"
+    page.emulate_media(reduced_motion="reduce")
+    assert spinner.evaluate(moving) == "none"
+
+
+def test_paper_gets_the_words_and_not_the_buttons(cloud: LocalCloud, browser: Browser) -> None:
+    page = states.arrange("connected", Stage(cloud, browser))
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.get_by_text("What has happened").is_visible()
+    assert not page.get_by_role("button").count()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("h1").evaluate("h => getComputedStyle(h).color") == "rgb(29, 36, 51)"
+
+
+def test_the_keyboard_alone_is_enough(cloud: LocalCloud, browser: Browser) -> None:
+    """Tab reaches everything in reading order, the focus is seen, Enter presses."""
+    page = states.arrange("connected", Stage(cloud, browser))
+    reached = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.textContent.slice(0, 16)"))
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert page.evaluate(outline) == "solid"
+    assert [*reached[:4], reached[4][:2]] == ["GoTo API", "Get Access Token", "Hide", "Copy", "ey"]
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert set(page.get_by_label("GoTo Access Token").input_value()) == {"•"}
+    page.keyboard.press("Enter")
+    assert len(page.get_by_label("GoTo Access Token").input_value()) > 500

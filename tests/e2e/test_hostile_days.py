@@ -1,0 +1,104 @@
+"""What happens to links and tabs in real life: the admin still ends connected, by one exchange."""
+
+from playwright.sync_api import Browser, Page, expect
+
+from sandbox.cloud import LocalCloud
+from tests.e2e import story
+from tests.e2e.story import PROCESSING, Tenant
+
+THREE_MINUTES = 180_000
+"""Milliseconds; Chromium's allowance for cookies that are new at a POST is two minutes."""
+
+
+def exchanges(cloud: LocalCloud) -> int:
+    """Token requests with a code, so far."""
+    kinds = [request["grant_type"] for request in story.token_requests(cloud)]
+    return kinds.count("authorization_code")
+
+
+def scan(browser: Browser, tenant: Tenant) -> None:
+    """A mail scanner: HEAD, GET, and a visit that runs scripts and follows what is linked."""
+    before = story.everything(tenant.cloud)
+    robot = story.new_page(browser)
+    robot.context.request.head(tenant.link)
+    robot.context.request.get(tenant.link)
+    robot.context.clear_cookies()
+    robot.goto(tenant.link)
+    robot.wait_for_timeout(1_500)
+    for address in robot.locator("a").evaluate_all("links => links.map(link => link.href)"):
+        robot.goto(address)
+    robot.context.close()
+    assert story.everything(tenant.cloud) == before
+
+
+def connected(page: Page) -> None:
+    expect(page.get_by_text("Connected", exact=True)).to_be_visible()
+    assert len(story.token(page)) > 500
+
+
+def test_a_scan_a_double_click_a_slow_login_and_reloads_everywhere(
+    cloud: LocalCloud, browser: Browser
+) -> None:
+    """S12, S13, S14: three minutes at GoTo's login, a reload at each step, one code exchange."""
+    tenant = story.new_tenant(cloud)
+    scan(browser, tenant)
+    page = story.new_page(browser)
+    page.goto(tenant.link)
+    page.reload()
+    before = exchanges(cloud)
+    page.get_by_role("button", name="Get Access Token").dblclick()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    page.reload()
+    scan(browser, tenant)
+    page.wait_for_timeout(THREE_MINUTES)
+    story.log_in(page)
+    expect(page.get_by_role("button", name="Allow")).to_be_visible()
+    page.reload()
+    story.slow_down_next_exchange(cloud)
+    story.allow(page)
+    expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
+    page.reload()
+    connected(page)
+    page.reload()
+    connected(page)
+    assert exchanges(cloud) == before + 1
+
+
+def test_of_two_tabs_the_later_press_connects(cloud: LocalCloud, browser: Browser) -> None:
+    """S16: the earlier press is void, and says so; nothing of it is exchanged."""
+    tenant = story.new_tenant(cloud)
+    first = story.new_page(browser)
+    first.goto(tenant.link)
+    second = first.context.new_page()
+    second.goto(tenant.link)
+    before = exchanges(cloud)
+    story.press(first)
+    expect(first.get_by_role("button", name="Log in")).to_be_visible()
+    story.press(second)
+    story.log_in(second)
+    story.log_in(first)
+    story.allow(first)
+    expect(first.get_by_role("heading", name="This sign-in can't be used")).to_be_visible()
+    assert exchanges(cloud) == before
+    story.allow(second)
+    connected(second)
+    first.goto(tenant.link)
+    connected(first)
+    assert exchanges(cloud) == before + 1
+
+
+def test_a_second_tab_that_only_looks_does_not_disturb(cloud: LocalCloud, browser: Browser) -> None:
+    """S02: one browser cookie for all its tabs."""
+    tenant = story.new_tenant(cloud)
+    first = story.new_page(browser)
+    first.goto(tenant.link)
+    before = exchanges(cloud)
+    story.press(first)
+    second = first.context.new_page()
+    second.goto(tenant.link)
+    story.log_in(first)
+    story.allow(first)
+    connected(first)
+    second.reload()
+    connected(second)
+    assert exchanges(cloud) == before + 1

@@ -1,0 +1,394 @@
+"""The credential intake: S13-S15, S18, S20 for the page at which a secret is typed."""
+
+import logging
+import re
+from typing import Any
+
+import pytest
+
+import app as entry
+from chalicelib import links
+from chalicelib.credentials import CredentialIntake, Outcome
+from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
+from chalicelib.intake import MOST_CHECKS, EnteredClient, IntakeView
+from chalicelib.model import REQUEST_LIFETIME
+from chalicelib.oauth import Answer, judge_client
+from chalicelib.onboard import INTAKE_LIFETIME
+from tests.support.site import Answered, Site
+from tests.support.world import World, refusal
+
+SECRET = "canary-secret-Xy1+/="
+RIGHT = {"client_id": "customer-id", "client_secret": SECRET}
+KNOWN = refusal(400, "invalid_grant")
+UNKNOWN = refusal(401, "invalid_client")
+
+
+def new_link(site: Site, tenant: str = "acme") -> str:
+    """A tenant without a client, and its link of the intake."""
+    if site.world.tenants.get(tenant) is None:
+        site.world.onboarding.add_tenant(tenant, "Acme", "admin@acme.example", "a test")
+    url = site.world.onboarding.create_intake_link(tenant, "a test")
+    assert url.startswith(f"https://{tenant}.analytics.example/intake/")
+    return "/intake/" + url.rsplit("/", 1)[1]
+
+
+def csrf(site: Site, link: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', site.get(link).body)
+    assert found
+    return found[1]
+
+
+def enter(site: Site, link: str, *answers: Answer, **changed: str) -> Answered:
+    """Fill the form in and send it; GoTo answers the check as given."""
+    site.world.goto.script = list(answers)
+    form = {"csrf": csrf(site, link), **RIGHT, **changed}
+    return site.post(link, form, sec_fetch_site="same-origin")
+
+
+def dead(site: Site, link: str) -> bool:
+    return site.another_browser().get(link).status == 404
+
+
+def test_a_client_that_goto_knows_is_stored_and_the_link_dies(site: Site) -> None:
+    link = new_link(site)
+    answer = enter(site, link, KNOWN)
+    assert (answer.status, answer.headers["location"]) == (303, link)
+    tenant = site.world.tenants.get("acme")
+    assert tenant is not None
+    assert tenant.client_id == "customer-id"
+    stored = site.world.vault.credentials("acme", tenant.secret_version or "")
+    assert stored.client_secret == SECRET
+    assert dead(site, link)
+    assert site.world.history()[-1] == "credentials_received"
+
+
+def test_the_customer_can_then_connect(site: Site) -> None:
+    enter(site, new_link(site), KNOWN)
+    connect = site.world.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    assert "access-1" in site.connect(connect).body
+
+
+def test_the_check_is_a_refresh_with_a_token_that_nobody_issued(site: Site) -> None:
+    enter(site, new_link(site), KNOWN)
+    [form] = site.world.goto.asked
+    assert form["grant_type"] == "refresh_token"
+    assert len(form["refresh_token"]) == 43
+    assert site.world.goto.clients[0].client_secret == SECRET
+
+
+def test_spaces_around_the_values_are_a_slip_of_copying(site: Site) -> None:
+    link = new_link(site)
+    answer = enter(site, link, KNOWN, client_id=" customer-id\n", client_secret=f"\t{SECRET} ")
+    assert answer.status == 303
+    assert site.world.goto.clients[0].client_secret == SECRET
+
+
+def test_the_browser_that_used_it_reads_that_it_worked_and_others_nothing(site: Site) -> None:
+    """S15: a reload and the back button tell the customer the truth; a used link tells others
+    what an unknown one does."""
+    link = new_link(site)
+    enter(site, link, KNOWN)
+    assert "Thank you, that worked" in site.get(link).body
+    other = site.another_browser().get(link)
+    unknown = site.another_browser().get("/intake/" + "A" * 43)
+    assert without_reference(other) == without_reference(unknown)
+    assert (other.status, other.cookies) == (404, [])
+
+
+def test_a_double_click_stores_once_and_both_are_told_so(site: Site) -> None:
+    link = new_link(site)
+    form = {"csrf": csrf(site, link), **RIGHT}
+    site.world.goto.script = [KNOWN, KNOWN]
+    answers = [site.post(link, form, sec_fetch_site="same-origin") for _ in range(2)]
+    assert [answer.status for answer in answers] == [303, 303]
+    assert site.world.history().count("credentials_received") == 1
+    assert len(site.world.goto.asked) == 1
+
+
+def test_of_two_at_the_same_moment_one_is_stored(site: Site) -> None:
+    """The link dies by a conditional write, not by having been read before."""
+    link = new_link(site)
+    event = {"link": link.rsplit("/", 1)[1], "browser": "b" * 64}
+
+    def overtaken() -> Answer:
+        site.world.goto.script = [KNOWN]
+        second = event | {"client_id": "second", "client_secret": "second"}
+        assert site.world.credential_intake().take(second) is Outcome.STORED
+        return KNOWN
+
+    site.world.goto.script = [overtaken]
+    first = event | {"client_id": "first", "client_secret": "first"}
+    assert site.world.credential_intake().take(first) is Outcome.LINK_DEAD
+    tenant = site.world.tenants.get("acme")
+    assert tenant is not None
+    assert tenant.client_id == "second"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "sentence"),
+    [
+        pytest.param(UNKNOWN, 400, "GoTo does not accept", id="401"),
+        pytest.param(refusal(400, "invalid_client"), 400, "GoTo does not accept", id="400 client"),
+        pytest.param(Answer(503, b"<h1>Down</h1>"), 503, "could not check", id="GoTo down"),
+        pytest.param(refusal(429, "slow_down"), 503, "could not check", id="429"),
+        pytest.param(Answer(400, b"<h1>Bad</h1>"), 503, "could not check", id="400 of a proxy"),
+        pytest.param(Answer(200, b"{}"), 503, "could not check", id="200"),
+    ],
+)
+def test_what_goto_does_not_confirm_is_not_stored(
+    site: Site, answer: Answer, status: int, sentence: str
+) -> None:
+    link = new_link(site)
+    told = enter(site, link, answer)
+    assert told.status == status
+    assert sentence in told.body
+    assert not dead(site, link)
+    tenant = site.world.tenants.get("acme")
+    assert tenant is not None
+    assert tenant.client_id is None
+    assert enter(site, link, KNOWN).status == 303
+
+
+def test_goto_out_of_reach_is_could_not_check(site: Site) -> None:
+    link = new_link(site)
+    site.world.goto.script = [ProviderUnreachable("no connection", sent=False)]
+    form = {"csrf": csrf(site, link), **RIGHT}
+    assert site.post(link, form, sec_fetch_site="same-origin").status == 503
+    assert not dead(site, link)
+
+
+@pytest.mark.parametrize(
+    ("changed", "beside"),
+    [
+        pytest.param({"client_id": ""}, "client_id", id="no id"),
+        pytest.param({"client_id": "  "}, "client_id", id="blanks for an id"),
+        pytest.param({"client_id": "a:b"}, "client_id", id="a colon in the id"),
+        pytest.param({"client_id": "x" * 4_097}, "client_id", id="a long id"),
+        pytest.param({"client_secret": ""}, "client_secret", id="no secret"),
+        pytest.param({"client_secret": SECRET + "\x07"}, "client_secret", id="a control character"),
+        pytest.param({"client_secret": "x" * 4_097}, "client_secret", id="a long secret"),
+    ],
+)
+def test_what_cannot_be_is_said_beside_its_field_and_never_sent(
+    site: Site, changed: dict[str, str], beside: str
+) -> None:
+    link = new_link(site)
+    before = site.world.everything()
+    answer = enter(site, link, KNOWN, **changed)
+    assert answer.status == 400
+    assert re.findall(r'class="wrong" id="(\w+)-wrong"', answer.body) == [beside]
+    assert re.search(rf'id="{beside}"[^>]*aria-describedby="{beside}-wrong"', answer.body)
+    assert site.world.goto.asked == []
+    assert site.world.everything() == before
+
+
+def test_s18_no_answer_holds_what_was_entered(site: Site) -> None:
+    """S18: a secret may have been pasted into either field, so neither is ever shown again."""
+    link = new_link(site)
+    form = {"client_id": "canary-secret-id"}
+    answers = [
+        enter(site, link, UNKNOWN, **form),
+        enter(site, link, Answer(500, b"")),
+        enter(site, link, client_id="a:canary-secret"),
+        enter(site, link, client_secret=SECRET + "ü"),
+        site.post(link, {**RIGHT, "csrf": "x"}, sec_fetch_site="same-origin"),
+        site.post(link, {**RIGHT, "csrf": csrf(site, link)}, sec_fetch_site="cross-site"),
+        enter(site, link, KNOWN, **form),
+        site.get(link),
+    ]
+    for answer in answers:
+        assert "canary-secret" not in answer.body + repr(answer.headers)
+
+
+def everything_logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Messages, their values, and tracebacks."""
+    return caplog.text + repr([vars(record) for record in caplog.records])
+
+
+def test_s20_nothing_that_is_written_holds_the_secret(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S20: neither a table, nor a log line, nor a repr, whether it goes well or badly."""
+    link = new_link(site)
+    with caplog.at_level(logging.DEBUG, logger="goto-connection"):
+        for answer in (UNKNOWN, Answer(500, SECRET.encode()), KNOWN):
+            enter(site, link, answer)
+    written = everything_logged(caplog) + repr(site.world.everything())
+    assert "answered with a problem" not in written
+    assert "canary-secret" not in written
+    assert "canary-secret" not in repr(EnteredClient("canary-secret-id", SECRET))
+
+
+def test_s20_an_unexpected_error_is_told_without_its_text(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S20: a library's error may quote what it was given."""
+
+    def broken(self: CredentialIntake, event: dict[str, str]) -> Outcome:
+        raise ValueError(event["client_secret"])
+
+    monkeypatch.setattr(CredentialIntake, "take", broken)
+    vars(entry.services())["credential_intake"] = site.world.credential_intake()
+    answer: Any = entry.intake({"link": "x", "browser": "b", **RIGHT}, None)
+    assert answer == {"outcome": "unchecked"}
+    written = everything_logged(caplog)
+    assert "ValueError" in written
+    assert "canary-secret" not in written
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"sec_fetch_site": "cross-site"}, id="another site"),
+        pytest.param({"sec_fetch_site": "same-site"}, id="a sibling tenant's site"),
+        pytest.param({"origin": "https://evil.example"}, id="another origin"),
+    ],
+)
+def test_s13_a_form_of_another_site_stores_nothing(site: Site, headers: dict[str, str]) -> None:
+    """S13: or an attacker could plant a client of theirs."""
+    link = new_link(site)
+    form = {"csrf": csrf(site, link), **RIGHT}
+    before = site.world.everything()
+    assert site.post(link, form, **headers).status == 403
+    assert (site.world.everything(), site.world.goto.asked) == (before, [])
+
+
+def test_s13_a_form_without_our_value_stores_nothing(site: Site) -> None:
+    link = new_link(site)
+    stranger = site.another_browser()
+    value = csrf(stranger, link)
+    before = site.world.everything()
+    site.get(link)
+    for given in ("", "0" * 64, value):
+        form = {"csrf": given, **RIGHT}
+        assert site.post(link, form, sec_fetch_site="same-origin").status == 403
+    without_cookie = site.another_browser()
+    form = {"csrf": value, **RIGHT}
+    assert without_cookie.post(link, form, sec_fetch_site="same-origin").status == 403
+    assert site.world.everything() == before
+
+
+def test_s13_fifty_visits_of_a_mail_scanner_change_nothing(site: Site) -> None:
+    link = new_link(site)
+    before = site.world.everything()
+    for number in range(50):
+        site.another_browser().send("HEAD" if number % 2 else "GET", link)
+    assert site.world.everything() == before
+    assert enter(site, link, KNOWN).status == 303
+
+
+def test_s14_a_link_lives_for_two_weeks(site: Site) -> None:
+    link = new_link(site)
+    site.world.clock.pass_(INTAKE_LIFETIME - 1)
+    value = csrf(site, link)
+    site.world.clock.pass_(1)
+    assert dead(site, link)
+    form = {"csrf": value, **RIGHT}
+    assert site.post(link, form, sec_fetch_site="same-origin").status == 404
+    assert site.world.goto.asked == []
+
+
+def test_s14_checks_are_rate_limited_and_the_limit_passes(site: Site) -> None:
+    """S14: a link is no oracle for guessing secrets."""
+    link = new_link(site)
+    statuses = [enter(site, link, UNKNOWN).status for _ in range(MOST_CHECKS + 1)]
+    assert statuses == [400] * MOST_CHECKS + [429]
+    assert len(site.world.goto.asked) == MOST_CHECKS
+    site.world.clock.pass_(REQUEST_LIFETIME)
+    assert enter(site, link, KNOWN).status == 303
+
+
+def test_s14_a_link_is_of_one_kind(site: Site) -> None:
+    """S14: the admin's link stores no client, the customer's starts no authorization."""
+    connect = site.world.add_tenant("beta")
+    assert site.get(f"/intake/{connect}").status == 404
+    link = new_link(site, "beta")
+    assert site.get(link.replace("/intake/", "/connect/")).status == 404
+    event = {"link": connect, "browser": "b", **RIGHT}
+    assert site.world.credential_intake().take(event) is Outcome.LINK_DEAD
+    assert site.world.goto.asked == []
+
+
+def test_s14_only_the_links_text_opens_the_vault(site: Site) -> None:
+    """The key under which the table has it does not: who reads the table has no links."""
+    link = new_link(site).rsplit("/", 1)[1]
+    event = {"link": links.digest(link), "browser": "b", **RIGHT}
+    assert site.world.credential_intake().take(event) is Outcome.LINK_DEAD
+    assert link not in repr(site.world.everything())
+
+
+def without_reference(answer: Answered) -> str:
+    assert answer.reference is not None
+    return answer.body.replace(answer.reference, "")
+
+
+@pytest.mark.parametrize("change", ["revoked", "expired", "removed"])
+def test_s15_dead_links_look_the_same(site: Site, change: str) -> None:
+    link = new_link(site)
+    unknown = site.another_browser().get("/intake/" + "A" * 43)
+    if change == "expired":
+        site.world.clock.pass_(INTAKE_LIFETIME)
+    else:
+        table, key, name = {
+            "revoked": ("links_table", "link", links.digest(link.rsplit("/", 1)[1])),
+            "removed": ("tenants_table", "tenant", "acme"),
+        }[change]
+        site.world.dynamodb.update_item(
+            TableName=getattr(site.world.settings, table),
+            Key={key: {"S": name}},
+            UpdateExpression=f"SET {change} = :yes",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        )
+    answer = site.get(link)
+    assert (answer.status, answer.cookies) == (404, [])
+    assert without_reference(answer) == without_reference(unknown)
+
+
+def test_a_revoked_link_stores_nothing_even_if_the_page_was_open(site: Site) -> None:
+    link = new_link(site)
+    found = site.world.links.get(links.digest(link.rsplit("/", 1)[1]))
+    assert found is not None
+    site.world.dynamodb.update_item(
+        TableName=site.world.settings.links_table,
+        Key={"link": {"S": found.key}},
+        UpdateExpression="SET revoked = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
+    tables: Any = site.world.credential_intake()._tables
+    entry_ = site.world.journal.newest("acme", 1)[0]
+    with pytest.raises(Conflict):
+        tables.switch_client(found, "b", "id", "version", entry_)
+
+
+def test_aws_down_is_told_as_could_not_check(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the function could not do, or could not answer, may be tried again."""
+    link = new_link(site)
+
+    def down(event: object) -> Outcome:
+        raise DependencyUnavailable("lambda", "FunctionError")
+
+    monkeypatch.setattr(site.world.intake_visit, "_take", down)
+    assert enter(site, link).status == 503
+    assert not dead(site, link)
+
+
+def test_the_page_shows_what_to_enter_at_goto_exactly(site: Site) -> None:
+    body = site.get(new_link(site)).body
+    assert ">https://acme.analytics.example/admin/settings/activities/<" in body
+    assert ">hireanalytiX<" in body
+    for word in ("Admin Center", "GoToConnect", "I have stored the client secret", "Done"):
+        assert word in body
+    assert len(body.encode()) < 30_000
+
+
+def test_judging_a_client_needs_goto_s_own_word() -> None:
+    """The table of `GOTO.md`: 401 wrong, 400 right, anything else can't tell."""
+    judged = [judge_client(answer) for answer in (UNKNOWN, KNOWN, Answer(401, b""))]
+    assert judged == [False, True, False]
+    assert {judge_client(Answer(status, b"{}")) for status in (200, 302, 400, 429, 500)} == {None}
+
+
+def test_the_view_repeats_nothing(world: World) -> None:
+    """S18: what a page is made from has no room for what was entered."""
+    names = set(IntakeView.__dataclass_fields__)
+    assert names == {"tenant", "csrf", "done", "problems"}
