@@ -227,7 +227,10 @@ def after_restore(event: dict[str, Any], context: Any) -> dict[str, int]:
 @app.lambda_function(name="rep_command")
 def rep_command(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One command of a rep. Its payload may hold a client secret and is never logged."""
-    answer = commands.run(services().onboarding, event)
+    reference = context.aws_request_id
+    answer = commands.run(
+        services().desk, event, lambda: services().callers.identify(event, reference)
+    )
     logger().info("rep command", ok=answer["ok"], kind=answer.get("kind"))
     return answer
 

@@ -23,7 +23,6 @@ from chalicelib.model import (
     PROCESSING_TIMEOUT,
     REQUEST_LIFETIME,
     TOKEN_SHOWN_FOR,
-    WARN_DAYS,
     AuthorizationRequest,
     Browser,
     Connection,
@@ -32,6 +31,8 @@ from chalicelib.model import (
     Reason,
     Status,
     Tenant,
+    ends_soon,
+    state_of,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class AdminVisit:
 
         Raises `LinkNotUsable`, `DependencyUnavailable`.
         """
-        self._link(link)
+        self._tenant_of(Visitor(link, None))
 
     def ask_for_fresh_link(self, link: str) -> None:
         """Have a fresh link mailed to the registered admin of the tenant this link was for (S15).
@@ -161,9 +162,9 @@ class AdminVisit:
         trusted = connection is not None and browser is not None and browser.completed_at
         return SettingsView(
             tenant=tenant,
-            status=_status(tenant, connection, self._clock()),
+            status=state_of(tenant, connection, self._clock()),
             now=self._clock(),
-            reconnect_soon=connection is not None and _ends_soon(connection, self._clock()),
+            reconnect_soon=connection is not None and ends_soon(connection, self._clock()),
             csrf=links.csrf_value(visitor.browser or "", visitor.link or ""),
             processing=request is not None and self._waiting(request),
             notice=self._notice(request),
@@ -179,7 +180,7 @@ class AdminVisit:
 
         Raises `LinkNotUsable`, `DependencyUnavailable`.
         """
-        link = self._link(visitor.link)
+        link, _ = self._tenant_of(visitor)
         _, request = self._browser(visitor, link.tenant)
         return request is not None and self._waiting(request)
 
@@ -293,8 +294,8 @@ class AdminVisit:
     def _tenant_of(self, visitor: Visitor) -> tuple[Link, Tenant]:
         link = self._link(visitor.link)
         tenant = self._tenants.get(link.tenant)
-        if tenant is None:
-            raise LinkNotUsable("the tenant is gone")
+        if tenant is None or tenant.link_series != link.series:
+            raise LinkNotUsable("the tenant is gone, or its links were revoked")
         return link, tenant
 
     def _link(self, link: str | None) -> Link:
@@ -354,20 +355,3 @@ def check_form(settings: "Settings", visitor: Visitor, form: FormPost, tenant: s
         raise CrossSiteRequest("no browser cookie")
     if not links.csrf_matches(form.csrf, visitor.browser or "", visitor.link or ""):
         raise CrossSiteRequest("wrong form value")
-
-
-def _status(tenant: Tenant, connection: Connection | None, now: float) -> Status:
-    """The state as it is shown. A dead token is shown as what it is, even before the schedule has
-    come round to writing it down (the function that would may be what is down)."""
-    if connection is None:
-        return Status.AWAITING_AUTHORIZATION if tenant.client_id else Status.AWAITING_CREDENTIALS
-    if connection.status is Status.CONNECTED and connection.expires_at <= now:
-        return Status.DEGRADED
-    return connection.status
-
-
-def _ends_soon(connection: Connection, now: float) -> bool:
-    """Whether GoTo should have extended the grant long ago, and only the admin can save it."""
-    alive = connection.status in (Status.CONNECTED, Status.DEGRADED)
-    ends = connection.reconnect_by
-    return alive and ends is not None and ends - now < max(WARN_DAYS) * 86_400

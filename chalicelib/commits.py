@@ -102,6 +102,11 @@ class Commits:
                 return None
         raise DependencyUnavailable("dynamodb", "conflicts")
 
+    def given_up(self, tenant: str) -> bool:
+        """Whether the rep has disconnected the tenant: nothing of its may live on at GoTo (S22)."""
+        current = self._connections.grant(tenant)
+        return current is None or current.status is Status.DISCONNECTED
+
     def _stands(self, tenant: str, fresh: Fresh) -> bool:
         """Whether the commit that seems to have gone before is this very one (F04)."""
         current = self._connections.get(tenant)

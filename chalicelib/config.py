@@ -46,6 +46,8 @@ class Settings:
     complete_function: str | None
     refresh_lane_function: str | None
     intake_function: str | None
+    refresh_now_function: str | None
+    fleet_table: str
 
     def origin(self, tenant: str) -> str:
         """Scheme, host and port under which a tenant's admin sees this service."""
@@ -88,6 +90,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         complete_function=env.get("COMPLETE_FUNCTION") or None,
         refresh_lane_function=env.get("REFRESH_LANE_FUNCTION") or None,
         intake_function=env.get("INTAKE_FUNCTION") or None,
+        refresh_now_function=env.get("REFRESH_NOW_FUNCTION") or None,
+        fleet_table=_need(env, "FLEET_TABLE"),
     )
     if settings.client_auth not in ("raw", "rfc6749"):
         raise Misconfigured("GOTO_CLIENT_AUTH must be raw or rfc6749")

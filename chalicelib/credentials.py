@@ -30,6 +30,15 @@ class Outcome(StrEnum):
     LINK_DEAD = "link_dead"
 
 
+def client_known(goto: "GoTo", client: oauth.ClientCredentials) -> bool | None:
+    """Whether GoTo knows a client; None: it can't tell. Raises `ProviderUnreachable`.
+
+    One token request with a refresh token that nobody has ever issued.
+    """
+    made_up = oauth.refresh_form(secrets.token_urlsafe(32))
+    return oauth.judge_client(goto.token(client, made_up))
+
+
 class CredentialIntake:
     def __init__(
         self,
@@ -72,12 +81,10 @@ class CredentialIntake:
         return self._keep(link, client, event["browser"]) if known else Outcome.REFUSED
 
     def _known(self, client: oauth.ClientCredentials) -> bool | None:
-        """One token request with a refresh token that nobody has ever issued."""
         allowed = oauth.client_id_allowed(client.client_id, self._client_auth)
         if not allowed or not oauth.client_value_allowed(client.client_secret):
             return False
-        made_up = oauth.refresh_form(secrets.token_urlsafe(32))
-        return oauth.judge_client(self._goto.token(client, made_up))
+        return client_known(self._goto, client)
 
     def _keep(self, link: Link, client: oauth.ClientCredentials, browser: str) -> Outcome:
         """Vault first: a version that no row names is never read, a row without its secret would be

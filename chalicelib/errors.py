@@ -13,6 +13,11 @@ ServiceError
 |   +-- InvalidInput
 |   +-- TenantExists
 |   +-- UnknownTenant
+|   +-- NotConnected          there is no connection to act on
+|   +-- StillConnected        GoTo must hear of a disconnection first
+|   +-- ClientRefused         GoTo does not know the client id or the secret
+|   +-- CallerRefused         AWS does not confirm who they are
+|   +-- GoToSilent            GoTo could not be asked; the same again later
 +-- ProviderUnreachable       nobody: GoTo gave no complete answer in time
 +-- Conflict                  nobody: a condition on a write did not hold
 +-- DependencyUnavailable     the operator: an AWS service refused or did not answer
@@ -74,6 +79,26 @@ class TenantExists(RepError):
 
 class UnknownTenant(RepError):
     kind = "unknown_tenant"
+
+
+class NotConnected(RepError):
+    kind = "not_connected"
+
+
+class StillConnected(RepError):
+    kind = "still_connected"
+
+
+class ClientRefused(RepError):
+    kind = "client_refused"
+
+
+class CallerRefused(RepError):
+    kind = "caller_refused"
+
+
+class GoToSilent(RepError):
+    kind = "unavailable"
 
 
 class ProviderUnreachable(ServiceError):

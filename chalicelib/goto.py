@@ -13,7 +13,8 @@ import requests
 from chalicelib.config import Settings
 from chalicelib.deadline import DeadlineAdapter, Watch, watch
 from chalicelib.errors import ProviderUnreachable
-from chalicelib.oauth import Answer, ClientCredentials, basic_authorization
+from chalicelib.model import Revocation
+from chalicelib.oauth import Answer, ClientCredentials, basic_authorization, judge_client
 
 ASK_DEADLINE = 30.0
 """Seconds for a token request in all; shorter than every function's timeout."""
@@ -57,18 +58,24 @@ class GoTo:
             form,
         )
 
-    def revoke(self, client: ClientCredentials, token: str) -> bool:
-        """Withdraw a token (RFC 7009): True once GoTo says that it is gone or never was."""
+    def revoke(self, client: ClientCredentials, token: str) -> Revocation:
+        """Withdraw a token (RFC 7009 2.2): done once GoTo says that it is gone or never was.
+
+        Refused where there is nobody to ask, or GoTo no longer knows the client; anything else
+        is worth another try.
+        """
         if self._settings.revoke_url is None:
-            return False
+            return Revocation.REFUSED
         authorization = basic_authorization(client, self._settings.client_auth)
         try:
             answer = self._send(
                 "POST", self._settings.revoke_url, authorization, SIDE_DEADLINE, {"token": token}
             )
         except ProviderUnreachable:
-            return False
-        return answer.status == 200
+            return Revocation.LATER
+        if answer.status == 200:
+            return Revocation.DONE
+        return Revocation.REFUSED if judge_client(answer) is False else Revocation.LATER
 
     def account(self, access_token: str) -> str | None:
         """The key of the GoTo account that a token belongs to; None where it can't be read."""

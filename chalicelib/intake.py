@@ -132,8 +132,8 @@ class IntakeVisit:
         if found is None or not (found.usable(self._clock(), "intake") or _served(found, visitor)):
             raise IntakeLinkNotUsable("link unknown, used, expired or revoked")
         tenant = self._tenants.get(found.tenant)
-        if tenant is None:
-            raise IntakeLinkNotUsable("the tenant is gone")
+        if tenant is None or tenant.link_series != found.series:
+            raise IntakeLinkNotUsable("the tenant is gone, or its links were revoked")
         return found, tenant
 
 

@@ -32,7 +32,7 @@ def invoke_later(
 
 
 def invoke_now(
-    client: "LambdaClient", function: str | None, payload: Mapping[str, str]
+    client: "LambdaClient", function: str | None, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Invoke and wait. Raises `DependencyUnavailable` where no answer came, `Misconfigured`."""
     if function is None:

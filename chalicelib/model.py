@@ -7,6 +7,7 @@ Owns no I/O; dictionaries of DynamoDB or GoTo never come this far.
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 LANES = 16
 """Partitions of the due index. Part of the data format: never change it on a live fleet."""
@@ -42,6 +43,9 @@ PROCESSING_TIMEOUT = 60
 REQUEST_LIFETIME = 600
 """Seconds an authorization request may stay open (S01: ten minutes at most)."""
 
+
+PROVIDER = "#provider"
+"""Key of the row for GoTo as a whole, and of its history: no tenant can have such a name."""
 
 RESTORED = "restored from a backup"
 """``last_error`` of a grant that is checked because a table was restored (F19)."""
@@ -98,9 +102,28 @@ class IntakeProblem(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class Revocation(StrEnum):
+    """What came of telling GoTo that a token is given up (RFC 7009)."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    LATER = "later"
+
+
+class Caller(NamedTuple):
+    """Who acts, as the journal names them, and the number under which AWS knows the call."""
+
+    who: str
+    reference: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A customer of HA, with the GoTo client that the customer made."""
+    """A customer of HA, with the GoTo client that the customer made.
+
+    ``link_series``: links of earlier series are revoked. ``imported``: digest of the line that the
+    tenant was imported from.
+    """
 
     name: str
     display_name: str
@@ -110,6 +133,8 @@ class Tenant:
     secret_version: str | None = None
     pinned_account: str | None = None
     sequence: int = 0
+    link_series: int = 0
+    imported: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +142,7 @@ class Link:
     """An emailed link; ``key`` is the SHA-256 of its text, which is kept nowhere.
 
     ``used_by`` is the digest of the browser that an intake link has served; it serves once.
+    ``series``: the tenant's, when it was made.
     """
 
     key: str
@@ -125,6 +151,7 @@ class Link:
     kind: str = "connect"
     revoked: bool = False
     used_by: str | None = None
+    series: int = 0
 
     def usable(self, now: float, kind: str = "connect") -> bool:
         alive = not self.revoked and self.used_by is None and now < self.expires_at
@@ -243,7 +270,7 @@ class Provider:
 
     ``asked``, ``failed`` and ``limited`` (429) count since the last turn. The trends are in
     thousandths of a request and fade from turn to turn; ``rate`` is in thousandths of a request a
-    second, None for the cap.
+    second, None for the cap. ``ticked_at``: when the last tick came to its end.
     """
 
     turn: int = 0
@@ -251,10 +278,22 @@ class Provider:
     asked: int = 0
     failed: int = 0
     limited: int = 0
+    ticked_at: int = 0
     trend_asked: int = 0
     trend_failed: int = 0
     open_since: int | None = None
     rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRow:
+    """A tenant as the fleet's counts know it; ``edition`` grows with each change of the row."""
+
+    tenant: str
+    display_name: str
+    status: Status
+    since: int
+    edition: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +329,23 @@ class JournalEntry:
     text: str
     reference: str | None = None
     status: Status | None = None
+
+
+def state_of(tenant: Tenant, connection: Connection | None, now: float) -> Status:
+    """The state as it is shown. A dead token is shown as what it is, even before the schedule has
+    come round to writing it down (the function that would may be what is down)."""
+    if connection is None:
+        return Status.AWAITING_AUTHORIZATION if tenant.client_id else Status.AWAITING_CREDENTIALS
+    if connection.status is Status.CONNECTED and connection.expires_at <= now:
+        return Status.DEGRADED
+    return connection.status
+
+
+def ends_soon(connection: Connection, now: float) -> bool:
+    """Whether GoTo should have extended the grant long ago, and only the admin can save it."""
+    alive = connection.status in (Status.CONNECTED, Status.DEGRADED)
+    ends = connection.reconnect_by
+    return alive and ends is not None and ends - now < max(WARN_DAYS) * DAILY
 
 
 def lane(tenant: str) -> int:

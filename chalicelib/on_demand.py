@@ -65,11 +65,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a service asks for: one of the two."""
+    """What a service asks for: one of the two. ``who`` is the rep, where it is one who asks."""
 
     tenant: str
     min_valid_seconds: int | None = None
     rejected_version: int | None = None
+    who: str | None = None
 
 
 _ENDED = {
@@ -92,7 +93,8 @@ def read(event: Mapping[str, Any]) -> Wish | Answer:
         return Answer(Answered.INVALID, detail=detail)
     if rejected is not None and not _whole(rejected, 1, 2**53):
         return Answer(Answered.INVALID, detail="rejected_version must be a version")
-    return Wish(tenant, minimum, rejected)
+    who = event.get("who")
+    return Wish(tenant, minimum, rejected, who if isinstance(who, str) else None)
 
 
 def _whole(value: object, least: int, most: int) -> bool:
@@ -121,6 +123,8 @@ class OnDemand:
         connection = self._connections.get(wish.tenant)
         if connection is None:
             return Answer(Answered.NOT_CONNECTED, wish.tenant)
+        if wish.who and connection.status is Status.DISCONNECTED:
+            return self._withdraw(connection)
         settled = self._without_asking(wish, connection)
         if settled is not None:
             return settled
@@ -164,8 +168,7 @@ class OnDemand:
     def _ask(self, wish: Wish, grant: Grant) -> Answer:
         note = None
         if wish.rejected_version is not None:
-            text = "GoTo refused the access token to a service before its time; a new one was made."
-            note = JournalEntry(wish.tenant, self._clock(), "token_rejected", "a service", text)
+            note = self._note(wish)
         outcome = self._refresher.refresh(Due(wish.tenant, grant.next_refresh_at or 0), note)
         connection = self._connections.get(wish.tenant)
         if connection is None:
@@ -179,6 +182,20 @@ class OnDemand:
                 return self._answer(connection, Answered.IN_PROGRESS, READ_AGAIN)
         retry_after = max(1, (connection.next_refresh_at or 0) - int(self._clock()))
         return self._answer(connection, Answered.LATER, min(retry_after, WHILE_DOWN))
+
+    def _note(self, wish: Wish) -> JournalEntry:
+        if wish.who:
+            text = "A new access token was made."
+            return JournalEntry(wish.tenant, self._clock(), "refreshed", wish.who, text)
+        text = "GoTo refused the access token to a service before its time; a new one was made."
+        return JournalEntry(wish.tenant, self._clock(), "token_rejected", "a service", text)
+
+    def _withdraw(self, connection: Connection) -> Answer:
+        """Have GoTo told of a disconnection at once, if it has not been."""
+        grant = self._connections.grant(connection.tenant)
+        if grant is not None and grant.next_refresh_at is not None:
+            self._refresher.refresh(Due(connection.tenant, grant.next_refresh_at))
+        return self._answer(connection, Answered.NOT_CONNECTED)
 
     def _answer(
         self, connection: Connection, outcome: Answered, retry_after: int | None = None

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 from chalicelib import oauth
 from chalicelib.commits import SCHEDULER
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import RESTORED, Due, Grant, JournalEntry, Status, TokenSet, backoff
+from chalicelib.model import (
+    RESTORED,
+    Due,
+    Grant,
+    JournalEntry,
+    Revocation,
+    Status,
+    TokenSet,
+    backoff,
+)
 from chalicelib.oauth import FailureClass
 from chalicelib.rescue import refresh_message
 from chalicelib.tokens import fresh_tokens, keep
@@ -64,11 +73,19 @@ class Outcome(StrEnum):
     GRANT_REFUSED = "grant_refused"
     CLIENT_REFUSED = "client_refused"
     SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
     NOT_TAKEN = "not_taken"
     OUT_OF_TIME = "out_of_time"
     STORE_FAILED = "store_failed"
     UNEXPECTED = "unexpected"
 
+
+WITHDRAWN = {
+    Revocation.DONE: "GoTo has withdrawn the permission; the token is deleted.",
+    Revocation.REFUSED: "GoTo could not be asked to withdraw the permission, because it no longer"
+    " knows the client or offers no such request; the token is deleted.",
+}
+"""The journal's words for the end of a disconnected grant."""
 
 _PASSING = {
     FailureClass.RATE_LIMITED: Outcome.RATE_LIMITED,
@@ -140,6 +157,8 @@ class Refresher:
             return Outcome.UNEXPECTED
 
     def _ask_and_commit(self, grant: Grant, note: JournalEntry | None) -> Outcome:
+        if grant.status is Status.DISCONNECTED:
+            return self._withdraw(grant)
         if self._answer_may_come(grant):
             self._put_off(grant, "an earlier answer may still come")
             return Outcome.WAITING
@@ -213,7 +232,40 @@ class Refresher:
             return Outcome.LOST
         if not committed:
             return Outcome.RESCUED
+        if not stands:
+            self._give_back(grant, tokens)
         return Outcome.REFRESHED if stands else Outcome.SUPERSEDED
+
+    def _withdraw(self, grant: Grant) -> Outcome:
+        """Tell GoTo that a disconnected grant is given up, until it has heard (S22)."""
+        told = Revocation.DONE
+        if grant.refresh_token is not None:
+            try:
+                told = self._goto.revoke(self._client_of(grant), grant.refresh_token)
+            except DependencyUnavailable as error:
+                self._report(error)
+                told = Revocation.LATER
+        if told is not Revocation.LATER:
+            entry = self._entry(grant, "withdrawn", WITHDRAWN[told], None)
+            self._connections.commit_withdrawn(grant, entry)
+            return Outcome.WITHDRAWN
+        failures = grant.failures + 1
+        self._connections.commit_failure(
+            grant,
+            grant.status,
+            failures=failures,
+            detail="not yet withdrawn",
+            next_refresh_at=int(self._clock()) + backoff(failures, 0, self._random()),
+            outcome_known=True,
+            entry=None,
+        )
+        return Outcome.TRANSIENT
+
+    def _give_back(self, grant: Grant, tokens: TokenSet) -> None:
+        """What GoTo gave while the rep disconnected the tenant must not live on there (S22)."""
+        if self._commits.given_up(grant.tenant):
+            given = tokens.refresh_token or tokens.access_token
+            self._goto.revoke(self._client_of(grant), given)
 
     def _grant_refused(self, grant: Grant, detail: str, *, known: bool) -> Outcome:
         """GoTo will not accept the refresh token, unless another has replaced it (F10).
@@ -311,5 +363,5 @@ class Refresher:
             entry=self._entry(grant, str(status), text, status),
         )
 
-    def _entry(self, grant: Grant, kind: str, text: str, status: Status) -> JournalEntry:
+    def _entry(self, grant: Grant, kind: str, text: str, status: Status | None) -> JournalEntry:
         return JournalEntry(grant.tenant, self._clock(), kind, SCHEDULER, text, status=status)

@@ -88,8 +88,13 @@ class Rescue:
             raise ValueError("a message of another schema")
         fresh = Fresh(**content["fresh"])
         if "asked" in content:
-            stood = self._commits.refresh(_grant(content["asked"]), fresh)
-            return Rescued.COMMITTED if stood else Rescued.SUPERSEDED
+            asked = _grant(content["asked"])
+            if self._commits.refresh(asked, fresh):
+                return Rescued.COMMITTED
+            if self._commits.given_up(asked.tenant):
+                client = self._vault.newest_of(asked.tenant, asked.client_id)
+                self._goto.revoke(client, fresh.refresh_token or fresh.access_token)
+            return Rescued.SUPERSEDED
         request = _request(content["request"])
         refused = self._commits.connect(request, fresh, content["account"], content["principal"])
         if refused is None:

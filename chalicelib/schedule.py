@@ -6,14 +6,14 @@ stays due. While GoTo is down only a few are asked.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from chalicelib import circuit
 from chalicelib.commits import SCHEDULER
 from chalicelib.errors import Conflict, DependencyUnavailable
-from chalicelib.model import LANES, Due, JournalEntry, Provider
+from chalicelib.model import LANES, PROVIDER, Due, JournalEntry, Provider
+from chalicelib.pool import Run
 from chalicelib.refresh import Outcome, Refresher
 
 if TYPE_CHECKING:
@@ -45,22 +45,11 @@ _ANSWERED = (
     Outcome.GRANT_REFUSED,
     Outcome.CLIENT_REFUSED,
     Outcome.SUPERSEDED,
+    Outcome.WITHDRAWN,
 )
 
-Work = Callable[[Due], Outcome]
-Run = Callable[[Work, Iterable[Due]], Iterable[Outcome]]
 RefresherFor = Callable[[float, float], Refresher]
 """Makes the refresher of one batch, from requests a second and the seconds it may begin some."""
-
-
-def pooled(threads: int) -> Run:
-    """Refresh with that many threads at once: one slow tenant holds up one of them (F14)."""
-
-    def run(work: Work, due: Iterable[Due]) -> Iterator[Outcome]:
-        with ThreadPoolExecutor(threads) as pool:
-            yield from pool.map(work, due)
-
-    return run
 
 
 class Schedule:
@@ -90,6 +79,14 @@ class Schedule:
 
     def tick(self) -> Counter[str]:
         """Refresh what is due, or have it refreshed. Counts outcomes, and lanes handed over."""
+        counts = self._tick()
+        try:
+            self._provider.ticked(int(self._clock()))
+        except DependencyUnavailable as error:
+            self._report(error)
+        return counts
+
+    def _tick(self) -> Counter[str]:
         provider = self._turn()
         down = provider.open_since is not None
         lanes = {lane: self._due(lane, PROBES if down else LANE_BATCH) for lane in range(LANES)}
@@ -163,4 +160,4 @@ class Schedule:
 def _news(change: circuit.Change | None, at: float) -> JournalEntry | None:
     if change is None:
         return None
-    return JournalEntry("#provider", at, str(change), SCHEDULER, NEWS[change])
+    return JournalEntry(PROVIDER, at, str(change), SCHEDULER, NEWS[change])

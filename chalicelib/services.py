@@ -1,7 +1,4 @@
-"""Builds adapters and use cases from the settings, each at its first use.
-
-A function loads only the libraries it needs: the web function never imports requests.
-"""
+"""Builds the use cases, each at its first use, and what has another function do something."""
 
 import random
 import time
@@ -9,50 +6,41 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import config
+from chalicelib.adapters import Adapters
 from chalicelib.telemetry import logger
 
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
     from chalicelib.authorize import AdminVisit
-    from chalicelib.commits import Commits
+    from chalicelib.by_hand import ByHand
+    from chalicelib.caller import Callers
+    from chalicelib.commands import Desk
     from chalicelib.complete import Completion
     from chalicelib.credentials import CredentialIntake, Outcome
-    from chalicelib.goto import GoTo
+    from chalicelib.imports import Imports
     from chalicelib.intake import IntakeVisit
+    from chalicelib.invitations import Invitations
     from chalicelib.on_demand import OnDemand
     from chalicelib.onboard import Onboarding
+    from chalicelib.overview import Overview
     from chalicelib.refresh import Refresher
     from chalicelib.rescue import Rescue
-    from chalicelib.rescue_queue import RescueQueue
     from chalicelib.restore import Restore
     from chalicelib.schedule import Schedule
-    from chalicelib.store.connections import Connections
-    from chalicelib.store.journal import Journal
-    from chalicelib.store.links import Links
-    from chalicelib.store.provider import ProviderRow
-    from chalicelib.store.requests import AuthorizationRequests
-    from chalicelib.store.tenants import Tenants
-    from chalicelib.vault import Vault
 
-CONNECT_TIMEOUT = 3
-READ_TIMEOUT = 8
-"""Seconds for one call to an AWS service, tried three times at most."""
+REFRESH_TIMEOUT = 45
+"""Seconds for the answer of a refresh at the rep's word: a request to GoTo and what goes with it.
+It is asked once, like the intake."""
+
+IMPORT_THREADS = 8
+"""Tenants taken over at a time."""
 
 INTAKE_TIMEOUT = 20
 """Seconds for the intake's answer: longer than that function may run, shorter than the web's time.
 It is asked once: what it was given is checked at GoTo."""
 
-POOL = 32
-"""Connections to one AWS service: at least as many as a tick has threads."""
 
-
-class Services:
-    @cached_property
-    def settings(self) -> config.Settings:
-        """The deployment's settings. Raises `Misconfigured`."""
-        return config.load()
-
+class Services(Adapters):
     @cached_property
     def visit(self) -> "AdminVisit":
         """The admin's pages."""
@@ -87,7 +75,8 @@ class Services:
 
     def schedule(self, threads: int, time_left: Callable[[], float]) -> "Schedule":
         """The fleet's refresh; one an invocation. ``time_left`` in seconds."""
-        from chalicelib.schedule import Schedule, pooled
+        from chalicelib.pool import pooled
+        from chalicelib.schedule import Schedule
 
         return Schedule(
             connections=self._connections,
@@ -160,16 +149,96 @@ class Services:
         )
 
     @cached_property
+    def desk(self) -> "Desk":
+        """Everything that a rep's commands act through."""
+        from chalicelib.commands import Desk
+        from chalicelib.disconnect import Disconnecting
+
+        by_hand = self._by_hand
+        return Desk(
+            onboarding=self.onboarding,
+            invitations=self.invitations,
+            disconnecting=Disconnecting(
+                tenants=self._tenants,
+                connections=self._connections,
+                disconnections=self._disconnections,
+                vault=self._vault,
+                withdraw_now=by_hand.withdraw,
+                clock=time.time,
+            ),
+            overview=self._overview,
+            imports=self._imports,
+            refresh=by_hand.refresh,
+        )
+
+    @cached_property
+    def callers(self) -> "Callers":
+        """Who calls a rep's command."""
+        from chalicelib.caller import Callers
+
+        return Callers(self._aws("sts").meta.endpoint_url, self.settings.stage)
+
+    @cached_property
     def onboarding(self) -> "Onboarding":
-        """The rep's acts."""
+        """The rep's acts on tenants and their GoTo clients."""
         from chalicelib.onboard import Onboarding
 
         return Onboarding(
             self.settings,
             tenants=self._tenants,
-            links=self._links,
             connections=self._connections,
             vault=self._vault,
+            goto=self._goto(connections=1),
+            clock=time.time,
+        )
+
+    @cached_property
+    def invitations(self) -> "Invitations":
+        """Links for the customer's people."""
+        from chalicelib.invitations import Invitations
+
+        return Invitations(
+            self.settings,
+            tenants=self._tenants,
+            links=self._links,
+            journal=self._journal,
+            clock=time.time,
+        )
+
+    @cached_property
+    def _by_hand(self) -> "ByHand":
+        from chalicelib.by_hand import ByHand
+
+        return ByHand(tenants=self._tenants, connections=self._connections, ask=self._refresh_now)
+
+    @cached_property
+    def _imports(self) -> "Imports":
+        from chalicelib.imports import Imports
+        from chalicelib.pool import pooled
+        from chalicelib.store.adoption import Adoption
+
+        return Imports(
+            self.settings,
+            tenants=self._tenants,
+            connections=self._connections,
+            adoption=Adoption(self._dynamodb, **self._rep_tables),
+            vault=self._vault,
+            run=pooled(IMPORT_THREADS),
+            clock=time.time,
+        )
+
+    @cached_property
+    def _overview(self) -> "Overview":
+        from chalicelib.overview import Overview
+        from chalicelib.store.glance import Glance
+
+        return Overview(
+            tenants=self._tenants,
+            connections=self._connections,
+            journal=self._journal,
+            fleet=self._fleet,
+            glance=Glance(self._dynamodb, self.settings.grants_table),
+            provider=self._provider,
             clock=time.time,
         )
 
@@ -213,85 +282,18 @@ class Services:
         """What the journal says, told."""
         from chalicelib.announce import Announcer
         from chalicelib.bus import Bus
+        from chalicelib.fleet import FleetCounts
         from chalicelib.mail import Mail
 
         return Announcer(
             tenants=self._tenants,
-            onboarding=self.onboarding,
+            fleet=FleetCounts(
+                tenants=self._tenants, connections=self._connections, fleet=self._fleet
+            ),
+            invitations=self.invitations,
             mail=Mail(self._aws("sesv2"), self.settings.mail_from),
             bus=Bus(self._aws("events"), self.settings.bus),
         )
-
-    @cached_property
-    def _tenants(self) -> "Tenants":
-        from chalicelib.store.tenants import Tenants
-
-        tables = self.settings
-        return Tenants(self._dynamodb, tables.tenants_table, tables.journal_table)
-
-    @cached_property
-    def _links(self) -> "Links":
-        from chalicelib.store.links import Links
-
-        tables = self.settings
-        return Links(self._dynamodb, tables.links_table, tables.journal_table)
-
-    @cached_property
-    def _requests(self) -> "AuthorizationRequests":
-        from chalicelib.store.requests import AuthorizationRequests
-
-        tables = self.settings
-        return AuthorizationRequests(self._dynamodb, tables.requests_table, tables.journal_table)
-
-    @cached_property
-    def _connections(self) -> "Connections":
-        from chalicelib.store.connections import Connections
-
-        return Connections(
-            self._dynamodb,
-            tokens=self.settings.tokens_table,
-            grants=self.settings.grants_table,
-            tenants=self.settings.tenants_table,
-            requests=self.settings.requests_table,
-            journal=self.settings.journal_table,
-        )
-
-    @cached_property
-    def _provider(self) -> "ProviderRow":
-        from chalicelib.store.provider import ProviderRow
-
-        tables = self.settings
-        return ProviderRow(self._dynamodb, tables.grants_table, tables.journal_table)
-
-    @cached_property
-    def _commits(self) -> "Commits":
-        from chalicelib.commits import Commits
-
-        return Commits(self._connections, time.time)
-
-    @cached_property
-    def _rescue_queue(self) -> "RescueQueue":
-        from chalicelib.rescue_queue import RescueQueue
-
-        return RescueQueue(self._aws("sqs"), self.settings.rescue_queue)
-
-    @cached_property
-    def _journal(self) -> "Journal":
-        from chalicelib.store.journal import Journal
-
-        return Journal(self._dynamodb, self.settings.journal_table)
-
-    @cached_property
-    def _vault(self) -> "Vault":
-        from chalicelib.vault import Vault
-
-        client = self._aws("secretsmanager")
-        return Vault(client, self.settings.secret_prefix, self.settings.secret_key)
-
-    def _goto(self, connections: int) -> "GoTo":
-        from chalicelib.goto import GoTo
-
-        return GoTo(self.settings, connections)
 
     def _start_completion(self, key: str) -> None:
         from chalicelib.invoke import invoke_later
@@ -311,30 +313,11 @@ class Services:
         client = self._aws("lambda", read_timeout=INTAKE_TIMEOUT, attempts=1)
         return Outcome(invoke_now(client, self.settings.intake_function, payload)["outcome"])
 
-    @cached_property
-    def _dynamodb(self) -> Any:
-        return self._aws("dynamodb")
+    def _refresh_now(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        from chalicelib.invoke import invoke_now
 
-    @cached_property
-    def _lambda(self) -> Any:
-        return self._aws("lambda")
-
-    @cached_property
-    def _session(self) -> Any:
-        import botocore.session
-
-        return botocore.session.get_session()
-
-    def _aws(self, service: str, read_timeout: int = READ_TIMEOUT, attempts: int = 3) -> Any:
-        from botocore.config import Config
-
-        settings = Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=read_timeout,
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=POOL,
-        )
-        return self._session.create_client(service, config=settings)
+        client = self._aws("lambda", read_timeout=REFRESH_TIMEOUT, attempts=1)
+        return invoke_now(client, self.settings.refresh_now_function, payload)
 
 
 def _report(error: Exception) -> None:

@@ -15,6 +15,9 @@ from chalicelib.oauth import ClientCredentials
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+RECOVERY_WINDOW = 30
+"""Days for which a deleted secret can still be restored."""
+
 
 class Vault:
     def __init__(self, client: "SecretsManagerClient", prefix: str, kms_key: str) -> None:
@@ -53,10 +56,9 @@ class Vault:
         try:
             made = self._call("create_secret", Name=name, KmsKeyId=self._kms_key, SecretString=text)
         except DependencyUnavailable as error:
-            if error.code == "InvalidRequestException":
-                self._call("restore_secret", SecretId=name)
-            elif error.code != "ResourceExistsException":
+            if error.code not in ("InvalidRequestException", "ResourceExistsException"):
                 raise
+            self._restore(name)
             added = self._call(
                 "put_secret_value", SecretId=name, SecretString=text, VersionStages=[label]
             )
@@ -69,6 +71,27 @@ class Vault:
             MoveToVersionId=version,
         )
         return version
+
+    def delete(self, tenant: str) -> None:
+        """Schedule a tenant's secret for deletion; `store` would restore it. A tenant without one
+        is no error. Raises `DependencyUnavailable`."""
+        try:
+            self._call(
+                "delete_secret",
+                SecretId=self._prefix + tenant,
+                RecoveryWindowInDays=RECOVERY_WINDOW,
+            )
+        except DependencyUnavailable as error:
+            if error.code not in ("ResourceNotFoundException", "InvalidRequestException"):
+                raise
+
+    def _restore(self, name: str) -> None:
+        """Take back a deletion; where none is scheduled there is nothing to do."""
+        try:
+            self._call("restore_secret", SecretId=name)
+        except DependencyUnavailable as error:
+            if error.code != "InvalidRequestException":
+                raise
 
     def _read(self, tenant: str, **which: str) -> ClientCredentials:
         answer = self._call("get_secret_value", SecretId=self._prefix + tenant, **which)

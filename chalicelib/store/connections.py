@@ -52,9 +52,24 @@ class Connections:
         values = self._row(self._tokens, tenant)
         return rows.connection(values) if values else None
 
+    def facts(self, tenant: str) -> Connection | None:
+        """The same without its token, for those who may not see it."""
+        values = self._row(self._tokens, tenant, rows.FACTS)
+        return rows.connection(values) if values else None
+
+    def facts_of(self, tenants: Sequence[str]) -> dict[str, Connection]:
+        """The facts of up to 100 tenants by name. Raises `DependencyUnavailable`."""
+        found = wire.batch_get(self._client, self._tokens, "tenant", tenants, rows.FACTS)
+        return {values["tenant"]: rows.connection(values) for values in found}
+
     def grant(self, tenant: str) -> Grant | None:
         """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
         values = self._row(self._grants, tenant)
+        return rows.grant(values) if values else None
+
+    def grant_facts(self, tenant: str) -> Grant | None:
+        """The grant without its refresh token. Raises `DependencyUnavailable`."""
+        values = self._row(self._grants, tenant, rows.GRANT_FACTS)
         return rows.grant(values) if values else None
 
     def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
@@ -279,6 +294,25 @@ class Connections:
             *([journal.row(self._journal, entry)] if entry else []),
         )
 
+    def commit_withdrawn(self, claimed: Grant, entry: JournalEntry) -> None:
+        """Delete the refresh token of a disconnected grant; its counters stay.
+
+        Raises `Conflict` when another worker has it or the admin has connected again,
+        `DependencyUnavailable`.
+        """
+        grant = wire.update(
+            self._grants,
+            {"tenant": claimed.tenant},
+            setting={"failures": 0},
+            remove=("refresh_token", *rows.REFRESH_DATES, "next_refresh_at", *rows.SETTLED),
+            when=f"#fence = :asked_fence AND #status = :asked_status AND {AS_ASKED}",
+            asked_fence=claimed.fence,
+            asked_status=Status.DISCONNECTED,
+            asked_generation=claimed.generation,
+            asked_version=claimed.version,
+        )
+        self._transact(wire.Action("grants", {"Update": grant}), journal.row(self._journal, entry))
+
     def retry_rejected(self, tenant: str, now: int) -> None:
         """Put a tenant whose client was refused back into the schedule: there is a new secret."""
         change = wire.update(
@@ -314,9 +348,12 @@ class Connections:
     def _transact(self, *actions: wire.Action) -> None:
         wire.transact(self._client, actions)
 
-    def _row(self, table: str, tenant: str) -> dict[str, Any]:
+    def _row(self, table: str, tenant: str, attributes: Sequence[str] = ()) -> dict[str, Any]:
         with wire.dynamodb_errors():
             found = self._client.get_item(
-                TableName=table, Key={"tenant": {"S": tenant}}, ConsistentRead=True
+                TableName=table,
+                Key={"tenant": {"S": tenant}},
+                ConsistentRead=True,
+                **wire.projection(attributes),
             )
         return wire.plain(found.get("Item", {}))

@@ -1,9 +1,10 @@
 """What ends a credential intake: link spent, client switched, journal written, all or nothing."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.model import JournalEntry, Link
 from chalicelib.store import journal, wire
+from chalicelib.store.tenants import EXISTS, in_series
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,8 +26,9 @@ class IntakeTables:
 
         ``entry.at`` is the moment at which the link must still be alive. Raises `Conflict`:
         ``links`` when it was used, revoked or has expired meanwhile, ``tenants`` when the tenant
-        is gone; `DependencyUnavailable`.
+        is gone or its links are; `DependencyUnavailable`.
         """
+        series: dict[str, Any] = {"series": link.series} if link.series else {}
         spent = wire.update(
             self._links,
             {"link": link.key},
@@ -40,7 +42,8 @@ class IntakeTables:
             self._tenants,
             {"tenant": link.tenant},
             setting={"client_id": client_id, "secret_version": secret_version},
-            when="attribute_exists(#tenant) AND attribute_not_exists(#removed)",
+            when=f"{EXISTS} AND {in_series(link.series)}",
+            **series,
         )
         wire.transact(
             self._client,

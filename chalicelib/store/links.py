@@ -35,6 +35,7 @@ class Links:
             kind=values["kind"],
             revoked=values.get("revoked", False),
             used_by=values.get("used_by"),
+            series=values.get("series", 0),
         )
 
     def add(self, link: Link, entry: JournalEntry) -> None:
@@ -44,6 +45,7 @@ class Links:
             "tenant": link.tenant,
             "kind": link.kind,
             "expires_at": link.expires_at,
+            "series": link.series,
             "delete_after": link.expires_at + KEPT_AFTER_EXPIRY,
         }
         created = wire.put(self._table, values, when="attribute_not_exists(#link)")

@@ -5,17 +5,15 @@ Lanes add to its counters at any time; a turn is one conditional write, by the t
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.model import JournalEntry, Provider
+from chalicelib.model import PROVIDER, JournalEntry, Provider
 from chalicelib.store import journal, wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-PROVIDER = "#provider"
-"""Its key: no tenant can have such a name. Also the key of its history in `Journal`."""
-
 _ADDED = ("asked", "failed", "limited")
 _SET = ("turn", "turned_at", "trend_asked", "trend_failed", "open_since", "rate")
+ATTRIBUTES = (*_ADDED, *_SET, "ticked_at")
 
 
 class ProviderRow:
@@ -28,14 +26,22 @@ class ProviderRow:
         """The row as it is now, read consistently. Raises `DependencyUnavailable`."""
         with wire.dynamodb_errors():
             found = self._client.get_item(
-                TableName=self._grants, Key={"tenant": {"S": PROVIDER}}, ConsistentRead=True
+                TableName=self._grants,
+                Key={"tenant": {"S": PROVIDER}},
+                ConsistentRead=True,
+                **wire.projection(ATTRIBUTES),
             )
         values = wire.plain(found.get("Item", {}))
-        return Provider(**{name: values[name] for name in (*_ADDED, *_SET) if name in values})
+        return Provider(**values)
 
     def add(self, asked: int, failed: int, limited: int) -> None:
         """Count requests on top of what is there. Raises `DependencyUnavailable`."""
         wire.change(self._client, "provider", self._adding(asked, failed, limited))
+
+    def ticked(self, now: int) -> None:
+        """Note that a tick came to its end. Raises `DependencyUnavailable`."""
+        change = wire.update(self._grants, {"tenant": PROVIDER}, setting={"ticked_at": now})
+        wire.change(self._client, "provider", change)
 
     def turn(self, before: Provider, after: Provider, entry: JournalEntry | None) -> None:
         """Write a decision; its counters are what to add. Raises `Conflict` when another tick has

@@ -20,6 +20,43 @@ SETTLED = (
 """Attributes that a commit of tokens clears: no claim is open, nothing is unknown any more."""
 
 
+FACTS = (
+    "tenant",
+    "status",
+    "generation",
+    "version",
+    "scope",
+    "issued_at",
+    "expires_at",
+    "refreshed_at",
+    "connected_at",
+    "reconnect_by",
+    "next_refresh_at",
+    "principal",
+    "account_key",
+)
+"""Attributes of `Tokens` that are no secret."""
+
+GRANT_FACTS = (
+    "tenant",
+    "status",
+    "generation",
+    "version",
+    "client_id",
+    "secret_version",
+    "fence",
+    "sequence",
+    "refresh_expires_at",
+    "failures",
+    "next_refresh_at",
+    "last_error",
+)
+"""Attributes of `Grants` that the rep's function may see: never the refresh token."""
+
+REFRESH_DATES = ("refresh_issued_at", "refresh_expires_at", "warned")
+"""Attributes of `Grants` that go with a refresh token."""
+
+
 def token_values(fresh: Fresh) -> dict[str, Any]:
     """Attributes of `Tokens` that a commit of tokens sets."""
     return {

@@ -1,5 +1,6 @@
 """The `Tenants` table: who the customers are, and which GoTo client is theirs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Conflict, TenantExists, UnknownTenant
@@ -9,7 +10,16 @@ from chalicelib.store import journal, wire
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
+EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
+
+
+NEW = "attribute_not_exists(#tenant) OR attribute_exists(#removed)"
+"""The condition that a name is free."""
+
+
+def in_series(series: int) -> str:
+    """The condition that the links of this series still serve; ``:series`` where it is not 0."""
+    return "#link_series = :series" if series else "attribute_not_exists(#link_series)"
 
 
 class Tenants:
@@ -27,6 +37,50 @@ class Tenants:
         values = wire.plain(found.get("Item", {}))
         return None if not values or values.get("removed") else _tenant(values)
 
+    def known(self, name: str) -> Tenant:
+        """The tenant. Raises `UnknownTenant`, `DependencyUnavailable`."""
+        tenant = self.get(name)
+        if tenant is None:
+            raise UnknownTenant(f"There is no tenant {name!r}.")
+        return tenant
+
+    def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
+        """Some tenants in the table's own order, and where the next page begins (None: nowhere).
+
+        ``count`` limits the rows read; removed ones are among them. Raises
+        `DependencyUnavailable`.
+        """
+        start: Any = {"ExclusiveStartKey": {"tenant": {"S": after}}} if after else {}
+        with wire.dynamodb_errors():
+            found = self._client.scan(TableName=self._table, Limit=count, **start)
+        values = map(wire.plain, found["Items"])
+        last = found.get("LastEvaluatedKey")
+        return [_tenant(row) for row in values if not row.get("removed")], (
+            str(last["tenant"]["S"]) if last else None
+        )
+
+    def names_taken(self, names: Sequence[str]) -> dict[str, str | None]:
+        """Which of up to 100 names are tenants already, with the line each was imported from.
+
+        Raises `DependencyUnavailable`.
+        """
+        found = wire.batch_get(
+            self._client, self._table, "tenant", names, ("tenant", "imported", "removed")
+        )
+        return {row["tenant"]: row.get("imported") for row in found if not row.get("removed")}
+
+    def change(self, name: str, setting: dict[str, str | int | None], entry: JournalEntry) -> None:
+        """Set attributes of a tenant; one set to None is removed.
+
+        Raises `UnknownTenant`, `DependencyUnavailable`.
+        """
+        try:
+            self._write(
+                wire.update(self._table, {"tenant": name}, setting=setting, when=EXISTS), entry
+            )
+        except Conflict:
+            raise UnknownTenant(f"There is no tenant {name!r}.") from None
+
     def add(self, tenant: Tenant, entry: JournalEntry) -> None:
         """Add a tenant; one that was removed before keeps counting where it stopped (F07).
 
@@ -42,7 +96,7 @@ class Tenants:
             {"tenant": tenant.name},
             setting=setting,
             remove=("removed",),
-            when="attribute_not_exists(#tenant) OR attribute_exists(#removed)",
+            when=NEW,
         )
         try:
             self._write(change, entry)
@@ -56,16 +110,7 @@ class Tenants:
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
-        change = wire.update(
-            self._table,
-            {"tenant": name},
-            setting={"client_id": client_id, "secret_version": secret_version},
-            when=_EXISTS,
-        )
-        try:
-            self._write(change, entry)
-        except Conflict:
-            raise UnknownTenant(f"There is no tenant {name!r}.") from None
+        self.change(name, {"client_id": client_id, "secret_version": secret_version}, entry)
 
     def next_sequence(self, name: str) -> int:
         """Draw the number of a new authorization request; it only grows.
@@ -80,7 +125,7 @@ class Tenants:
                     "TableName": self._table,
                     "Key": {"tenant": {"S": name}},
                     "UpdateExpression": "ADD #sequence :one",
-                    "ConditionExpression": _EXISTS,
+                    "ConditionExpression": EXISTS,
                     "ExpressionAttributeNames": {
                         "#sequence": "sequence",
                         "#tenant": "tenant",
@@ -111,4 +156,6 @@ def _tenant(values: dict[str, Any]) -> Tenant:
         secret_version=values.get("secret_version"),
         pinned_account=values.get("pinned_account"),
         sequence=values.get("sequence", 0),
+        link_series=values.get("link_series", 0),
+        imported=values.get("imported"),
     )

@@ -85,9 +85,10 @@ def update(
     """Arguments of an UpdateItem; an attribute set to None is removed."""
     kept = {name: value for name, value in setting.items() if value is not None}
     gone = [*remove, *(name for name, value in setting.items() if value is None)]
-    expression = "SET " + ", ".join(f"#{name} = :set_{name}" for name in kept)
+    parts = ["SET " + ", ".join(f"#{name} = :set_{name}" for name in kept)] if kept else []
     if gone:
-        expression += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+        parts.append("REMOVE " + ", ".join(f"#{name}" for name in gone))
+    expression = " ".join(parts)
     values = {f"set_{name}": value for name, value in kept.items()} | given
     return {
         "TableName": table,
@@ -95,6 +96,47 @@ def update(
         "UpdateExpression": expression,
         **_condition(when, expression, values),
     }
+
+
+def projection(attributes: Sequence[str]) -> Any:
+    """Arguments of a read that brings these attributes only; without any, all of them."""
+    if not attributes:
+        return {}
+    return {
+        "ProjectionExpression": ", ".join(f"#{name}" for name in attributes),
+        "ExpressionAttributeNames": {f"#{name}": name for name in attributes},
+    }
+
+
+def batch_get(
+    client: "DynamoDBClient", table: str, key: str, values: Sequence[str], attributes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows of up to 100 keys, in any order; what is not there is left out.
+
+    Raises `DependencyUnavailable`.
+    """
+    found: list[dict[str, Any]] = []
+    keys = [{key: {"S": value}} for value in values]
+    wanted: Any = {table: {"Keys": keys, "ConsistentRead": True}} if keys else None
+    if keys:
+        wanted[table] |= projection(attributes)
+    for attempt in range(CONFLICT_ATTEMPTS):
+        if not wanted:
+            return found
+        if attempt:
+            time.sleep(CONFLICT_PAUSE * 2 ** (attempt - 1))
+        with dynamodb_errors():
+            answer = client.batch_get_item(RequestItems=wanted)
+        found += map(plain, answer["Responses"].get(table, ()))
+        wanted = answer.get("UnprocessedKeys")
+    if wanted:
+        raise DependencyUnavailable("dynamodb", "UnprocessedKeys")
+    return found
+
+
+def delete(table: str, key: Plain, when: str = "", **given: Any) -> dict[str, Any]:
+    """Arguments of a DeleteItem."""
+    return {"TableName": table, "Key": item(key), **_condition(when, "", given)}
 
 
 def check(table: str, key: Plain, when: str, **given: Any) -> dict[str, Any]:

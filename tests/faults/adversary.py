@@ -17,7 +17,7 @@ from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 from chalicelib.commits import Commits
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import Due, Grant
+from chalicelib.model import Due, Grant, Revocation
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.refresh import CONFIRM_PAUSE, LEASE_MARGIN, Refresher
 from chalicelib.store import wire
@@ -115,8 +115,8 @@ class GatedGoTo:
             worker.holds.add(body["refresh_token"])
         return Answer(400 if "error" in body else 200, json.dumps(body).encode())
 
-    def revoke(self, client: ClientCredentials, token: str) -> bool:
-        return True
+    def revoke(self, client: ClientCredentials, token: str) -> Revocation:
+        return Revocation.DONE
 
     def account(self, access_token: str) -> str | None:
         return "4000000001"

@@ -16,14 +16,14 @@ from typing import Any
 from moto import mock_aws
 
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import DAILY, Fresh, Grant, Status
+from chalicelib.model import DAILY, Fresh, Grant, Revocation, Status
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.refresh import RESPONSE_LOST
 from sandbox.goto import rules
 from sandbox.goto.switches import Rotation, Switches
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
-from tests.support.world import START, World
+from tests.support.world import START, TESTER, World
 
 HOUR = 3_600
 YEAR_DAYS = 365
@@ -123,9 +123,9 @@ class Provider:
         life = year.lives[client.client_id.removeprefix("id-")]
         return year.between(life, lambda: self._refresh(client, form["refresh_token"], now))
 
-    def revoke(self, client: ClientCredentials, token: str) -> bool:
+    def revoke(self, client: ClientCredentials, token: str) -> Revocation:
         self.revoked.append(token)
-        return True
+        return Revocation.DONE
 
     def account(self, access_token: str) -> str | None:
         return "4000000001"
@@ -327,7 +327,7 @@ class Year:
                 life.reconnect_at = None
                 life.warned.clear()
                 self.counts["reconnects"] += 1
-                link = self.world.onboarding.create_link(tenant, "the mail")
+                link = self.world.invitations.create_link(tenant, TESTER)
                 self.world.connect(link.rsplit("/", 1)[1])
                 if life.unusable_since is not None:
                     life.grant_dead.append((life.unusable_since, now))

@@ -13,12 +13,12 @@ from chalicelib.model import (
     Status,
 )
 from chalicelib.oauth import Answer
-from tests.support.world import World, refusal
+from tests.support.world import TESTER, World, refusal
 
 
 def test_a_tenant_without_a_client_is_told_to_wait(world: World) -> None:
-    world.onboarding.add_tenant("acme", "Acme", "admin@acme.example", "a test")
-    link = world.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    world.onboarding.add_tenant("acme", "Acme", "admin@acme.example", TESTER)
+    link = world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     view = world.visit.settings_page(world.browser(link))
     assert view.status is Status.AWAITING_CREDENTIALS
 

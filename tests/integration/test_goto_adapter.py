@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib import config, goto
 from chalicelib.errors import ProviderUnreachable
+from chalicelib.model import Revocation
 from chalicelib.oauth import ClientCredentials
 from tests.support.aws import environment
 from tests.unit.test_config import TABLES
@@ -197,16 +198,25 @@ def test_the_account_is_read_where_it_can_be(
     assert b"Authorization: Bearer a-token\r\n" in seen[0]
 
 
-@pytest.mark.parametrize(("status", "gone"), [(200, True), (503, False), (400, False)])
-def test_s22_a_revocation_is_done_when_goto_says_so(status: int, gone: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (200, Revocation.DONE),
+        (503, Revocation.LATER),
+        (400, Revocation.LATER),
+        (401, Revocation.REFUSED),
+    ],
+)
+def test_s22_a_revocation_is_done_when_goto_says_so(status: int, told: Revocation) -> None:
+    """S22: a client that GoTo no longer knows is the only refusal that ends the attempts."""
     with server(answer(status, b"")) as (address, seen):
-        assert adapter(address).revoke(CLIENT, "a-token") is gone
+        assert adapter(address).revoke(CLIENT, "a-token") is told
     assert seen[0].endswith(b"token=a-token")
 
 
 def test_a_server_without_revocation_and_api_is_asked_for_neither() -> None:
     plain = adapter("http://127.0.0.1:1", GOTO_REVOKE_URL="", GOTO_API_URL="")
-    assert not plain.revoke(CLIENT, "a-token")
+    assert plain.revoke(CLIENT, "a-token") is Revocation.REFUSED
     assert plain.account("a-token") is None
 
 

@@ -8,7 +8,7 @@ import pytest
 from chalicelib import commands
 from chalicelib.announce import Announcer
 from chalicelib.model import JournalEntry
-from tests.support.world import World
+from tests.support.world import TESTER, World
 
 ADD = {
     "command": "tenant_add",
@@ -28,7 +28,7 @@ LINK = {"command": "link_create", "tenant": "acme", "by": "rep"}
 
 
 def run(world: World, payload: dict[str, Any]) -> dict[str, Any]:
-    return commands.run(world.onboarding, payload)
+    return commands.run(world.desk(), payload, lambda: TESTER)
 
 
 def test_a_tenant_is_onboarded_with_three_commands(world: World) -> None:
@@ -132,7 +132,8 @@ def announce(world: World) -> Outbox:
     outbox = Outbox()
     announcer = Announcer(
         tenants=world.tenants,
-        onboarding=world.onboarding,
+        fleet=world.fleet_counts,
+        invitations=world.invitations,
         mail=outbox,  # type: ignore[arg-type]  # stands in for the adapter
         bus=outbox,  # type: ignore[arg-type]  # stands in for the adapter
     )

@@ -16,7 +16,7 @@ from chalicelib.refresh import (
 )
 from chalicelib.rescue import Rescued
 from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
-from tests.support.world import World, refusal
+from tests.support.world import TESTER, World, refusal
 
 EXPIRED_FORM = "Required parameter(s) missing or wrong."
 
@@ -151,7 +151,7 @@ def test_the_admin_ends_a_required_reauthorization(connected: World) -> None:
     connected.pass_until_due()
     connected.goto.script = [refusal(400, "invalid_grant")]
     connected.tick()
-    link = connected.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    link = connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     connected.connect(link)
     assert connected.grant().status is Status.CONNECTED
     connected.pass_until_due()
@@ -160,7 +160,7 @@ def test_the_admin_ends_a_required_reauthorization(connected: World) -> None:
 
 def test_f10_a_refusal_that_another_worker_made_stale_is_ignored(connected: World) -> None:
     """F10: the token was rotated by somebody else while this worker asked with the old one."""
-    link = connected.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    link = connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     connected.pass_until_due()
 
     def reconnect_meanwhile() -> Answer:
@@ -189,7 +189,7 @@ def test_f02_a_grant_refused_after_a_lost_answer_says_so(connected: World) -> No
 
 def test_f07_a_reconnect_during_a_refresh_wins(connected: World) -> None:
     """F07: the late answer of the older generation is dropped."""
-    link = connected.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    link = connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     connected.pass_until_due()
     connected.goto.script = [lambda: connected.connect(link)]
     assert connected.tick() == {Outcome.SUPERSEDED: 1}
@@ -250,14 +250,14 @@ def test_f11_a_refused_client_needs_the_rep_and_keeps_the_refresh_token(connecte
     assert connected.tick() == {Outcome.CLIENT_REFUSED: 1}
     grant = connected.grant()
     assert (grant.status, grant.refresh_token) == (Status.CREDENTIALS_REJECTED, "refresh-1")
-    connected.onboarding.set_credentials("acme", "id-acme", "another-secret", "a test")
+    connected.onboarding.set_credentials("acme", "id-acme", "another-secret", TESTER)
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert connected.goto.clients[-1].client_secret == "another-secret"
     assert connected.history()[-1] == "recovered"
 
 
 def test_a_grant_is_refreshed_with_the_client_it_came_from(connected: World) -> None:
-    connected.onboarding.set_credentials("acme", "another-client", "its-secret", "a test")
+    connected.onboarding.set_credentials("acme", "another-client", "its-secret", TESTER)
     connected.pass_until_due()
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert connected.goto.clients[-1].client_id == "id-acme"
@@ -509,7 +509,7 @@ def test_f11_a_secret_entered_during_the_refusal_is_used(connected: World) -> No
     connected.pass_until_due()
 
     def enter_meanwhile() -> Answer:
-        connected.onboarding.set_credentials("acme", "id-acme", "right-secret", "a test")
+        connected.onboarding.set_credentials("acme", "id-acme", "right-secret", TESTER)
         return refusal(401, "invalid_client")
 
     connected.goto.script = [enter_meanwhile]
@@ -518,8 +518,8 @@ def test_f11_a_secret_entered_during_the_refusal_is_used(connected: World) -> No
 
 
 def test_an_old_clients_newest_secret_is_used(connected: World) -> None:
-    connected.onboarding.set_credentials("acme", "id-acme", "rotated-secret", "a test")
-    connected.onboarding.set_credentials("acme", "another-client", "its-secret", "a test")
+    connected.onboarding.set_credentials("acme", "id-acme", "rotated-secret", TESTER)
+    connected.onboarding.set_credentials("acme", "another-client", "its-secret", TESTER)
     connected.pass_until_due()
     assert connected.tick() == {Outcome.REFRESHED: 1}
     used = connected.goto.clients[-1]
@@ -533,7 +533,7 @@ def test_f11_a_secret_entered_while_the_refusal_is_written_is_tried(
     commit = connected.connections.commit_failure
 
     def enter_meanwhile(*arguments: Any, **named: Any) -> None:
-        connected.onboarding.set_credentials("acme", "id-acme", "right-secret", "a test")
+        connected.onboarding.set_credentials("acme", "id-acme", "right-secret", TESTER)
         commit(*arguments, **named)
 
     monkeypatch.setattr(connected.connections, "commit_failure", enter_meanwhile)

@@ -104,7 +104,7 @@ def test_s19_the_intake_keeps_secrets_and_reads_none(resources: dict[str, Any]) 
 
 def test_every_table_that_must_last_is_kept_and_backed_up(resources: dict[str, Any]) -> None:
     tables = of_type(resources, "AWS::DynamoDB::Table")
-    assert len(tables) == 6
+    assert len(tables) == 7
     for name, table in tables.items():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         backed_up = "PointInTimeRecoverySpecification" in table["Properties"]
@@ -153,8 +153,9 @@ def test_the_tick_comes_every_minute(resources: dict[str, Any]) -> None:
 
 
 def test_the_due_index_holds_keys_only(resources: dict[str, Any]) -> None:
-    [index] = resources["Grants"]["Properties"]["GlobalSecondaryIndexes"]
-    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    due, ending = resources["Grants"]["Properties"]["GlobalSecondaryIndexes"]
+    assert due["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert ending["Projection"]["NonKeyAttributes"] == ["status"]
 
 
 def test_the_template_has_no_yaml_aliases() -> None:

@@ -11,11 +11,11 @@ from chalicelib import links
 from chalicelib.credentials import CredentialIntake, Outcome
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.intake import MOST_CHECKS, EnteredClient, IntakeView
+from chalicelib.invitations import INTAKE_LIFETIME
 from chalicelib.model import REQUEST_LIFETIME
 from chalicelib.oauth import Answer, judge_client
-from chalicelib.onboard import INTAKE_LIFETIME
 from tests.support.site import Answered, Site
-from tests.support.world import World, refusal
+from tests.support.world import TESTER, World, refusal
 
 SECRET = "canary-secret-Xy1+/="
 RIGHT = {"client_id": "customer-id", "client_secret": SECRET}
@@ -26,8 +26,8 @@ UNKNOWN = refusal(401, "invalid_client")
 def new_link(site: Site, tenant: str = "acme") -> str:
     """A tenant without a client, and its link of the intake."""
     if site.world.tenants.get(tenant) is None:
-        site.world.onboarding.add_tenant(tenant, "Acme", "admin@acme.example", "a test")
-    url = site.world.onboarding.create_intake_link(tenant, "a test")
+        site.world.onboarding.add_tenant(tenant, "Acme", "admin@acme.example", TESTER)
+    url = site.world.invitations.create_intake_link(tenant, TESTER)
     assert url.startswith(f"https://{tenant}.analytics.example/intake/")
     return "/intake/" + url.rsplit("/", 1)[1]
 
@@ -64,7 +64,7 @@ def test_a_client_that_goto_knows_is_stored_and_the_link_dies(site: Site) -> Non
 
 def test_the_customer_can_then_connect(site: Site) -> None:
     enter(site, new_link(site), KNOWN)
-    connect = site.world.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    connect = site.world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     assert "access-1" in site.connect(connect).body
 
 

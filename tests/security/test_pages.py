@@ -5,9 +5,10 @@ import re
 import pytest
 
 from chalicelib.authorize import MAIL_PAUSE, MOST_STARTS
+from chalicelib.invitations import LINK_LIFETIME
 from chalicelib.model import REQUEST_LIFETIME, TOKEN_SHOWN_FOR
-from chalicelib.onboard import LINK_LIFETIME
 from tests.support.site import PAGE, Answered, Site
+from tests.support.world import TESTER
 
 UNKNOWN = "A" * 43
 
@@ -171,7 +172,7 @@ def test_s15_dead_links_look_the_same(site: Site) -> None:
     """S15: unknown, malformed, expired and revoked, the reference number apart."""
     expired = site.world.add_tenant()
     site.world.clock.pass_(LINK_LIFETIME)
-    revoked = site.world.onboarding.create_link("acme", "a test").rsplit("/", 1)[1]
+    revoked = site.world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     revoke(site, revoked)
     answers = [site.get(f"/connect/{link}") for link in (UNKNOWN, "short", expired, revoked)]
     assert {answer.status for answer in answers} == {404}

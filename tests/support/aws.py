@@ -18,6 +18,7 @@ _TABLE_VARIABLES = {
     "AUTHORIZATION_REQUESTS_TABLE": "AuthorizationRequests",
     "GRANTS_TABLE": "Grants",
     "JOURNAL_TABLE": "Journal",
+    "FLEET_TABLE": "Fleet",
 }
 
 
@@ -68,6 +69,7 @@ def environment(tables: dict[str, str], **changed: str) -> dict[str, str]:
         "COMPLETE_FUNCTION": "complete",
         "REFRESH_LANE_FUNCTION": "refresh_lane",
         "INTAKE_FUNCTION": "intake",
+        "REFRESH_NOW_FUNCTION": "refresh_now",
         **tables,
         **changed,
     }

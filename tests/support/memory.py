@@ -24,6 +24,7 @@ Operand = Callable[[Item, Names, Values], Any]
 _TOKEN = re.compile(r"\s*([#:]?[A-Za-z_][\w]*|<>|<=|>=|[=<>(),])")
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")
 MOST_ACTIONS = 100
+MOST_KEYS = 100
 
 
 class Condition(NamedTuple):
@@ -46,6 +47,7 @@ class _Table:
     def __init__(self, keys: Sequence[str], indexes: Mapping[str, tuple[str, str]]) -> None:
         self.keys = tuple(keys)
         self.indexes = indexes
+        self.kept: dict[str, tuple[str, ...]] = {}
         self.items: dict[tuple[Any, ...], Item] = {}
         self.sorted: dict[str, dict[Any, list[tuple[Any, tuple[Any, ...]]]]] = {
             name: {} for name in indexes
@@ -79,19 +81,36 @@ class MemoryDynamoDB:
         self._lock = threading.RLock()
 
     def create_table(self, **arguments: Any) -> dict[str, Any]:
-        indexes = {
-            index["IndexName"]: _names_of(index["KeySchema"])
-            for index in arguments.get("GlobalSecondaryIndexes", ())
-        }
-        keys = [part["AttributeName"] for part in arguments["KeySchema"]]
-        self._tables[arguments["TableName"]] = _Table(keys, indexes)  # type: ignore[arg-type]
+        keys = _names_of(arguments["KeySchema"])
+        declared = arguments.get("GlobalSecondaryIndexes", ())
+        indexes = {index["IndexName"]: _names_of(index["KeySchema"]) for index in declared}
+        table = _Table(keys, indexes)  # type: ignore[arg-type]  # an index has two
+        for index in declared:
+            projection = index["Projection"]
+            if projection["ProjectionType"] != "ALL":
+                also = projection.get("NonKeyAttributes", ())
+                table.kept[index["IndexName"]] = (*keys, *_names_of(index["KeySchema"]), *also)
+        self._tables[arguments["TableName"]] = table
         return {}
 
     def get_item(self, **arguments: Any) -> dict[str, Any]:
         with self._lock:
             table = self._table(arguments)
             item = table.items.get(table.key(arguments["Key"]))
-            return {} if item is None else {"Item": dict(item)}
+            return {} if item is None else {"Item": _selected(item, arguments)}
+
+    def batch_get_item(self, **arguments: Any) -> dict[str, Any]:
+        found: dict[str, list[Item]] = {}
+        with self._lock:
+            for name, wanted in arguments["RequestItems"].items():
+                if not 0 < len(wanted["Keys"]) <= MOST_KEYS:
+                    raise _error("ValidationException", "BatchGetItem", "1 to 100 keys")
+                answers = (
+                    self.get_item(TableName=name, Key=key, **_without(wanted, "Keys"))
+                    for key in wanted["Keys"]
+                )
+                found[name] = [answer["Item"] for answer in answers if answer]
+        return {"Responses": found, "UnprocessedKeys": {}}
 
     def put_item(self, **arguments: Any) -> dict[str, Any]:
         with self._lock:
@@ -150,13 +169,14 @@ class MemoryDynamoDB:
             else:
                 lane = table.sorted[index].get(rows.hashed, [])
                 end = len(lane) if rows.upto is None else bisect_right(lane, (rows.upto, (_LAST,)))
-                found = [key for _, key in lane[:end]]
-            return _page(arguments, table, found, table.indexes[index] if index else None)
+                begin = 0 if rows.least is None else bisect_left(lane, (rows.least, ("",)))
+                found = [key for _, key in lane[begin:end]]
+            return _page(arguments, table, found)
 
     def scan(self, **arguments: Any) -> dict[str, Any]:
         with self._lock:
             table = self._table(arguments)
-            return _page(arguments, table, list(table.items), None)
+            return _page(arguments, table, list(table.items))
 
     def _table(self, arguments: Mapping[str, Any]) -> _Table:
         try:
@@ -215,20 +235,22 @@ class MemoryDynamoDB:
 
 
 class _Rows:
-    """What a query asks for: a hash value, and the highest range value where one is given."""
+    """What a query asks for: a hash value, and a highest or a least range value."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         values = arguments["ExpressionAttributeValues"]
-        hashed, upto = _key_condition(arguments["KeyConditionExpression"])
+        hashed, upto, least = _key_condition(arguments["KeyConditionExpression"])
         self.hashed = _plain(values[hashed])
         self.upto = _plain(values[upto]) if upto else None
+        self.least = _plain(values[least]) if least else None
 
 
 @cache
-def _key_condition(text: str) -> tuple[str, str | None]:
-    """The placeholders of the hash value, and of the highest range value if there is one."""
-    first, *more = (re.split(r"\s*(<=|=)\s*", part) for part in re.split(r"\s+AND\s+", text))
-    return first[2], more[0][2] if more else None
+def _key_condition(text: str) -> tuple[str, str | None, str | None]:
+    """The placeholders of the hash value, and of the highest or the least range value."""
+    first, *more = (re.split(r"\s*(<=|>=|=)\s*", part) for part in re.split(r"\s+AND\s+", text))
+    bounds = {operator: value for _, operator, value in more}
+    return first[2], bounds.get("<="), bounds.get(">=")
 
 
 _LAST = "\U0010ffff"
@@ -391,24 +413,50 @@ def _page(
     arguments: Mapping[str, Any],
     table: _Table,
     keys: Sequence[tuple[Any, ...]],
-    index: tuple[str, str] | None,
 ) -> dict[str, Any]:
     """A page of items; one cut by Limit says where the next begins."""
     after = arguments.get("ExclusiveStartKey")
     if after is not None:
         keys = keys[list(keys).index(table.key(after)) + 1 :]
     limit = arguments.get("Limit", len(keys))
-    kept = (*table.keys, *index) if index else None
+    index = arguments.get("IndexName", "")
+    kept = table.kept.get(index)
     items = [_projected(table.items[key], kept) for key in keys[:limit]]
+    if "FilterExpression" in arguments:
+        wanted = compiled(arguments["FilterExpression"]).test
+        names, values = _placeholders(arguments)
+        items = [row for row in items if wanted(row, names, values)]
     answer: dict[str, Any] = {"Items": items, "Count": len(items)}
-    if items and len(keys) > limit:
+    if arguments.get("Select") == "COUNT":
+        del answer["Items"]
+    if len(keys) > limit:
         last = keys[limit - 1]
-        answer["LastEvaluatedKey"] = _projected(table.items[last], kept or table.keys)
+        position = (*table.keys, *table.indexes.get(index, ()))
+        answer["LastEvaluatedKey"] = _projected(table.items[last], position)
     return answer
 
 
+def _placeholders(arguments: Mapping[str, Any]) -> tuple[Names, Values]:
+    names = arguments.get("ExpressionAttributeNames", {})
+    return names, arguments.get("ExpressionAttributeValues", {})
+
+
+def _selected(item: Item, arguments: Mapping[str, Any]) -> Item:
+    """An item with the attributes that a projection expression asks for."""
+    expression = arguments.get("ProjectionExpression")
+    if expression is None:
+        return dict(item)
+    names, _ = _placeholders(arguments)
+    wanted = [names.get(name, name) for name in _listed(expression)]
+    return {name: item[name] for name in wanted if name in item}
+
+
+def _without(arguments: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in arguments.items() if key != name}
+
+
 def _projected(item: Item, kept: Sequence[str] | None) -> Item:
-    return dict(item) if kept is None else {name: item[name] for name in kept}
+    return dict(item) if kept is None else {name: item[name] for name in kept if name in item}
 
 
 def _names_of(schema: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

@@ -10,22 +10,34 @@ from urllib.parse import parse_qs, urlsplit
 
 from chalicelib import config, links
 from chalicelib.authorize import AdminVisit, FormPost, Visitor
+from chalicelib.by_hand import ByHand
+from chalicelib.commands import Answer as RepAnswer
+from chalicelib.commands import Desk, run
 from chalicelib.commits import Commits
 from chalicelib.complete import Completion
 from chalicelib.credentials import CredentialIntake
+from chalicelib.disconnect import Disconnecting
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from chalicelib.fleet import FleetCounts
+from chalicelib.imports import Imports
 from chalicelib.intake import IntakeVisit
-from chalicelib.model import LANES, Due, Grant, Reason
+from chalicelib.invitations import Invitations
+from chalicelib.model import LANES, Caller, Due, Grant, Reason, Revocation
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.on_demand import Answer as DemandAnswer
 from chalicelib.on_demand import OnDemand
 from chalicelib.onboard import Onboarding
+from chalicelib.overview import Overview
 from chalicelib.pace import Pace
 from chalicelib.refresh import Refresher
 from chalicelib.rescue import Rescue, Rescued
 from chalicelib.restore import Restore
 from chalicelib.schedule import Schedule
+from chalicelib.store.adoption import Adoption
 from chalicelib.store.connections import Connections
+from chalicelib.store.disconnections import Disconnections
+from chalicelib.store.fleet import Fleet
+from chalicelib.store.glance import Glance
 from chalicelib.store.intake import IntakeTables
 from chalicelib.store.journal import Journal
 from chalicelib.store.links import Links
@@ -37,6 +49,8 @@ from chalicelib.vault import Vault
 from tests.support.aws import REGION, environment, session
 
 START = 1_800_000_000.0
+
+TESTER = Caller("a test")
 
 
 class Clock:
@@ -62,6 +76,7 @@ class ObedientGoTo:
         self.asked: list[dict[str, str]] = []
         self.clients: list[ClientCredentials] = []
         self.revoked: list[str] = []
+        self.revocation = Revocation.DONE
         self.script: list[Scripted] = []
         self.account_key: str | None = "4000000001"
         self.lifetime = 3600
@@ -71,6 +86,8 @@ class ObedientGoTo:
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
         self.asked.append(form)
         self.clients.append(client)
+        if links.well_formed(form.get("refresh_token")) and not self.script:
+            return refusal(400, "invalid_grant")  # a made-up one, to check a client with
         if self.script:
             step = self.script.pop(0)
             if isinstance(step, ProviderUnreachable):
@@ -93,9 +110,9 @@ class ObedientGoTo:
             body["refresh_token"] = f"refresh-{number}"
         return Answer(200, json.dumps(body | changed).encode())
 
-    def revoke(self, client: ClientCredentials, token: str) -> bool:
+    def revoke(self, client: ClientCredentials, token: str) -> Revocation:
         self.revoked.append(token)
-        return True
+        return self.revocation
 
     def account(self, access_token: str) -> str | None:
         return self.account_key
@@ -169,10 +186,21 @@ class World:
         self.onboarding = Onboarding(
             names,
             tenants=self.tenants,
-            links=self.links,
             connections=self.connections,
             vault=self.vault,
+            goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             clock=self.clock,
+        )
+        self.invitations = Invitations(
+            names,
+            tenants=self.tenants,
+            links=self.links,
+            journal=self.journal,
+            clock=self.clock,
+        )
+        self.fleet = Fleet(dynamodb, names.fleet_table)
+        self.fleet_counts = FleetCounts(
+            tenants=self.tenants, connections=self.connections, fleet=self.fleet
         )
         self.visit = AdminVisit(
             names,
@@ -213,9 +241,9 @@ class World:
 
     def add_tenant(self, name: str = "acme") -> str:
         """A tenant ready to connect; returns its emailed link."""
-        self.onboarding.add_tenant(name, f"{name} Ltd", f"admin@{name}.example", "a test")
-        self.onboarding.set_credentials(name, f"id-{name}", f"secret-{name}+/=", "a test")
-        return self.onboarding.create_link(name, "a test").rsplit("/", 1)[1]
+        self.onboarding.add_tenant(name, f"{name} Ltd", f"admin@{name}.example", TESTER)
+        self.onboarding.set_credentials(name, f"id-{name}", f"secret-{name}+/=", TESTER)
+        return self.invitations.create_link(name, TESTER).rsplit("/", 1)[1]
 
     def browser(self, link: str, browser: str | None = None) -> Visitor:
         return Visitor(link=link, browser=browser or links.new_value())
@@ -260,6 +288,55 @@ class World:
         self.come_back(visitor, state=state, code="a-code")
         assert self.complete() == [None]
         return visitor
+
+    def rep(self, command: str, **arguments: Any) -> RepAnswer:
+        """One command of the rep."""
+        return run(self.desk(), {"command": command, **arguments}, lambda: TESTER)
+
+    def desk(self) -> Desk:
+        names = self.settings
+        tables = {
+            "tokens": names.tokens_table,
+            "grants": names.grants_table,
+            "tenants": names.tenants_table,
+            "journal_table": names.journal_table,
+        }
+        by_hand = ByHand(
+            tenants=self.tenants,
+            connections=self.connections,
+            ask=lambda event: self.on_demand(**event).to_dict(),
+        )
+        return Desk(
+            onboarding=self.onboarding,
+            invitations=self.invitations,
+            disconnecting=Disconnecting(
+                tenants=self.tenants,
+                connections=self.connections,
+                disconnections=Disconnections(self.dynamodb, **tables),
+                vault=self.vault,
+                withdraw_now=by_hand.withdraw,
+                clock=self.clock,
+            ),
+            overview=Overview(
+                tenants=self.tenants,
+                connections=self.connections,
+                journal=self.journal,
+                fleet=self.fleet,
+                glance=Glance(self.dynamodb, names.grants_table),
+                provider=self.provider,
+                clock=self.clock,
+            ),
+            imports=Imports(
+                names,
+                tenants=self.tenants,
+                connections=self.connections,
+                adoption=Adoption(self.dynamodb, **tables),
+                vault=self.vault,
+                run=map,
+                clock=self.clock,
+            ),
+            refresh=by_hand.refresh,
+        )
 
     def refresher(self) -> Refresher:
         return Refresher(
@@ -358,6 +435,7 @@ class World:
             names.requests_table,
             names.grants_table,
             names.journal_table,
+            names.fleet_table,
         )
         return {
             table: sorted(self.dynamodb.scan(TableName=table)["Items"], key=repr)

@@ -14,12 +14,20 @@ TABLES = {
         "LINKS_TABLE",
         "AUTHORIZATION_REQUESTS_TABLE",
         "GRANTS_TABLE",
+        "FLEET_TABLE",
         "JOURNAL_TABLE",
     )
 }
 
 
-OPTIONAL = {"COMPLETE_FUNCTION", "REFRESH_LANE_FUNCTION", "GOTO_REVOKE_URL", "GOTO_API_URL"}
+OPTIONAL = {
+    "COMPLETE_FUNCTION",
+    "REFRESH_LANE_FUNCTION",
+    "INTAKE_FUNCTION",
+    "REFRESH_NOW_FUNCTION",
+    "GOTO_REVOKE_URL",
+    "GOTO_API_URL",
+}
 
 
 def test_each_tenant_has_its_redirect_uri() -> None:

@@ -8,13 +8,14 @@ LIBRARY = ROOT / "chalicelib"
 
 PURE = {"config", "errors", "model", "oauth", "links", "texts", "endings", "tokens"}
 PURE |= {"languages"}
-PURE |= {"verdicts", "circuit", "pace"}
+PURE |= {"verdicts", "circuit", "pace", "pool", "advice"}
 ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
-ADAPTERS |= {"rescue_queue"}
+ADAPTERS |= {"rescue_queue", "caller"}
 USE_CASES = {"authorize", "complete", "refresh", "onboard", "announce", "commands"}
-USE_CASES |= {"intake", "credentials"}
+USE_CASES |= {"intake", "credentials", "invitations", "imports", "fleet", "overview"}
+USE_CASES |= {"disconnect", "by_hand"}
 USE_CASES |= {"commits", "rescue", "schedule", "on_demand", "restore"}
-EDGE = {"pages", "web", "services"}
+EDGE = {"pages", "web", "services", "adapters"}
 MAY_IMPORT = {
     **dict.fromkeys(PURE, PURE),
     **dict.fromkeys(ADAPTERS, PURE),

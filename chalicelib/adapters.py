@@ -1,0 +1,156 @@
+"""Builds the adapters from the settings, each at its first use.
+
+A function loads only the libraries it needs: the web function never imports requests.
+"""
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import config
+
+if TYPE_CHECKING:
+    from chalicelib.commits import Commits
+    from chalicelib.goto import GoTo
+    from chalicelib.rescue_queue import RescueQueue
+    from chalicelib.store.connections import Connections
+    from chalicelib.store.disconnections import Disconnections
+    from chalicelib.store.fleet import Fleet
+    from chalicelib.store.journal import Journal
+    from chalicelib.store.links import Links
+    from chalicelib.store.provider import ProviderRow
+    from chalicelib.store.requests import AuthorizationRequests
+    from chalicelib.store.tenants import Tenants
+    from chalicelib.vault import Vault
+
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 8
+"""Seconds for one call to an AWS service, tried three times at most."""
+
+POOL = 32
+"""Connections to one AWS service: at least as many as a tick has threads."""
+
+
+class Adapters:
+    @cached_property
+    def settings(self) -> config.Settings:
+        """The deployment's settings. Raises `Misconfigured`."""
+        return config.load()
+
+    @cached_property
+    def _tenants(self) -> "Tenants":
+        from chalicelib.store.tenants import Tenants
+
+        tables = self.settings
+        return Tenants(self._dynamodb, tables.tenants_table, tables.journal_table)
+
+    @cached_property
+    def _links(self) -> "Links":
+        from chalicelib.store.links import Links
+
+        tables = self.settings
+        return Links(self._dynamodb, tables.links_table, tables.journal_table)
+
+    @cached_property
+    def _requests(self) -> "AuthorizationRequests":
+        from chalicelib.store.requests import AuthorizationRequests
+
+        tables = self.settings
+        return AuthorizationRequests(self._dynamodb, tables.requests_table, tables.journal_table)
+
+    @cached_property
+    def _connections(self) -> "Connections":
+        from chalicelib.store.connections import Connections
+
+        return Connections(
+            self._dynamodb,
+            tokens=self.settings.tokens_table,
+            grants=self.settings.grants_table,
+            tenants=self.settings.tenants_table,
+            requests=self.settings.requests_table,
+            journal=self.settings.journal_table,
+        )
+
+    @cached_property
+    def _disconnections(self) -> "Disconnections":
+        from chalicelib.store.disconnections import Disconnections
+
+        return Disconnections(self._dynamodb, **self._rep_tables)
+
+    @property
+    def _rep_tables(self) -> dict[str, str]:
+        """The tables of what the rep begins and ends as a whole."""
+        return {
+            "tokens": self.settings.tokens_table,
+            "grants": self.settings.grants_table,
+            "tenants": self.settings.tenants_table,
+            "journal_table": self.settings.journal_table,
+        }
+
+    @cached_property
+    def _fleet(self) -> "Fleet":
+        from chalicelib.store.fleet import Fleet
+
+        return Fleet(self._dynamodb, self.settings.fleet_table)
+
+    @cached_property
+    def _provider(self) -> "ProviderRow":
+        from chalicelib.store.provider import ProviderRow
+
+        tables = self.settings
+        return ProviderRow(self._dynamodb, tables.grants_table, tables.journal_table)
+
+    @cached_property
+    def _commits(self) -> "Commits":
+        from chalicelib.commits import Commits
+
+        return Commits(self._connections, time.time)
+
+    @cached_property
+    def _rescue_queue(self) -> "RescueQueue":
+        from chalicelib.rescue_queue import RescueQueue
+
+        return RescueQueue(self._aws("sqs"), self.settings.rescue_queue)
+
+    @cached_property
+    def _journal(self) -> "Journal":
+        from chalicelib.store.journal import Journal
+
+        return Journal(self._dynamodb, self.settings.journal_table)
+
+    @cached_property
+    def _vault(self) -> "Vault":
+        from chalicelib.vault import Vault
+
+        client = self._aws("secretsmanager")
+        return Vault(client, self.settings.secret_prefix, self.settings.secret_key)
+
+    def _goto(self, connections: int) -> "GoTo":
+        from chalicelib.goto import GoTo
+
+        return GoTo(self.settings, connections)
+
+    @cached_property
+    def _dynamodb(self) -> Any:
+        return self._aws("dynamodb")
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return self._aws("lambda")
+
+    @cached_property
+    def _session(self) -> Any:
+        import botocore.session
+
+        return botocore.session.get_session()
+
+    def _aws(self, service: str, read_timeout: int = READ_TIMEOUT, attempts: int = 3) -> Any:
+        from botocore.config import Config
+
+        settings = Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=read_timeout,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=POOL,
+        )
+        return self._session.create_client(service, config=settings)

@@ -1,0 +1,77 @@
+"""STS: who has called, proved by the caller.
+
+Lambda does not tell a function who invoked it. The rep's program therefore sends along a signed
+request for `GetCallerIdentity`, which STS alone can check; it serves for a minute and, by a signed
+header, for this deployment only. It proves a name and grants nothing: who may call at all is
+decided by IAM.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import requests
+
+from chalicelib.errors import CallerRefused, DependencyUnavailable
+from chalicelib.model import Caller
+
+STAGE_HEADER = "x-ha-goto-stage"
+TIMEOUT = 5.0
+LONGEST_PROOF = 8_192
+"""Characters; session tokens make it long."""
+
+_QUERY = re.compile(r"[A-Za-z0-9_.~%&=+/-]+")
+_ARN = re.compile(r"<Arn>arn:[a-z0-9-]+:(?:iam|sts)::\d{12}:([!-;=?-~]{1,256})</Arn>")
+_CLAIM = re.compile(r"[\w@./ -]{1,80}")
+
+Get = Callable[..., requests.Response]
+
+
+class Callers:
+    """``endpoint`` is STS's own address: nothing that the caller sends names a host."""
+
+    def __init__(self, endpoint: str, stage: str, get: Get = requests.get) -> None:
+        self._endpoint = endpoint
+        self._stage = stage
+        self._get = get
+
+    def identify(self, payload: Mapping[str, Any], reference: str) -> Caller:
+        """Who called. ``reference`` is the invocation's number, as CloudTrail has it too.
+
+        Whoever proves nothing is named so. Raises `CallerRefused` for a proof that does not hold,
+        `DependencyUnavailable`.
+        """
+        proof, claim = payload.get("proof"), payload.get("by")
+        if proof is None:
+            named = claim if isinstance(claim, str) and _CLAIM.fullmatch(claim) else "somebody"
+            return Caller(f"{named} (not verified)", reference)
+        if not isinstance(proof, str) or not _acceptable(proof):
+            raise CallerRefused("AWS does not confirm who you are.")
+        return Caller(self._ask(proof), reference)
+
+    def _ask(self, proof: str) -> str:
+        try:
+            answer = self._get(
+                f"{self._endpoint.rstrip('/')}/?{proof}",
+                headers={STAGE_HEADER: self._stage},
+                timeout=TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise DependencyUnavailable("sts", type(error).__name__) from None
+        if answer.status_code >= 500:
+            raise DependencyUnavailable("sts", str(answer.status_code))
+        found = _ARN.search(answer.text)
+        if answer.status_code != 200 or found is None:
+            raise CallerRefused("AWS does not confirm who you are.")
+        return found[1]
+
+
+def _acceptable(proof: str) -> bool:
+    """Whether it is the one question, signed for one deployment; STS decides the rest."""
+    if len(proof) > LONGEST_PROOF or not _QUERY.fullmatch(proof):
+        return False
+    given = parse_qs(proof)
+    signed = given.get("X-Amz-SignedHeaders", [""])[0].split(";")
+    return given.get("Action") == ["GetCallerIdentity"] and STAGE_HEADER in signed
