@@ -9,11 +9,11 @@ import pytest
 from chalicelib import schedule
 from chalicelib.circuit import Change
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import LANES, Provider, Status, lane
+from chalicelib.model import LANES, PROVIDER, Provider, Status, lane
 from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.pool import Run, pooled
 from chalicelib.refresh import LEASE_MARGIN, Outcome
-from chalicelib.schedule import MINUTE, PROBES, Schedule, pooled
-from chalicelib.store.provider import PROVIDER
+from chalicelib.schedule import MINUTE, PROBES, Schedule
 from tests.support.world import World
 
 ON_THREADS = pytest.mark.parametrize("world", ["dynamodb-local", "memory"], indirect=True)
@@ -203,9 +203,7 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
     assert world.reported == []
 
 
-def on(
-    world: World, run: schedule.Run, hand_over: Callable[[int, float], None] | None = None
-) -> Schedule:
+def on(world: World, run: Run, hand_over: Callable[[int, float], None] | None = None) -> Schedule:
     """The world's schedule, with threads."""
     return Schedule(
         connections=world.connections,

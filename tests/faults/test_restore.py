@@ -8,7 +8,7 @@ from chalicelib.model import RESTORED, Status
 from chalicelib.refresh import CONFIRM_PAUSE, Outcome
 from chalicelib.restore import Found
 from tests.faults.test_outages import refresh_requests
-from tests.support.world import World, refusal
+from tests.support.world import TESTER, World, refusal
 
 
 class Backup:
@@ -121,6 +121,6 @@ def test_f19_a_tenant_missing_from_the_backup_must_connect_again(connected: Worl
     connection = connected.connections.get("acme")
     assert connection is not None
     assert connection.status is Status.REAUTHORIZATION_REQUIRED
-    connected.connect(connected.onboarding.create_link("acme", "a test").rsplit("/", 1)[1])
+    connected.connect(connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
     assert connected.grant().status is Status.CONNECTED
     assert counters(connected)[0] == counters(connected)[1] > 1
