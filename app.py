@@ -17,7 +17,7 @@ from chalicelib.model import IntakeProblem
 from chalicelib.oauth import is_callback
 from chalicelib.services import Services
 from chalicelib.store import journal
-from chalicelib.telemetry import logger
+from chalicelib.telemetry import logger, report
 
 JOURNAL_STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/Journal/stream/placeholder"
 """Chalice wants an ARN here; the template puts the real stream in its place."""
@@ -70,7 +70,7 @@ def answered(view: Callable[..., Response]) -> Callable[..., Response]:
         except DependencyUnavailable as error:
             return _problem_page(_words().UNAVAILABLE, 503, str(error))
         except Exception as error:
-            logger().exception("unexpected error")
+            report("unexpected error", error)
             return _problem_page(_words().UNAVAILABLE, 500, type(error).__name__)
 
     return answer
@@ -177,7 +177,7 @@ def intake(event: dict[str, str], context: Any) -> dict[str, str]:
     try:
         outcome = services().credential_intake.take(event)
     except Exception as error:
-        logger().error("intake failed", cause=type(error).__name__)
+        report("intake failed", error)
         outcome = Outcome.UNCHECKED
     logger().info("credential intake", outcome=outcome)
     return {"outcome": outcome}

@@ -118,8 +118,9 @@ class OnDemand:
     def refresh(self, event: Mapping[str, Any]) -> Answer:
         """Answer one invocation. Raises `DependencyUnavailable`."""
         wish = read(event)
-        if isinstance(wish, Answer):
-            return wish
+        return wish if isinstance(wish, Answer) else self._serve(wish)
+
+    def _serve(self, wish: Wish) -> Answer:
         connection = self._connections.get(wish.tenant)
         if connection is None:
             return Answer(Answered.NOT_CONNECTED, wish.tenant)

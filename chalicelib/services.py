@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import Adapters
-from chalicelib.telemetry import logger
+from chalicelib.telemetry import report
 
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
@@ -322,4 +322,4 @@ class Services(Adapters):
 
 def _report(error: Exception) -> None:
     """One line of the log for what went on in spite of an error."""
-    logger().error("went on in spite of an error", exc_info=error)
+    report("went on in spite of an error", error)

@@ -40,6 +40,7 @@ _MODULES = {
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.faults.simulate",
     "processes": "tests.faults.processes",
+    "protections": "tests.security.protections",
 }
 
 
