@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check pictures simulate processes lock clean
+.PHONY: help run test check pictures simulate processes protections mutants scan lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -24,6 +24,15 @@ simulate:  ## a year of a fleet under each of GoTo's rotation rules
 
 processes:  ## real worker processes, killed at random for a minute
 	$(do) processes
+
+protections:  ## each security protection removed in turn: does a test of its row notice?
+	$(do) protections
+
+mutants:  ## small faults put into authorize.py, links.py and oauth.py: do the tests notice?
+	$(do) mutants
+
+scan:   ## a web scanner against the product on this machine
+	$(do) scan
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock

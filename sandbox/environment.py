@@ -30,6 +30,7 @@ _LOCKS = (
     (("requirements.in",), "requirements.txt"),
     (("requirements-dev.in", "-c", "requirements.txt"), "requirements-dev.txt"),
     (("sandbox/requirements-cloud.in",), "sandbox/requirements-cloud.txt"),
+    (("sandbox/requirements-scan.in",), "sandbox/requirements-scan.txt"),
 )
 
 
@@ -41,6 +42,8 @@ _MODULES = {
     "simulate": "tests.faults.simulate",
     "processes": "tests.faults.processes",
     "protections": "tests.security.protections",
+    "mutants": "tests.security.mutants",
+    "scan": "sandbox.scan",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib import pages
 from sandbox import package
 from sandbox.environment import ROOT
 
@@ -24,6 +25,8 @@ def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
 
 
 _Loader.add_multi_constructor("!", _long_form)
+
+CSP = "Content-Security-Policy"
 
 FUNCTIONS = {
     "APIHandler": "web",
@@ -100,6 +103,23 @@ def test_s19_the_intake_keeps_secrets_and_reads_none(resources: dict[str, Any]) 
     assert [s["Action"] for s in grants if "dynamodb:" in s["Action"][0]] == [
         ["dynamodb:UpdateItem"]
     ]
+
+
+@pytest.mark.parametrize("kind", ["DEFAULT_4XX", "DEFAULT_5XX"])
+def test_s11_the_gateways_own_errors_carry_the_headers(
+    resources: dict[str, Any], kind: str
+) -> None:
+    """S11: what no function of ours answers; the browser's part of it is in tests/e2e."""
+    body = resources["RestAPI"]["Properties"]["DefinitionBody"]
+    answer = body["x-amazon-apigateway-gateway-responses"][kind]
+    sent = {
+        name.removeprefix("gatewayresponse.header."): value.strip("'")
+        for name, value in answer["responseParameters"].items()
+    }
+    ours = {name: value for name, value in pages.headers(None).items() if name != CSP}
+    assert {name: sent.get(name) for name in ours} == ours
+    assert sent[CSP] == "default-src; form-action; frame-ancestors; base-uri"
+    assert "hireanalytiX" in answer["responseTemplates"]["text/html"]
 
 
 def test_every_table_that_must_last_is_kept_and_backed_up(resources: dict[str, Any]) -> None:

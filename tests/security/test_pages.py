@@ -277,3 +277,23 @@ def test_a_malformed_form_gets_a_clean_page(site: Site, body: str) -> None:
     assert 400 <= answer.status < 500
     assert answer.reference is not None
     assert site.world.everything() == before
+
+
+def test_s20_an_unexpected_error_is_logged_without_its_text(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S20: an error's text may quote what it was given; its kind and its way are enough."""
+
+    def broken(link: str) -> None:
+        raise ValueError(f"canary {link}")
+
+    link = site.world.add_tenant()
+    monkeypatch.setattr(site.world.visit, "open_link", broken)
+    answer = site.get(f"/connect/{link}")
+    assert answer.status == 500
+    assert answer.reference is not None
+    written = caplog.text + repr([vars(record) for record in caplog.records])
+    assert "ValueError" in written
+    assert "test_pages.py" in written
+    assert "canary" not in written + answer.body
+    assert link not in written + answer.body

@@ -49,6 +49,7 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
     )
     asked = parse_qs(urlsplit(url).query)
     assert asked["response_type"] == ["code"]
+    assert asked["client_id"] == ["id"]
     assert asked["redirect_uri"] == ["https://acme.example/a/"]
     assert asked.get("scope") == ([scope] if scope else None)
 
@@ -75,6 +76,13 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
             id="a life of 30,000 years",
         ),
         pytest.param({"refresh_token": ""}, TokenSet("a"), id="empty refresh token"),
+        pytest.param({"refresh_token": "!~"}, TokenSet("a", "!~"), id="the ends of ASCII"),
+        pytest.param(
+            {"refresh_token": "r" * 16_384}, TokenSet("a", "r" * 16_384), id="four times GoTo's"
+        ),
+        pytest.param({"refresh_token": "r" * 16_385}, TokenSet("a"), id="longer than that"),
+        pytest.param({"token_type": "DPoP"}, TokenSet("a", token_type="DPoP"), id="another type"),
+        pytest.param({"scope": 5, "principal": ["x"]}, TokenSet("a"), id="words that are none"),
         pytest.param({"refresh_token": "a b"}, TokenSet("a"), id="no header would take it"),
     ],
 )
@@ -155,13 +163,74 @@ def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> No
     assert verdict.kind is kind
 
 
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (Answer(200, b"{}"), "answer without a usable token"),
+        (Answer(403, body(error="invalid_grant")), "invalid_grant"),
+        (Answer(404, body(error="invalid_grant")), "HTTP 404"),
+        (Answer(503, b""), "HTTP 503"),
+        (
+            Answer(
+                400,
+                body(
+                    error="invalid_request",
+                    error_description="Required parameter(s) missing or wrong.",
+                ),
+            ),
+            "invalid_request, as for an expired token",
+        ),
+    ],
+)
+def test_a_verdict_says_what_it_is_of(answer: Answer, detail: str) -> None:
+    verdict = oauth.judge(answer)
+    assert isinstance(verdict, Failure)
+    assert verdict.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        pytest.param("", False, id="nothing"),
+        pytest.param("a", True, id="one character"),
+        pytest.param("a" * 4_096, True, id="as long as can be"),
+        pytest.param("a" * 4_097, False, id="too long"),
+        pytest.param("a b", True, id="a space inside"),
+        pytest.param(" a", False, id="a space around"),
+        pytest.param("\u00fc", False, id="beyond ASCII"),
+        pytest.param("a\n", False, id="a line break"),
+    ],
+)
+def test_what_a_client_id_or_secret_can_be(value: str, allowed: bool) -> None:
+    assert oauth.client_value_allowed(value) is allowed
+
+
+@pytest.mark.parametrize(
+    "name", ["state", "code", "error", "iss", "error_description", "error_uri"]
+)
+def test_s06_no_parameter_of_rfc_6749_is_given_twice(name: str) -> None:
+    with pytest.raises(MalformedRequest):
+        oauth.read_callback({"state": ["s"], "code": ["c"], name: ["a", "a"]})
+
+
+def test_a_code_is_as_long_as_goto_makes_them() -> None:
+    assert oauth.read_callback({"state": ["s"], "code": ["c" * 4_096]}).code == "c" * 4_096
+    with pytest.raises(MalformedRequest):
+        oauth.read_callback({"state": ["s"], "code": ["c" * 4_097]})
+
+
+@pytest.mark.parametrize("name", ["state", "code", "error"])
+def test_an_answer_is_told_from_a_plain_visit(name: str) -> None:
+    assert oauth.is_callback({name: [""]})
+    assert not oauth.is_callback({"utm": ["x"], "iss": ["x"]})
+
+
 def test_a_verdict_never_repeats_what_goto_wrote() -> None:
     verdict = oauth.judge(Answer(400, body(error="invalid_grant", error_description="canary")))
     assert "canary" not in repr(verdict)
 
 
-def test_tokens_and_secrets_never_show_in_a_repr() -> None:
-    """S20."""
+def test_s20_tokens_and_secrets_never_show_in_a_repr() -> None:
     shown = repr(
         [
             TokenSet("canary", "canary"),
@@ -179,8 +248,11 @@ def test_tokens_and_secrets_never_show_in_a_repr() -> None:
         ("access_denied", Reason.DENIED),
         ("server_error", Reason.PROVIDER_ERROR),
         ("temporarily_unavailable", Reason.PROVIDER_ERROR),
+        ("invalid_request", Reason.CLIENT_REFUSED),
         ("invalid_scope", Reason.CLIENT_REFUSED),
         ("unauthorized_client", Reason.CLIENT_REFUSED),
+        ("unsupported_response_type", Reason.CLIENT_REFUSED),
+        ("invalid_client", Reason.CLIENT_REFUSED),
         ("anything else", Reason.PROVIDER_ERROR),
     ],
 )
@@ -207,7 +279,16 @@ def jwt(claims: object) -> str:
     ("token", "expiry"),
     [
         pytest.param(jwt({"exp": 5000}), 5000, id="a JWT refines the date"),
+        pytest.param(jwt({"exp": 5000, "a": ""}), 5000, id="of another length"),
+        pytest.param(jwt({"exp": 5000, "a": "b"}), 5000, id="of a third length"),
+        pytest.param(jwt({"exp": 5000, "a": "bc"}), 5000, id="of a fourth length"),
         pytest.param(jwt({"exp": 500}), 1100, id="an exp in the past does not"),
+        pytest.param(jwt({"exp": 1000}), 1100, id="nor one at its issue"),
+        pytest.param(
+            jwt({"exp": 1000 + oauth.LONGEST_LIFETIME}),
+            1000 + oauth.LONGEST_LIFETIME,
+            id="the longest life",
+        ),
         pytest.param(jwt({"exp": "soon"}), 1100, id="nor one that is no number"),
         pytest.param(jwt([]), 1100, id="nor claims that are a list"),
         pytest.param("opaque", 1100, id="an opaque token"),

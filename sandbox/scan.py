@@ -1,0 +1,94 @@
+"""`make scan`: Wapiti against the product on this machine, with the cookies of an invited admin.
+
+Only the product is attacked: GoTo's sandbox is out of scope, and modules that need a server on
+the internet, or a database from there, are left out.
+"""
+
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sandbox import tenants
+from sandbox.cloud import LocalCloud
+from sandbox.environment import ROOT, STATE, step, virtual_environment
+from sandbox.processes import free_port
+from sandbox.settings import Ports, Settings
+
+LOCK = ROOT / "sandbox" / "requirements-scan.txt"
+MODULES = (
+    "backup,cookieflags,crlf,csp,csrf,exec,file,htaccess,http_headers,ldap,methods,permanentxss,"
+    "redirect,shellshock,sql,timesql,upload,xss"
+)
+LONGEST = 900
+"""Seconds for one start address."""
+
+ACCEPTED: dict[str, str] = {}
+"""Findings that are none, by name, each with its reason."""
+
+
+def main() -> int:
+    """Scan each page that anybody can meet; 1 when something was found."""
+    python = virtual_environment(STATE / "scan-venv", LOCK, "The scanner")
+    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    with tempfile.TemporaryDirectory() as folder:
+        cloud = LocalCloud(Settings(ports), Path(folder))
+        cloud.start(step)
+        try:
+            reports = _scan(cloud, python.with_name("wapiti"), Path(folder))
+        finally:
+            cloud.stop()
+    return _told(reports)
+
+
+def _scan(cloud: LocalCloud, wapiti: Path, folder: Path) -> dict[str, Any]:
+    link = tenants.onboard(cloud, "acme", "Acme Analytics", "admin@acme.example")
+    intake = str(cloud.rep("intake_create", tenant="acme")["url"])
+    page = f"{cloud.origin('acme')}/admin/settings/activities/"
+    value, browser = link.rsplit("/", 1)[1], secrets.token_urlsafe(32)
+    cookies = f"__Host-ha-link={value}; __Host-ha-browser={browser}"
+    addresses = {
+        "the settings page": page,
+        "the callback": f"{page}?state={'A' * 43}&code=c&iss=i&error_description=d",
+        "the emailed link": link,
+        "a dead link": link[:-4] + "AAAA",
+        "the credential intake": intake,
+    }
+    reports = {}
+    for name, address in addresses.items():
+        report = folder / "report.json"
+        with step(f"Scanning {name}"):
+            command = [
+                *(str(wapiti), "-u", address, "--scope", "page", "-m", MODULES, "-S", "normal"),
+                *("--max-scan-time", str(LONGEST), "--flush-session", "--no-bugreport", "-v", "0"),
+                *("--store-session", str(folder / "session"), "-f", "json", "-o", str(report)),
+                *("-H", f"Cookie: {cookies}", "--drop-set-cookie", "-d", "2"),
+            ]
+            ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if not report.exists():
+                raise SystemExit(f"the scanner failed:\n{ran.stdout[-1_000:]}{ran.stderr[-1_000:]}")
+            reports[name] = json.loads(report.read_text("utf-8"))
+            report.unlink()
+    return reports
+
+
+def _told(reports: dict[str, Any]) -> int:
+    found = 0
+    for address, report in reports.items():
+        crawled = report["infos"]["crawled_pages_nbr"]
+        print(f"\n{address}: {crawled} addresses crawled")
+        for group in ("vulnerabilities", "anomalies"):
+            for kind, findings in report[group].items():
+                for finding in findings:
+                    accepted = ACCEPTED.get(kind)
+                    found += accepted is None
+                    print(f"  {kind}: {finding['info']}{f' ({accepted})' if accepted else ''}")
+    print(f"\n{found} findings")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
