@@ -79,15 +79,16 @@ def _later_in_the_same_browser(stage: Stage) -> Page:
     tenant, page = stage.connected()
     for table in ("tokens", "grants"):  # the schedule would renew it between two looks
         story.change(tenant, table, next_refresh_at=int(time.time()) + 2_400)
-    row = tenant.row("tokens")
-    story.change(
-        tenant,
-        "tokens",
-        connected_at=int(row["connected_at"]["N"]) - 12 * DAY,
-        reconnect_by=int(time.time()) + 18 * DAY,
-    )
+    _connected_days_ago(tenant, 12)
+    story.change(tenant, "tokens", reconnect_by=int(time.time()) + 18 * DAY)
     page.goto(tenant.address)
     return page
+
+
+def _connected_days_ago(tenant: Tenant, days: int) -> None:
+    """The token that came of it is long out of sight."""
+    connected_at = int(tenant.row("tokens")["connected_at"]["N"])
+    story.change(tenant, "tokens", connected_at=connected_at - days * DAY)
 
 
 def _later_elsewhere(stage: Stage) -> Page:
@@ -108,7 +109,10 @@ def _in_state(status: Status) -> State:
     def arranged(stage: Stage) -> Page:
         tenant, page = stage.connected()
         story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
+        _connected_days_ago(tenant, 12)
         story.change(tenant, "tokens", status=status.value)
+        if status is Status.DISCONNECTED:
+            story.drop(tenant, "tokens", "access_token")
         page.goto(tenant.address)
         return page
 
