@@ -240,7 +240,18 @@ def announce(event: DynamoDBEvent) -> None:
     """Tell what the journal says."""
     for record in event:
         if record.new_image:
-            services().announcer.announce(journal.read(record.new_image))
+            services().announcer.announce(
+                journal.read(record.new_image), journal.key(record.new_image)
+            )
+
+
+@app.on_cw_event(
+    {"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint", "Reject"]}},
+    name="mail_feedback",
+)
+def mail_feedback(event: CloudWatchEvent) -> None:
+    """What became of a mail, as SES tells it on the account's own bus."""
+    services().mail_feedback.note(event.detail)
 
 
 def _time_left(context: Any) -> Callable[[], float]:

@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
 SOURCE = "ha-goto"
 
+SCHEMA = 1
+"""Version of the events' detail, `docs/event.schema.json`."""
+
 
 class Bus:
     def __init__(self, client: "EventBridgeClient", name: str) -> None:
         self._client = client
         self._name = name
 
-    def publish(self, entry: JournalEntry) -> None:
-        """Send one entry as an event. Raises `DependencyUnavailable`."""
+    def publish(self, entry: JournalEntry, key: str) -> None:
+        """Send one entry as an event; ``key`` tells a repetition.
+
+        Raises `DependencyUnavailable`.
+        """
         detail = {
+            "schema": SCHEMA,
+            "id": key,
             "tenant": entry.tenant,
             "at": entry.at,
             "kind": entry.kind,

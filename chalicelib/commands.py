@@ -13,6 +13,7 @@ from chalicelib.onboard import check_name
 
 if TYPE_CHECKING:
     from chalicelib.disconnect import Disconnecting
+    from chalicelib.doctor import Doctor
     from chalicelib.imports import Imports, Told
     from chalicelib.invitations import Invitations
     from chalicelib.onboard import Onboarding
@@ -35,6 +36,7 @@ class Desk:
     overview: "Overview"
     imports: "Imports"
     refresh: Callable[[str, Caller], Answer]
+    doctor: "Doctor"
 
 
 Command = Callable[[Desk, Payload, Caller], Answer]
@@ -163,6 +165,10 @@ def _status(desk: Desk, payload: Payload, by: Caller) -> Answer:
     return desk.overview.status()
 
 
+def _doctor(desk: Desk, payload: Payload, by: Caller) -> Answer:
+    return desk.doctor.examine()
+
+
 _COMMANDS: dict[str, Command] = {
     "tenant_add": _tenant_add,
     "tenant_change": _tenant_change,
@@ -183,6 +189,7 @@ _COMMANDS: dict[str, Command] = {
     "import_lines": _import_lines,
     "export": _export,
     "status": _status,
+    "doctor": _doctor,
 }
 
 

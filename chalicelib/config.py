@@ -32,6 +32,8 @@ class Settings:
     scope: str | None
     login_origins: tuple[str, ...]
     mail_from: str
+    rep_mail: str | None
+    mail_configuration: str | None
     secret_prefix: str
     secret_key: str
     tokens_table: str
@@ -76,6 +78,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         scope=env.get("GOTO_SCOPE") or None,
         login_origins=tuple(env.get("GOTO_LOGIN_ORIGINS", "").split()),
         mail_from=_need(env, "MAIL_FROM"),
+        rep_mail=env.get("REP_MAIL") or None,
+        mail_configuration=env.get("MAIL_CONFIGURATION") or None,
         secret_prefix=f"ha-goto/{_need(env, 'STAGE')}/",
         secret_key=_need(env, "SECRETS_KEY"),
         tokens_table=_need(env, "TOKENS_TABLE"),

@@ -129,3 +129,7 @@ class DependencyUnavailable(ServiceError):
 
 class Misconfigured(ServiceError):
     pass
+
+
+class MailRefused(Exception):
+    """SES will not send this mail, however often it is asked; the text is SES's code."""

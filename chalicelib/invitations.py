@@ -51,7 +51,7 @@ class Invitations:
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
         entry = self._entry(name, "link_created", by, "A connect link was made.")
-        return self._link("connect", LINK_LIFETIME, CONNECT_PATH, entry)
+        return self._link("connect", LINK_LIFETIME, CONNECT_PATH, self._tenants.known(name), entry)
 
     def create_intake_link(self, name: str, by: Caller) -> str:
         """Make a one-time link at which the customer enters client id and secret; its address.
@@ -60,7 +60,17 @@ class Invitations:
         """
         text = "A one-time link for entering the GoTo client was made."
         entry = self._entry(name, "intake_created", by, text)
-        return self._link("intake", INTAKE_LIFETIME, INTAKE_PATH, entry)
+        return self._link("intake", INTAKE_LIFETIME, INTAKE_PATH, self._tenants.known(name), entry)
+
+    def link_for_mail(self, name: str, *, intake: bool) -> str:
+        """The address of a fresh link that an entry of the journal has been asking for.
+
+        Raises `UnknownTenant`, `DependencyUnavailable`.
+        """
+        tenant = self._tenants.known(name)
+        if intake:
+            return self._link("intake", INTAKE_LIFETIME, INTAKE_PATH, tenant, None)
+        return self._link("connect", LINK_LIFETIME, CONNECT_PATH, tenant, None)
 
     def send_link(self, name: str, by: Caller) -> Tenant:
         """Have a fresh link made and mailed to the admin, from the journal's entry.
@@ -83,8 +93,9 @@ class Invitations:
         entry = self._entry(name, "links_revoked", by, "All links given so far were revoked.")
         self._tenants.change(name, {"link_series": series}, entry)
 
-    def _link(self, kind: str, lifetime: int, path: str, entry: JournalEntry) -> str:
-        tenant = self._tenants.known(entry.tenant)
+    def _link(
+        self, kind: str, lifetime: int, path: str, tenant: Tenant, entry: JournalEntry | None
+    ) -> str:
         value = links.new_value()
         link = Link(
             links.digest(value),

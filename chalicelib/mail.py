@@ -1,34 +1,53 @@
-"""SES: mails to the tenants' registered admins, in plain text."""
+"""SES: mails to the tenants' registered admins and to the reps."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.errors import DependencyUnavailable
+from chalicelib.errors import DependencyUnavailable, MailRefused
+from chalicelib.letters import Message, Reader
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
+_REFUSED = ("MessageRejected", "BadRequestException", "InvalidParameterValue")
+"""What SES says of a mail that no repetition would make better."""
+
 
 class Mail:
-    def __init__(self, client: "SESV2Client", sender: str) -> None:
+    """``configuration``: the configuration set through which SES tells what became of a mail."""
+
+    def __init__(self, client: "SESV2Client", sender: str, configuration: str | None) -> None:
         self._client = client
         self._sender = sender
+        self._configuration = configuration
 
-    def send(self, recipient: str, subject: str, text: str) -> None:
-        """Send one mail. Raises `DependencyUnavailable`."""
+    def send(self, recipient: str, message: Message, *, tenant: str, reader: Reader) -> None:
+        """Send one mail. Raises `MailRefused`, `DependencyUnavailable`."""
+        body = {"Text": message.text, "Html": message.html}
+        wanted: dict[str, Any] = {
+            "FromEmailAddress": self._sender,
+            "Destination": {"ToAddresses": [recipient]},
+            "EmailTags": [
+                {"Name": "tenant", "Value": tenant.strip("#")},
+                {"Name": "reader", "Value": reader.value},
+            ],
+            "Content": {
+                "Simple": {
+                    "Subject": {"Data": message.subject, "Charset": "UTF-8"},
+                    "Body": {
+                        kind: {"Data": data, "Charset": "UTF-8"} for kind, data in body.items()
+                    },
+                }
+            },
+        }
+        if self._configuration:
+            wanted["ConfigurationSetName"] = self._configuration
         try:
-            self._client.send_email(
-                FromEmailAddress=self._sender,
-                Destination={"ToAddresses": [recipient]},
-                Content={
-                    "Simple": {
-                        "Subject": {"Data": subject, "Charset": "UTF-8"},
-                        "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
-                    }
-                },
-            )
+            self._client.send_email(**wanted)
         except ClientError as error:
+            if error.response["Error"]["Code"] in _REFUSED:
+                raise MailRefused(error.response["Error"]["Code"]) from None
             raise DependencyUnavailable("ses", error.response["Error"]["Code"]) from None
         except BotoCoreError as error:
             raise DependencyUnavailable("ses", type(error).__name__) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.credentials import client_known
 from chalicelib.errors import ClientRefused, GoToSilent, InvalidInput, ProviderUnreachable
+from chalicelib.links import new_value
 from chalicelib.model import Caller, JournalEntry, Tenant
 from chalicelib.oauth import ClientCredentials, client_id_allowed, client_value_allowed
 
@@ -118,6 +119,14 @@ class Onboarding:
             raise GoToSilent("GoTo could not be asked just now, so nothing was stored.")
         if not known:
             raise ClientRefused("GoTo does not accept this client id with this client secret.")
+
+    def look_at_goto(self) -> str | None:
+        """What is wrong with GoTo's token endpoint, if anything, by a client that nobody has.
+
+        Raises `ProviderUnreachable`.
+        """
+        known = client_known(self._goto, ClientCredentials("doctor", new_value()))
+        return None if known is False else "It does not answer as an OAuth server does."
 
     def set_credentials(self, name: str, client_id: str, client_secret: str, by: Caller) -> None:
         """Store a GoTo client and switch the tenant to it in one write.

@@ -140,6 +140,23 @@ class Overview:
             "provider_down_since": provider.open_since,
         }
 
+    def look_at_ticks(self) -> str | None:
+        """What is wrong with the schedule, if anything. Raises `DependencyUnavailable`."""
+        ticked = self._provider.get().ticked_at
+        if not ticked:
+            return "It has never run."
+        late = int(self._clock()) - ticked
+        return (
+            f"It last ran {late} seconds ago; it should each minute." if late > TICK_LATE else None
+        )
+
+    def look_at_overdue(self) -> str | None:
+        """Whether refreshes fall behind. Raises `DependencyUnavailable`."""
+        overdue, _ = self._glance.overdue(int(self._clock()) - OVERDUE_AFTER)
+        if self._provider.get().open_since is not None:
+            return "GoTo counts as down; refreshes are held back."
+        return f"{overdue} are overdue." if overdue else None
+
     def _attention(self, counts: dict[Status, int], status: Status) -> list[FleetRow]:
         return self._fleet.attention(status, LISTED) if counts[status] else []
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from chalicelib.commands import Desk
     from chalicelib.complete import Completion
     from chalicelib.credentials import CredentialIntake, Outcome
+    from chalicelib.doctor import Doctor
     from chalicelib.imports import Imports
     from chalicelib.intake import IntakeVisit
     from chalicelib.invitations import Invitations
+    from chalicelib.mail_feedback import MailFeedback
     from chalicelib.on_demand import OnDemand
     from chalicelib.onboard import Onboarding
     from chalicelib.overview import Overview
@@ -169,7 +171,49 @@ class Services(Adapters):
             overview=self._overview,
             imports=self._imports,
             refresh=by_hand.refresh,
+            doctor=self._doctor,
         )
+
+    @property
+    def _doctor(self) -> "Doctor":
+        from chalicelib import checkup
+        from chalicelib.doctor import Doctor, Part
+        from chalicelib.store.glance import ENDING_INDEX
+
+        names = self.settings
+        parts = [
+            Part(
+                "GoTo",
+                self.onboarding.look_at_goto,
+                "Is GoTo down (status.goto.com)? Are the endpoints in the parameters right?",
+            ),
+            Part(
+                "schedule",
+                self._overview.look_at_ticks,
+                "Is the rule of RefreshTick enabled, and does its log show errors?",
+            ),
+            Part(
+                "refreshes",
+                self._overview.look_at_overdue,
+                "If GoTo answers: raise TokenRate, or look into the log of RefreshLane.",
+            ),
+            Part(
+                "table Grants",
+                lambda: checkup.indexes(self._dynamodb, names.grants_table, ("due", ENDING_INDEX)),
+                "Deploy the stack again; nothing is refreshed without its index `due`.",
+            ),
+            Part(
+                "secrets' key",
+                lambda: checkup.key(self._aws("kms"), names.secret_key),
+                "Enable the key, or cancel its deletion, in KMS at once.",
+            ),
+            Part(
+                "mail",
+                lambda: checkup.sender(self._aws("sesv2"), names.mail_from),
+                "Verify the sender's domain in SES.",
+            ),
+        ]
+        return Doctor(parts, origin=names.origin("health"), clock=time.time)
 
     @cached_property
     def callers(self) -> "Callers":
@@ -284,6 +328,7 @@ class Services(Adapters):
         from chalicelib.bus import Bus
         from chalicelib.fleet import FleetCounts
         from chalicelib.mail import Mail
+        from chalicelib.store.sent import Sent
 
         return Announcer(
             tenants=self._tenants,
@@ -291,9 +336,23 @@ class Services(Adapters):
                 tenants=self._tenants, connections=self._connections, fleet=self._fleet
             ),
             invitations=self.invitations,
-            mail=Mail(self._aws("sesv2"), self.settings.mail_from),
+            sent=Sent(self._dynamodb, self.settings.links_table),
+            mail=Mail(
+                self._aws("sesv2"), self.settings.mail_from, self.settings.mail_configuration
+            ),
             bus=Bus(self._aws("events"), self.settings.bus),
+            journal=self._journal,
+            report=_report,
+            clock=time.time,
+            rep_mail=self.settings.rep_mail,
         )
+
+    @cached_property
+    def mail_feedback(self) -> "MailFeedback":
+        """What became of mails."""
+        from chalicelib.mail_feedback import MailFeedback
+
+        return MailFeedback(tenants=self._tenants, journal=self._journal, clock=time.time)
 
     def _start_completion(self, key: str) -> None:
         from chalicelib.invoke import invoke_later

@@ -267,19 +267,3 @@ LINK_MAILED = (
     " administrator who is registered with us. It goes to that address only, and at most once"
     " in fifteen minutes.",
 )
-
-FRESH_LINK_SUBJECT = "Your hireanalytiX link to GoTo"
-
-FRESH_LINK_MAIL = """\
-Hello,
-
-somebody opened an old hireanalytiX link of {name} and asked for a new one.
-Here it is; it works for 90 days:
-
-{url}
-
-The page shows whether hireanalytiX is connected to your GoTo phone system, and lets you
-connect it. If you did not ask for this, there is nothing you need to do.
-
-hireanalytiX
-"""

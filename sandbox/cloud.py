@@ -19,6 +19,7 @@ from sandbox.processes import Child, Failed, require_free
 from sandbox.settings import Client, Provider, Settings
 
 MAIL_FROM = "no-reply@hireanalytix.example"
+REP_MAIL = "reps@hireanalytix.example"
 _ACCESS_TOKEN_SECONDS = 180
 """Life of an access token at the sandbox's GoTo: short, so that a refresh is soon to be seen."""
 _TABLES = ("tokens", "tenants", "links", "authorization_requests", "grants", "journal")
@@ -128,6 +129,7 @@ class LocalCloud:
             "GoToClientAuth": settings.client_auth,
             "GoToScope": settings.scope,
             "MailFrom": MAIL_FROM,
+            "RepMail": REP_MAIL,
         }
         if settings.login_origins is not None:
             parameters["GoToLoginOrigins"] = settings.login_origins

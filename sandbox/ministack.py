@@ -6,6 +6,7 @@ What it is asked is what AWS would be asked; the product cannot tell the differe
 import json
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,9 @@ class MiniStack:
 
     def verify_sender(self, address: str) -> None:
         """Let SES send from this address, as the operator does once on AWS."""
-        ses = self._session.client("ses", endpoint_url=self.endpoint)
-        ses.verify_email_identity(EmailAddress=address)
+        ses = self._session.client("sesv2", endpoint_url=self.endpoint)
+        with suppress(ses.exceptions.AlreadyExistsException):
+            ses.create_email_identity(EmailIdentity=address)
 
     def mails(self) -> list[dict[str, Any]]:
         """The mails that SES was given, oldest first: `To`, `Subject`, `BodyText`, `BodyHtml`."""

@@ -44,6 +44,12 @@ def read(attributes: Mapping[str, Any]) -> JournalEntry:
     )
 
 
+def key(attributes: Mapping[str, Any]) -> str:
+    """An entry's own key, the same however often the stream brings it."""
+    values = wire.plain(attributes)
+    return f"{values['tenant']}#{values['at']}"
+
+
 class Journal:
     """Reads a tenant's history, and appends what changes no other table."""
 

@@ -38,8 +38,11 @@ class Links:
             series=values.get("series", 0),
         )
 
-    def add(self, link: Link, entry: JournalEntry) -> None:
-        """Store a new link. Raises `DependencyUnavailable`."""
+    def add(self, link: Link, entry: JournalEntry | None) -> None:
+        """Store a new link, with the journal's line on it where there is one.
+
+        Raises `DependencyUnavailable`.
+        """
         values = {
             "link": link.key,
             "tenant": link.tenant,
@@ -49,10 +52,8 @@ class Links:
             "delete_after": link.expires_at + KEPT_AFTER_EXPIRY,
         }
         created = wire.put(self._table, values, when="attribute_not_exists(#link)")
-        wire.transact(
-            self._client,
-            [wire.Action("links", {"Put": created}), journal.row(self._journal_table, entry)],
-        )
+        told = [journal.row(self._journal_table, entry)] if entry else []
+        wire.transact(self._client, [wire.Action("links", {"Put": created}), *told])
 
     def count_start(self, key: str, now: int, *, window: int, most: int) -> bool:
         """Count one start of an authorization; False when the link's share is used up (S16).

@@ -1,13 +1,10 @@
 """The rep's commands, and what the journal makes others hear of."""
 
-import json
 from typing import Any
 
 import pytest
 
 from chalicelib import commands
-from chalicelib.announce import Announcer
-from chalicelib.model import JournalEntry
 from tests.support.world import TESTER, World
 
 ADD = {
@@ -111,54 +108,3 @@ def test_f07_counters_outlive_a_removed_tenant(world: World) -> None:
     assert world.tenants.get("acme") is None
     world.connect(world.add_tenant())
     assert (world.grant().generation, world.grant().sequence) == (2, 2)
-
-
-class Outbox:
-    """Keeps what would be mailed and published."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[str, str, str]] = []
-        self.events: list[JournalEntry] = []
-
-    def send(self, recipient: str, subject: str, text: str) -> None:
-        self.mails.append((recipient, subject, text))
-
-    def publish(self, entry: JournalEntry) -> None:
-        self.events.append(entry)
-
-
-def announce(world: World) -> Outbox:
-    """Tell everything that the journal says about acme."""
-    outbox = Outbox()
-    announcer = Announcer(
-        tenants=world.tenants,
-        fleet=world.fleet_counts,
-        invitations=world.invitations,
-        mail=outbox,  # type: ignore[arg-type]  # stands in for the adapter
-        bus=outbox,  # type: ignore[arg-type]  # stands in for the adapter
-    )
-    for entry in reversed(world.journal.newest("acme", 100)):
-        announcer.announce(entry)
-    return outbox
-
-
-def test_s15_a_fresh_link_is_mailed_to_the_registered_admin(world: World) -> None:
-    link = world.add_tenant()
-    world.visit.ask_for_fresh_link(link)
-    outbox = announce(world)
-    [(recipient, _, text)] = outbox.mails
-    assert recipient == "admin@acme.example"
-    fresh = next(line for line in text.splitlines() if "/connect/" in line).rsplit("/", 1)[1]
-    assert fresh != link
-    world.visit.open_link(fresh)
-
-
-def test_every_entry_becomes_an_event_without_a_secret(world: World) -> None:
-    link = world.add_tenant()
-    world.connect(link)
-    outbox = announce(world)
-    kinds = [entry.kind for entry in outbox.events]
-    assert kinds == ["tenant_added", "credentials_set", "link_created", "connected"]
-    assert outbox.mails == []
-    shown = json.dumps([repr(entry) for entry in outbox.events])
-    assert not any(value in shown for value in (link, "access-1", "refresh-1", "secret-acme"))

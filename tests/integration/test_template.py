@@ -39,6 +39,7 @@ FUNCTIONS = {
     "AfterRestore": "after-restore",
     "RepCommand": "rep-command",
     "Announce": "announce",
+    "MailFeedback": "mail-feedback",
 }
 
 

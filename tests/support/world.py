@@ -17,6 +17,7 @@ from chalicelib.commits import Commits
 from chalicelib.complete import Completion
 from chalicelib.credentials import CredentialIntake
 from chalicelib.disconnect import Disconnecting
+from chalicelib.doctor import Doctor, Part
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.fleet import FleetCounts
 from chalicelib.imports import Imports
@@ -159,6 +160,7 @@ class World:
         self.clock = Clock()
         self.goto = ObedientGoTo()
         self.completions: list[str] = []
+        self.parts: list[Part] = []
         self.paused: list[float] = []
         self.reported: list[Exception] = []
         self.time_left = 120.0
@@ -336,6 +338,7 @@ class World:
                 clock=self.clock,
             ),
             refresh=by_hand.refresh,
+            doctor=Doctor(self.parts, origin=names.origin("health"), clock=self.clock),
         )
 
     def refresher(self) -> Refresher:

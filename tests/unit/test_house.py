@@ -8,12 +8,12 @@ LIBRARY = ROOT / "chalicelib"
 
 PURE = {"config", "errors", "model", "oauth", "links", "texts", "endings", "tokens"}
 PURE |= {"languages"}
-PURE |= {"verdicts", "circuit", "pace", "pool", "advice"}
+PURE |= {"verdicts", "circuit", "pace", "pool", "advice", "letters"}
 ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
-ADAPTERS |= {"rescue_queue", "caller"}
+ADAPTERS |= {"rescue_queue", "caller", "checkup"}
 USE_CASES = {"authorize", "complete", "refresh", "onboard", "announce", "commands"}
 USE_CASES |= {"intake", "credentials", "invitations", "imports", "fleet", "overview"}
-USE_CASES |= {"disconnect", "by_hand"}
+USE_CASES |= {"disconnect", "by_hand", "mail_feedback", "doctor"}
 USE_CASES |= {"commits", "rescue", "schedule", "on_demand", "restore"}
 EDGE = {"pages", "web", "services", "adapters"}
 MAY_IMPORT = {

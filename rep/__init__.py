@@ -1,0 +1,1 @@
+"""`ha-goto`: the rep's command line. It invokes one function and holds nothing."""

@@ -1,0 +1,369 @@
+"""Who is told what: mails and events from the journal, each once, none lost."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # its stubs are not kept up with it
+import pytest
+
+from chalicelib.announce import Announcer
+from chalicelib.bus import Bus
+from chalicelib.errors import DependencyUnavailable, MailRefused
+from chalicelib.letters import Message, Reader, letters, write
+from chalicelib.mail import Mail
+from chalicelib.mail_feedback import MailFeedback
+from chalicelib.model import DAILY, PROVIDER, JournalEntry, Reason, Status
+from chalicelib.store import journal
+from chalicelib.store.sent import Sent
+from sandbox.environment import ROOT
+from tests.support.world import TESTER, World, refusal
+
+REP = "reps@ha.example"
+ADMIN = "admin@acme.example"
+Sending = Callable[[str, Message], None]
+
+
+class Outbox:
+    """What would be mailed and published. ``fail`` is asked before each mail."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.mails: list[tuple[str, Message]] = []
+        self.events: list[JournalEntry] = []
+        self.fail: Callable[[], None] = lambda: None
+        self.reported: list[Exception] = []
+        self.announcer = Announcer(
+            rep_mail=REP,
+            tenants=world.tenants,
+            fleet=world.fleet_counts,
+            invitations=world.invitations,
+            sent=Sent(world.dynamodb, world.settings.links_table),
+            mail=self,  # type: ignore[arg-type]  # stands in for the adapter
+            bus=self,  # type: ignore[arg-type]  # stands in for the adapter
+            journal=world.journal,
+            report=self.reported.append,
+            clock=world.clock,
+        )
+
+    def send(self, recipient: str, message: Message, *, tenant: str, reader: Reader) -> None:
+        self.fail()
+        assert tenant
+        assert (recipient == REP) is (reader is Reader.REP)
+        self.mails.append((recipient, message))
+
+    def publish(self, entry: JournalEntry, key: str) -> None:
+        assert key.startswith(f"{entry.tenant}#")
+        self.events.append(entry)
+
+    def read(self, *tenants: str) -> None:
+        """Offer every entry once more, as a stream does that starts again."""
+        rows = self.world.everything()[self.world.settings.journal_table]
+        wanted = tenants or ("acme",)
+        for row in sorted(rows, key=lambda row: row["at"]["S"]):
+            if row["tenant"]["S"] in wanted:
+                self.announcer.announce(journal.read(row), journal.key(row))
+
+    def told(self) -> list[tuple[str, str]]:
+        return [(recipient, message.subject) for recipient, message in self.mails]
+
+
+@pytest.fixture
+def outbox(world: World) -> Outbox:
+    return Outbox(world)
+
+
+def link_in(message: Message) -> str:
+    """The link's own value; the same in text and HTML."""
+    [line] = [line for line in message.text.splitlines() if line.startswith("http")]
+    assert message.html.count(line) == 2
+    return line.rsplit("/", 1)[1]
+
+
+def test_a_tenants_way_in_mails(world: World, outbox: Outbox) -> None:
+    """Intake, client, link, connected: each told once to whom it concerns."""
+    world.onboarding.add_tenant("acme", "Acme Ltd", ADMIN, TESTER)
+    world.invitations.send_intake_link("acme", TESTER)
+    outbox.read()
+    assert outbox.told() == [(ADMIN, "hireanalytiX: your GoTo client")]
+    intake = link_in(outbox.mails[0][1])
+    outcome = world.credential_intake().take(
+        {"link": intake, "browser": "b" * 64, "client_id": "id-acme", "client_secret": "s"}
+    )
+    assert outcome == "stored"
+    world.invitations.send_link("acme", TESTER)
+    outbox.read()
+    assert outbox.told()[1:] == [
+        (REP, "acme: the GoTo client has arrived"),
+        (ADMIN, "Connect hireanalytiX to your GoTo phone system"),
+    ]
+    world.connect(link_in(outbox.mails[2][1]))
+    outbox.read()
+    assert outbox.told()[3:] == [
+        (ADMIN, "hireanalytiX is connected to your GoTo phone system"),
+        (REP, "acme: connected"),
+    ]
+    outbox.read()
+    assert len(outbox.mails) == 5
+
+
+def test_s15_a_fresh_link_is_mailed_to_the_registered_admin(world: World, outbox: Outbox) -> None:
+    link = world.add_tenant()
+    world.visit.ask_for_fresh_link(link)
+    outbox.read()
+    [(recipient, message)] = outbox.mails
+    assert recipient == ADMIN
+    fresh = link_in(message)
+    assert fresh != link
+    world.visit.open_link(fresh)
+    assert world.history().count("link_created") == 1  # the rep's own, none for the mail
+
+
+def test_s03_both_sides_are_told_of_another_account_once_a_day(
+    world: World, outbox: Outbox
+) -> None:
+    """S03: whoever holds the link can repeat it; the mailboxes are not filled."""
+    link = world.add_tenant()
+    world.connect(link)
+    world.goto.account_key = "4000000002"
+    for _ in range(5):
+        visitor = world.browser(link)
+        world.come_back(visitor, state=world.start(visitor)["state"], code="b-code")
+        assert world.complete() == [Reason.OTHER_ACCOUNT]
+        world.clock.pass_(700)
+    outbox.read()
+    refused = [told for told in outbox.told() if "another GoTo account" in told[1]]
+    assert [recipient for recipient, _ in refused] == [ADMIN, REP]
+    assert [entry.kind for entry in outbox.events].count("authorization_mismatched") == 5
+    assert "4000000002" not in "".join(message.text for _, message in outbox.mails)
+    world.clock.pass_(DAILY)
+    visitor = world.browser(link)
+    world.come_back(visitor, state=world.start(visitor)["state"], code="b-code")
+    world.complete()
+    outbox.read()
+    assert len([told for told in outbox.told() if "another GoTo account" in told[1]]) == 4
+
+
+def test_a_grant_that_ended_brings_the_admin_a_link_and_the_rep_a_word(
+    world: World, outbox: Outbox
+) -> None:
+    world.connect(world.add_tenant())
+    outbox.read()
+    outbox.mails.clear()
+    world.goto.script = [refusal(400, "invalid_grant")]
+    world.clock.pass_(3_600)
+    world.tick()
+    outbox.read()
+    assert outbox.told() == [
+        (ADMIN, "Please reconnect hireanalytiX to GoTo"),
+        (REP, "acme: the admin must reconnect"),
+    ]
+    world.connect(link_in(outbox.mails[0][1]))
+
+
+def test_a_client_that_is_refused_is_the_reps_affair(world: World, outbox: Outbox) -> None:
+    world.connect(world.add_tenant())
+    outbox.read()
+    outbox.mails.clear()
+    world.goto.script = [refusal(401, "invalid_client")]
+    world.clock.pass_(3_600)
+    world.tick()
+    outbox.read()
+    assert outbox.told() == [(REP, "acme: GoTo refuses the client")]
+
+
+@pytest.mark.parametrize("world", ["memory"], indirect=True)
+def test_the_last_week_is_told_twice_with_a_link(world: World, outbox: Outbox) -> None:
+    """Seven and two days before the end, once each."""
+    world.connect(world.add_tenant())
+    outbox.read()
+    outbox.mails.clear()
+    for _ in range(31 * 24):
+        world.clock.pass_(3_500)
+        world.tick()
+    outbox.read()
+    told = [subject for recipient, subject in outbox.told() if recipient == ADMIN]
+    assert told[:2] == ["Please reconnect hireanalytiX to GoTo"] * 2
+    texts = [message.text for recipient, message in outbox.mails if recipient == ADMIN][:2]
+    assert all("about to end" in text for text in texts)
+    assert texts[0] != texts[1]
+
+
+def test_a_mail_that_fails_is_retried_and_not_sent_twice(world: World, outbox: Outbox) -> None:
+    """The rep's mail fails after the admin's was sent; the stream offers the entry again."""
+    world.connect(world.add_tenant())
+    failures = iter([None, DependencyUnavailable("ses", "Throttling"), None])
+
+    def sometimes() -> None:
+        error = next(failures, None)
+        if error is not None:
+            raise error
+
+    outbox.fail = sometimes
+    with pytest.raises(DependencyUnavailable):
+        outbox.read()
+    assert [recipient for recipient, _ in outbox.mails] == [ADMIN]
+    outbox.read()
+    assert [recipient for recipient, _ in outbox.mails] == [ADMIN, REP]
+
+
+def test_a_mail_that_ses_will_never_send_holds_nothing_up(world: World, outbox: Outbox) -> None:
+    world.add_tenant()
+    world.invitations.send_link("acme", TESTER)
+
+    def refused() -> None:
+        raise MailRefused("MessageRejected")
+
+    outbox.fail = refused
+    outbox.read()
+    assert len(outbox.reported) == 1
+    assert world.history()[-1] == "mail_bounced"
+    outbox.fail = lambda: None
+    outbox.read()
+    assert outbox.told() == [(REP, "acme: mails do not reach the admin")]
+
+
+@pytest.mark.parametrize("world", ["memory"], indirect=True)
+def test_a_thousand_tenants_failing_at_once_are_one_alert(world: World, outbox: Outbox) -> None:
+    text = "No new token could be had from GoTo before the old one ran out. Trying on."
+    for number in range(1_000):
+        name = f"t{number}"
+        world.onboarding.add_tenant(name, name, f"a@{name}.example", TESTER)
+        entry = JournalEntry(name, world.clock.now, "degraded", "x", text, None, Status.DEGRADED)
+        outbox.announcer.announce(entry, f"{name}#1")
+    for moment, kind in ((1, "provider_down"), (2, "provider_recovered")):
+        entry = JournalEntry(PROVIDER, world.clock.now, kind, "the schedule", "GoTo ...")
+        outbox.announcer.announce(entry, f"{PROVIDER}#{moment}")
+        outbox.announcer.announce(entry, f"{PROVIDER}#{moment}")
+    assert outbox.told() == [
+        (REP, "GoTo does not answer: refreshes are held back"),
+        (REP, "GoTo answers again"),
+    ]
+
+
+def test_a_removed_tenant_gets_no_mail(world: World, outbox: Outbox) -> None:
+    world.add_tenant()
+    world.invitations.send_link("acme", TESTER)
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+    outbox.read()
+    assert outbox.mails == []
+    assert outbox.events
+
+
+def feedback(world: World, kind: str, address: str = ADMIN, **detail: Any) -> None:
+    tags = {"tenant": ["acme"], "reader": ["admin"]}
+    mail = {"tags": tags, "destination": [address]}
+    MailFeedback(tenants=world.tenants, journal=world.journal, clock=world.clock).note(
+        {"eventType": kind, "mail": mail, **detail}
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("Bounce", "acme: mails do not reach the admin"),
+        ("Reject", "acme: mails do not reach the admin"),
+        ("Complaint", "acme: the admin has reported our mail as spam"),
+    ],
+)
+def test_a_bounce_reaches_the_rep_and_the_next_action(
+    world: World, outbox: Outbox, kind: str, told: str
+) -> None:
+    world.add_tenant()
+    feedback(world, kind)
+    outbox.read()
+    assert outbox.told() == [(REP, told)]
+    assert "right address" in world.rep("tenant_show", tenant="acme")["next_action"]
+    world.rep("tenant_change", tenant="acme", admin_email="new@acme.example")
+    assert "right address" not in world.rep("tenant_show", tenant="acme")["next_action"]
+
+
+def test_what_is_no_bounce_of_the_admins_is_no_news(world: World) -> None:
+    world.add_tenant()
+    before = world.history()
+    feedback(world, "Bounce", bounce={"bounceType": "Transient"})
+    feedback(world, "Bounce", address="old@acme.example")
+    feedback(world, "Delivery")
+    for detail in ({}, {"eventType": "Bounce"}, {"eventType": "Bounce", "mail": {"tags": {}}}):
+        MailFeedback(tenants=world.tenants, journal=world.journal, clock=world.clock).note(detail)
+    assert world.history() == before
+
+
+class _Texts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+
+def test_what_is_filled_in_is_never_markup() -> None:
+    entry = JournalEntry("acme", 0.0, "connected", "x", "<img src=x>")
+    name = 'A & <script>alert("x")</script>'
+    for letter in letters(entry).values():
+        message = write(letter, name=name, tenant="acme", text=entry.text, link=None)
+        parser = _Texts()
+        parser.feed(message.html)
+        assert set(parser.tags) <= {"html", "head", "meta", "title", "body", "p"}
+        assert name in message.text
+
+
+def test_s20_a_mails_repr_holds_no_link() -> None:
+    entry = JournalEntry("acme", 0.0, "link_sent", "x", "x")
+    link = "https://acme.example/connect/canary"
+    letter = letters(entry)[Reader.ADMIN]
+    message = write(letter, name="Acme", tenant="acme", text="", link=link)
+    assert link in message.text
+    assert "canary" not in repr(message)
+
+
+class _Client:
+    """botocore's client, as far as the adapters use it."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def send_email(self, **wanted: Any) -> None:
+        self.asked.append(wanted)
+
+    def put_events(self, **wanted: Any) -> dict[str, Any]:
+        self.asked.append(wanted)
+        return {"FailedEntryCount": 0}
+
+
+def test_a_mail_names_its_tenant_and_configuration_to_ses() -> None:
+    client = _Client()
+    mail = Mail(client, "no-reply@ha.example", "set")  # type: ignore[arg-type]  # stands in
+    message = Message("subject", "text", "<p>html</p>")
+    mail.send(ADMIN, message, tenant="acme", reader=Reader.ADMIN)
+    [asked] = client.asked
+    assert asked["ConfigurationSetName"] == "set"
+    assert {"Name": "tenant", "Value": "acme"} in asked["EmailTags"]
+    body = asked["Content"]["Simple"]["Body"]
+    assert (body["Text"]["Data"], body["Html"]["Data"]) == ("text", "<p>html</p>")
+    mail.send(REP, message, tenant=PROVIDER, reader=Reader.REP)
+    tags = [tag["Value"] for tag in client.asked[1]["EmailTags"]]
+    assert all(re.fullmatch("[A-Za-z0-9_-]+", tag) for tag in tags)  # SES takes no others
+
+
+def test_events_are_as_their_schema_says(world: World) -> None:
+    """HA's other systems read them by `docs/event.schema.json`; no secret is among them."""
+    schema = json.loads(Path(ROOT / "docs" / "event.schema.json").read_text())
+    client = _Client()
+    bus = Bus(client, "bus")  # type: ignore[arg-type]  # stands in
+    link = world.add_tenant()
+    world.connect(link)
+    for row in world.everything()[world.settings.journal_table]:
+        bus.publish(journal.read(row), journal.key(row))
+    details = [json.loads(asked["Entries"][0]["Detail"]) for asked in client.asked]
+    assert [detail["kind"] for detail in details].count("connected") == 1
+    for detail in details:
+        jsonschema.validate(detail, schema)
+    shown = json.dumps(details)
+    assert not any(value in shown for value in (link, "access-1", "refresh-1", "secret-acme"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**details[0], "schema": 2}, schema)

@@ -1,0 +1,109 @@
+"""What the doctor finds where something is wrong: each part, on moto and on DynamoDB Local."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from chalicelib import checkup
+from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from tests.support.aws import REGION, session
+from tests.support.world import World, refusal
+
+
+class Client:
+    """botocore's client, answering what it was told to. ``asked``: for what."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[dict[str, Any]] = []
+
+    def _answer(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    describe_table = describe_key = get_email_identity = _answer
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "Look")
+
+
+def test_the_indexes_of_a_real_table(world: World) -> None:
+    table = world.settings.grants_table
+    if not hasattr(world.dynamodb, "describe_table"):
+        return  # the table in memory has no description
+    assert checkup.indexes(world.dynamodb, table, ("due", "ending")) is None
+    told = checkup.indexes(world.dynamodb, table, ("due", "another"))
+    assert told == f"The index 'another' of {table} does not serve."
+
+
+def test_an_index_that_is_being_made_does_not_serve() -> None:
+    index = {"IndexName": "due", "IndexStatus": "CREATING"}
+    client: Any = Client({"Table": {"GlobalSecondaryIndexes": [index]}})
+    assert checkup.indexes(client, "grants", ("due",)) is not None
+
+
+def test_a_key_that_is_disabled_or_about_to_go(aws: None) -> None:
+    kms: Any = session().create_client("kms", REGION)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    assert checkup.key(kms, key) is None
+    kms.disable_key(KeyId=key)
+    assert checkup.key(kms, key) == "The secrets' key is Disabled."
+    kms.schedule_key_deletion(KeyId=key)
+    assert checkup.key(kms, key) == "The secrets' key is PendingDeletion."
+
+
+def test_a_sender_is_verified_itself_or_by_its_domain() -> None:
+    verified, not_yet = {"VerifiedForSendingStatus": True}, {"VerifiedForSendingStatus": False}
+    missing = refused("NotFoundException")
+    for answers in ([verified], [missing, verified], [not_yet, verified]):
+        client: Any = Client(*answers)
+        assert checkup.sender(client, "no-reply@ha.example") is None
+    client = Client(missing, not_yet)
+    assert checkup.sender(client, "no-reply@ha.example") is not None
+    assert [asked["EmailIdentity"] for asked in client.asked] == [
+        "no-reply@ha.example",
+        "ha.example",
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [refused("AccessDeniedException"), EndpointConnectionError(endpoint_url="x")]
+)
+def test_aws_that_does_not_answer_is_named(error: Exception) -> None:
+    client: Any = Client(*[error] * 3)
+    with pytest.raises(DependencyUnavailable, match="dynamodb"):
+        checkup.indexes(client, "t", ())
+    with pytest.raises(DependencyUnavailable, match="kms"):
+        checkup.key(client, "k")
+    with pytest.raises(DependencyUnavailable, match="ses"):
+        checkup.sender(client, "a@b.example")
+
+
+def test_goto_is_asked_with_a_client_that_nobody_has(world: World) -> None:
+    world.goto.script = [refusal(401, "invalid_client")]
+    assert world.onboarding.look_at_goto() is None
+    world.goto.script = [refusal(503, "busy")]
+    assert world.onboarding.look_at_goto() is not None
+    world.goto.script = [ProviderUnreachable("no connection", sent=False)]
+    with pytest.raises(ProviderUnreachable):
+        world.onboarding.look_at_goto()
+    assert {client.client_id for client in world.goto.clients} == {"doctor"}
+
+
+def test_the_schedule_and_what_is_overdue(world: World) -> None:
+    overview = world.desk().overview
+    assert overview.look_at_ticks() == "It has never run."
+    world.connect(world.add_tenant())
+    world.tick()
+    assert overview.look_at_ticks() is None
+    assert overview.look_at_overdue() is None
+    world.clock.pass_(7_200)
+    told = overview.look_at_ticks()
+    assert told is not None
+    assert "7200 seconds ago" in told
+    assert overview.look_at_overdue() == "1 are overdue."
