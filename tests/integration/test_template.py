@@ -152,18 +152,19 @@ def test_f03_the_rescue_queue_is_under_the_grants_key_and_ends_in_an_alarm(
     resources: dict[str, Any],
 ) -> None:
     """F03: it holds refresh tokens; what can't be committed is an alarm, never a silent drop."""
-    [key] = {
-        ".".join(queue["Properties"]["KmsMasterKeyId"]["Fn::GetAtt"])
-        for queue in of_type(resources, "AWS::SQS::Queue").values()
-    }
-    assert key == "GrantsKey.Arn"
+    for name in ("RescueQueue", "LostAnswers"):
+        key = resources[name]["Properties"]["KmsMasterKeyId"]["Fn::GetAtt"]
+        assert key == ["GrantsKey", "Arn"]
+    for queue in of_type(resources, "AWS::SQS::Queue").values():
+        encrypted = {"KmsMasterKeyId", "SqsManagedSseEnabled"} & set(queue["Properties"])
+        assert len(encrypted) == 1
     redrive = resources["RescueQueue"]["Properties"]["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["LostAnswers", "Arn"]}
     watched = {
         alarm["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
         for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
     }
-    assert watched == {"LostAnswers", "RescueQueue"}
+    assert watched == {"LostAnswers", "RescueQueue", "Unannounced"}
     [source] = resources["Rescue"]["Properties"]["Events"].values()
     assert source["Properties"]["Queue"] == {"Fn::GetAtt": ["RescueQueue", "Arn"]}
 
