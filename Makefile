@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check pictures simulate processes protections mutants scan lock clean
+.PHONY: help run test check pictures simulate processes protections mutants scan bench lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ mutants:  ## small faults put into authorize.py, links.py and oauth.py: do the t
 
 scan:   ## a web scanner against the product on this machine
 	$(do) scan
+
+bench:  ## what things cost, as ratios to named floors
+	$(do) bench $(BENCH)
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock

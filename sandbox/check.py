@@ -4,9 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sandbox import package
+from infra import package
 from sandbox.environment import ROOT
-from sandbox.processes import Failed
 
 
 def main() -> int:
@@ -29,7 +28,7 @@ def _template() -> bool:
     """The template as it is deployed, not only the part that is written by hand."""
     try:
         built = package.build()
-    except Failed as error:
+    except package.NotPackaged as error:
         print(error, flush=True)
         return False
     return _tool("cfn-lint", str(built.template.relative_to(ROOT)))

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sandbox import package
+from infra import package
 from sandbox.edge import Edge, Log
 from sandbox.environment import ROOT, private_folder
 from sandbox.ministack import REGION, MiniStack

@@ -44,6 +44,7 @@ _MODULES = {
     "protections": "tests.security.protections",
     "mutants": "tests.security.mutants",
     "scan": "sandbox.scan",
+    "bench": "bench",
 }
 
 
@@ -260,7 +261,7 @@ def main(arguments: list[str]) -> int:
         if command == "lock":
             _lock(python)
             return 0
-        if command in ("test", "pictures", "processes"):
+        if command in ("test", "pictures", "processes", "bench"):
             prepare_tests()
     except Missing as missing:
         print(missing, file=sys.stderr)

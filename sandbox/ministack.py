@@ -19,8 +19,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_logs import CloudWatchLogsClient
 
+from infra.package import Package
 from sandbox.environment import CLOUD_VENV, private_folder
-from sandbox.package import Package
 from sandbox.processes import Child, Failed
 
 REGION = "us-east-1"

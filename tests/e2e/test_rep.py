@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from chalicelib.model import Status
+from infra.package import STAGE
 from sandbox.cloud import REP_MAIL, LocalCloud
 from sandbox.environment import ROOT
-from sandbox.package import STAGE
 from sandbox.settings import Client
 from tests.e2e import story
 from tests.e2e.story import Tenant

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from chalicelib import pages
-from sandbox import package
+from infra import package
 from sandbox.environment import ROOT
 
 

@@ -39,7 +39,9 @@ def template() -> dict[str, Any]:
 @cache
 def session() -> botocore.session.Session:
     """One session for all tests: each new one reads botocore's service models again."""
-    return botocore.session.get_session()
+    made = botocore.session.get_session()
+    made.set_credentials("test", "test")  # else it keeps those of whoever was first, a mock's too
+    return made
 
 
 def create_tables(client: Any, prefix: str) -> dict[str, str]:

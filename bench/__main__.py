@@ -1,0 +1,82 @@
+"""`make bench`: every ratio, its goal, and `bench/results.json`.
+
+`--guard`: a short run for CI, which fails where a ratio is a quarter worse than on record.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import cold, fleet, reader
+from bench.table import Row, told
+from sandbox.environment import ROOT, step
+
+RESULTS = Path(__file__).with_name("results.json")
+
+WORSE = 1.25
+"""By what a ratio may exceed the recorded one before CI fails."""
+
+_WHOLE: dict[str, Callable[[], list[Row]]] = {
+    "Cold start": lambda: cold.rows(15),
+    "Reader": lambda: reader.rows(40, 100),
+    "Fleet": lambda: fleet.rows(10_000, 5),
+}
+_SHORT: dict[str, Callable[[], list[Row]]] = {
+    "Cold start": lambda: cold.rows(5),
+    "Reader": lambda: reader.rows(10, 100),
+}
+
+
+def main() -> int:
+    """Measure, tell, and write down or compare; 1 where a goal or the record is missed."""
+    parser = argparse.ArgumentParser(prog="bench", description="What things cost, as ratios.")
+    parser.add_argument("--guard", action="store_true", help="short, against the recorded ratios")
+    guard = parser.parse_args().guard
+    rows: list[Row] = []
+    for name, measure in (_SHORT if guard else _WHOLE).items():
+        with step(name):
+            rows += measure()
+    if guard:
+        return _guarded(rows)
+    RESULTS.write_text(json.dumps({**_where(), "rows": [_plain(row) for row in rows]}, indent=2))
+    with RESULTS.open("a") as file:
+        file.write("\n")
+    return told(rows)
+
+
+def _guarded(rows: list[Row]) -> int:
+    recorded = {row["name"]: row["ratio"] for row in json.loads(RESULTS.read_text())["rows"]}
+    told(rows)
+    worse = [row.name for row in rows if row.ratio > WORSE * recorded[row.name]]
+    for name in worse:
+        print(f"{name}: more than a quarter worse than the {recorded[name]:.3f} on record")
+    return 1 if worse else 0
+
+
+def _plain(row: Row) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "ratio": round(row.ratio, 4),
+        "goal": row.goal,
+        "reached": row.reached,
+        "medians": row.shown,
+    }
+
+
+def _where() -> dict[str, object]:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    python = platform.python_version()
+    return {
+        "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Python {python}",
+        "after_commit": commit.stdout.strip() or None,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

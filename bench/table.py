@@ -1,0 +1,26 @@
+"""What every bench tells: ratios, each with its goal where there is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One ratio of the product to its floor. ``shown``: both, in their own unit."""
+
+    name: str
+    ratio: float
+    goal: float | None
+    shown: str
+
+    @property
+    def reached(self) -> bool:
+        return self.goal is None or self.ratio <= self.goal
+
+
+def told(rows: Sequence[Row]) -> int:
+    """Print the rows; 1 where a goal is missed."""
+    for row in rows:
+        goal = "" if row.goal is None else f"goal {row.goal:<5} {'ok' if row.reached else 'MISSED'}"
+        print(f"{row.name:<40} {row.ratio:6.3f}  {goal:<18} {row.shown}")
+    return 0 if all(row.reached for row in rows) else 1
