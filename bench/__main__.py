@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cold, fleet, reader
+from bench import cold, fleet, reader, refresh, warm
 from bench.table import Row, told
 from sandbox.environment import ROOT, step
 
@@ -24,6 +24,8 @@ WORSE = 1.25
 _WHOLE: dict[str, Callable[[], list[Row]]] = {
     "Cold start": lambda: cold.rows(15),
     "Reader": lambda: reader.rows(40, 100),
+    "Refresh": lambda: refresh.rows(300, 3),
+    "Warm latency": lambda: warm.rows(100),
     "Fleet": lambda: fleet.rows(10_000, 5),
 }
 _SHORT: dict[str, Callable[[], list[Row]]] = {

@@ -21,6 +21,8 @@ class Row:
 def told(rows: Sequence[Row]) -> int:
     """Print the rows; 1 where a goal is missed."""
     for row in rows:
-        goal = "" if row.goal is None else f"goal {row.goal:<5} {'ok' if row.reached else 'MISSED'}"
-        print(f"{row.name:<40} {row.ratio:6.3f}  {goal:<18} {row.shown}")
+        goal = (
+            "" if row.goal is None else f"goal {row.goal:<5.3g} {'ok' if row.reached else 'MISSED'}"
+        )
+        print(f"{row.name:<50} {row.ratio:6.3f}  {goal:<18} {row.shown}")
     return 0 if all(row.reached for row in rows) else 1

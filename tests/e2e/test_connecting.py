@@ -252,23 +252,6 @@ def test_s03_another_goto_account_is_refused(cloud: LocalCloud, browser: Browser
     assert tenant.row("tokens")["generation"] == before
 
 
-def test_s12_a_login_of_three_minutes_still_comes_back(cloud: LocalCloud, browser: Browser) -> None:
-    """S12: Chromium's two-minute allowance for new cookies plays no part; Lax ones are sent."""
-    tenant = story.new_tenant(cloud)
-    page = story.new_page(browser)
-    page.goto(tenant.link)
-    cookies = page.context.cookies()
-    assert {(cookie["sameSite"], cookie["secure"], cookie["httpOnly"]) for cookie in cookies} == {
-        ("Lax", True, True)
-    }
-    story.press(page)
-    expect(page.get_by_role("button", name="Log in")).to_be_visible()
-    page.wait_for_timeout(130_000)
-    story.log_in(page)
-    story.allow(page)
-    assert story.token(page)
-
-
 def test_a_double_click_is_one_exchange(cloud: LocalCloud, browser: Browser) -> None:
     tenant = story.new_tenant(cloud)
     page = story.new_page(browser)

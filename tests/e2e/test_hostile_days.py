@@ -55,6 +55,10 @@ def test_a_scan_a_double_click_a_slow_login_and_reloads_everywhere(
     scan(browser, tenant)
     page = story.new_page(browser)
     page.goto(tenant.link)
+    cookies = page.context.cookies()
+    assert {(each["sameSite"], each["secure"], each["httpOnly"]) for each in cookies} == {
+        ("Lax", True, True)
+    }
     page.reload()
     before = exchanges(cloud)
     page.get_by_role("button", name="Get Access Token").dblclick()

@@ -1,0 +1,234 @@
+"""Refreshes a second, and what each costs: the product to a bare loop of the same calls.
+
+    .venv/bin/python -m bench.refresh [--tenants 300] [--rounds 3]
+
+What the product asks of the tables, of Secrets Manager and of GoTo is recorded, and asked again by
+a bare loop with the same libraries and as many threads: that is the floor. Both run on stand-ins
+at the loopback interface, in a process of their own.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import requests
+from botocore.config import Config
+from moto import mock_aws
+
+from bench.table import Row, told
+from chalicelib.config import load
+from chalicelib.model import Due
+from chalicelib.refresh import Outcome
+from chalicelib.services import Services
+from tests.support.aws import REGION, create_tables, session
+from tests.support.memory import MemoryDynamoDB
+from tests.support.world import World
+
+LEAST_THROUGHPUT = 0.9
+MOST_CPU = 1.2
+
+Call = tuple[Any, str, dict[str, Any]]
+"""A client, an operation and its parameters."""
+
+
+def main() -> int:
+    """Measure and tell; 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tenants", type=int, default=300, help="in each turn; default: 300")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each; default: 3")
+    options = parser.parse_args()
+    return told(rows(options.tenants, options.rounds))
+
+
+def rows(tenants: int, rounds: int) -> list[Row]:
+    """For each delay and number of threads: throughput and CPU, floor to product."""
+    found = []
+    for delay in (0.02, 0.15):
+        for threads in (16, 64):
+            with _stand_in(delay) as (environment, due_at):
+                found += _compare(environment, due_at, tenants, rounds, threads, delay)
+    return found
+
+
+def _compare(
+    environment: dict[str, str],
+    due_at: int,
+    tenants: int,
+    rounds: int,
+    threads: int,
+    delay: float,
+) -> list[Row]:
+    dues = [Due(f"t{number}", due_at) for number in range(tenants)]
+    wall: dict[str, list[float]] = {"product": [], "floor": []}
+    cpu: dict[str, list[float]] = {"product": [], "floor": []}
+    for number in range(rounds + 1):
+        product = Product(environment, threads)
+        product.warm(due_at)
+        _note(wall, cpu, "product", partial(product.refresh, dues), number)
+        _note(wall, cpu, "floor", product.repeat, number)
+    middle = {name: statistics.median(each) for name, each in wall.items()}
+    used = {name: statistics.median(each) / tenants * 1e3 for name, each in cpu.items()}
+    of = f"{delay * 1e3:.0f} ms, {threads} threads"
+    rates = {name: tenants / each for name, each in middle.items()}
+    return [
+        Row(
+            f"refresh: floor's rate to ours, {of}",
+            rates["floor"] / rates["product"],
+            1 / LEAST_THROUGHPUT,
+            f"{rates['product']:.0f}/s, {rates['floor']:.0f}/s",
+        ),
+        Row(
+            f"refresh: CPU, {of}",
+            used["product"] / used["floor"],
+            MOST_CPU,
+            f"{used['product']:.2f} ms, {used['floor']:.2f} ms",
+        ),
+    ]
+
+
+def _note(
+    wall: dict[str, list[float]],
+    cpu: dict[str, list[float]],
+    name: str,
+    act: Callable[[], None],
+    number: int,
+) -> None:
+    begun, used = time.perf_counter(), time.process_time()
+    act()
+    if number:  # the first turn loads what is loaded at first use
+        wall[name].append(time.perf_counter() - begun)
+        cpu[name].append(time.process_time() - used)
+
+
+class Product:
+    """One invocation's refresher, and a record of what it asks."""
+
+    def __init__(self, environment: dict[str, str], threads: int) -> None:
+        self._threads = threads
+        self._settings = load(environment)
+        services = Services()
+        vars(services)["settings"] = self._settings
+        self._web = requests.Session()
+        self._web.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=threads))
+        self._calls: dict[str, list[Call]] = defaultdict(list)
+        made: dict[str, Any] = {}
+
+        def aws(name: str, **options: Any) -> Any:
+            if name not in made:
+                made[name] = session().create_client(
+                    name,
+                    REGION,
+                    endpoint_url=environment["ENDPOINT"],
+                    config=Config(max_pool_connections=threads),
+                )
+            return made[name]
+
+        vars(services)["_aws"] = aws
+        self._refresher = services._refresher(threads, lambda: 600.0, 1e6, 600.0)
+        for client in (aws("dynamodb"), aws("secretsmanager")):
+            client.meta.events.register("provide-client-params.*", self._recorder(client))
+
+    def _recorder(self, client: Any) -> Callable[..., None]:
+        def record(params: dict[str, Any], model: Any, **_context: object) -> None:
+            self._calls[_tenant(params)].append((client, model.name, params))
+
+        return record
+
+    def warm(self, due_at: int) -> None:
+        """Open every connection of both, as a worker has them after its first second."""
+        self.refresh([Due(f"warm{number}", due_at) for number in range(2 * self._threads)])
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(lambda _: self._ask(), range(2 * self._threads)))
+        self._calls.clear()
+
+    def refresh(self, dues: list[Due]) -> None:
+        """All of them, in as many threads as there are."""
+        with ThreadPoolExecutor(self._threads) as pool:
+            outcomes = list(pool.map(self._refresher.refresh, dues))
+        if set(outcomes) != {Outcome.REFRESHED}:
+            raise SystemExit(f"this measures something else: {set(outcomes)}")
+
+    def repeat(self) -> None:
+        """The same calls again, in their order for each tenant."""
+        calls = [list(made) for made in self._calls.values()]  # repeating records again
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(self._again, calls))
+
+    def _again(self, made: list[Call]) -> None:
+        for client, name, params in made:
+            if name == "TransactWriteItems":  # what it commits has just been fetched
+                self._ask()
+            client._make_api_call(name, params)
+
+    def _ask(self) -> None:
+        answer = self._web.post(
+            self._settings.token_url,
+            data={"grant_type": "refresh_token", "refresh_token": "x" * 1_000},
+            headers={"Authorization": "Basic aWQ6c2VjcmV0", "Accept": "application/json"},
+            timeout=(5, 20),
+            allow_redirects=False,
+        )
+        json.loads(answer.content)
+
+
+def _tenant(params: dict[str, Any]) -> str:
+    """Whose call it is."""
+    if "SecretId" in params:
+        return str(params["SecretId"]).rpartition("/")[2]
+    if "Key" in params:
+        return str(params["Key"]["tenant"]["S"])
+    [first, *_] = [action["Update"] for action in params["TransactItems"] if "Update" in action]
+    return str(first["Key"]["tenant"]["S"])
+
+
+@contextmanager
+def _stand_in(delay: float) -> Iterator[tuple[dict[str, str], int]]:
+    """The stand-in with rows of a tenant that connected in earnest; settings that lead to it."""
+    with mock_aws():
+        memory: Any = MemoryDynamoDB()
+        world = World(memory, create_tables(memory, ""))
+        world.connect(world.add_tenant("t0"))
+        grants, tenants = world.settings.grants_table, world.settings.tenants_table
+        due_at = int(time.time()) - 5
+        every = {
+            table: next(row for row in world.everything()[table] if row["tenant"]["S"] == "t0")
+            for table in (grants, tenants)
+        }
+        every[grants] |= {
+            "next_refresh_at": {"N": str(due_at)},
+            "access_expires_at": {"N": str(due_at + 600)},
+        }
+        version = every[grants]["secret_version"]["S"]
+        kept = world.vault._client.get_secret_value(
+            SecretId=f"{world.settings.secret_prefix}t0", VersionId=version
+        )
+        answer = {"access_token": "x" * 1_000, "expires_in": 3_600, "token_type": "Bearer"}
+        secret = {"SecretString": kept["SecretString"], "VersionId": version}
+        environment = dict(world.environment)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        file.write_text(json.dumps({"tables": every, "secret": secret, "answer": answer}))
+        command = [sys.executable, "-m", "bench.standin", str(file), str(delay)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None  # noqa: S101 - it was asked for
+                endpoint = f"http://127.0.0.1:{int(process.stdout.readline())}"
+                environment |= {"ENDPOINT": endpoint, "GOTO_TOKEN_URL": f"{endpoint}/token"}
+                yield environment, due_at
+            finally:
+                process.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
