@@ -194,9 +194,10 @@ def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
 
 @app.lambda_function(name="refresh_lane")
 def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Refresh what is due in one lane; ``event`` holds its number and its share of the rate."""
+    """Refresh what is due in one lane; ``event``: its number, rate and first wait."""
     schedule = services().schedule(REFRESH_THREADS, _time_left(context))
-    counts = dict(schedule.lane(int(event["lane"]), float(event["rate"])))
+    wait = float(event.get("wait", 0))  # a tick of the version before this one names none
+    counts = dict(schedule.lane(int(event["lane"]), float(event["rate"]), wait))
     logger().info("lane", lane=event["lane"], outcomes=counts)
     return counts
 

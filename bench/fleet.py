@@ -1,22 +1,24 @@
 """What a fleet costs as it grows: a tick with 100 due, and the rep's `status`.
 
-    .venv/bin/python -m bench.fleet [--large 10000] [--rounds 5]
+    .venv/bin/python -m bench.fleet [--large 100000] [--rounds 5]
 
-Two deployments on Amazon's DynamoDB Local, one with a tenth of the other's tenants, take turns with
-the same use cases. The capacity is what DynamoDB says each call consumed.
+Three deployments on Amazon's DynamoDB Local, each with ten times the tenants of the one before,
+take turns with the same use cases. The capacity is what DynamoDB says each call consumed.
 """
 
 import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto import mock_aws
 
 from bench.table import Row, told
 from sandbox import dynamodb_local
+from tests.support import fleet
 from tests.support.aws import REGION, create_tables, session
 from tests.support.world import World
 
@@ -24,34 +26,30 @@ DUE = 100
 """Tenants due at each tick, whatever the size of the fleet."""
 
 FLAT = 1.1
-"""What ten times the tenants may cost at most."""
+"""What a hundred times the tenants may cost at most."""
 
 LARGEST_STATUS = 2.0
 """Seconds."""
 
-_MEASURED = (
-    "BatchGetItem",
-    "DeleteItem",
-    "GetItem",
-    "PutItem",
-    "Query",
-    "TransactWriteItems",
-    "UpdateItem",
-)
+_READS = ("BatchGetItem", "GetItem", "Query")
+_WRITES = ("DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem")
+
+ACCESS_TOKEN, REFRESH_TOKEN = "a" * 1_100, "r" * 900
 
 
 class Deployment:
-    """One fleet on tables of its own. ``capacity``: units consumed since it was last set to 0."""
+    """One fleet on tables of its own. ``capacity``: units read and written since it was cleared."""
 
     def __init__(self, endpoint: str, size: int) -> None:
         self.size = size
-        self.capacity = 0.0
+        self.capacity: Counter[str] = Counter()
         client: Any = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
-        for operation in _MEASURED:
+        for operation in (*_READS, *_WRITES):
             events = client.meta.events
             events.register(f"provide-client-params.dynamodb.{operation}", self._ask)
             events.register(f"after-call.dynamodb.{operation}", self._count)
         self.world = World(client, create_tables(client, f"fleet-{size}-"))
+        self.world.vault = fleet.Secrets()  # type: ignore[assignment]  # stands in for the adapter
         self._client = client
         self._fill()
 
@@ -66,101 +64,100 @@ class Deployment:
             )
 
     def _fill(self) -> None:
-        """One tenant connects in earnest; the others' rows are written after its own."""
-        world, names = self.world, self.world.settings
-        world.connect(world.add_tenant("t0"))
-        client = world.vault.credentials("t0", world.tenants.known("t0").secret_version or "")
-        versions = {number: world.vault.store(_name(number), client) for number in range(DUE)}
-        later = int(world.clock.now) + 30_000
-        for table in (names.tenants_table, names.tokens_table, names.grants_table):
-            key = {"tenant": {"S": "t0"}}
-            row = self._client.get_item(TableName=table, Key=key)["Item"]
-            if "next_refresh_at" in row:
-                row["next_refresh_at"] = {"N": str(later)}
-            for start in range(0, self.size, 25):
-                puts = []
-                for number in range(start, min(start + 25, self.size)):
-                    item = {**row, "tenant": {"S": _name(number)}}
-                    if "secret_version" in row and number in versions:
-                        item["secret_version"] = {"S": versions[number]}
-                    if "lane" in row:
-                        item["lane"] = {"N": str(number % 16)}
-                    puts.append({"PutRequest": {"Item": item}})
-                self._client.batch_write_item(RequestItems={table: puts})
+        now = int(self.world.clock.now)
+        later = now + 30_000
+        fleet.write(self._client, self.world.settings, (_seed(n, later) for n in range(self.size)))
 
     def _ask(self, params: dict[str, Any], **_context: object) -> dict[str, Any]:
         return {**params, "ReturnConsumedCapacity": "TOTAL"}
 
-    def _count(self, parsed: dict[str, Any], **_context: object) -> None:
+    def _count(self, parsed: dict[str, Any], model: Any, **_context: object) -> None:
         consumed = parsed.get("ConsumedCapacity", [])
+        kind = "read" if model.name in _READS else "write"
         for each in consumed if isinstance(consumed, list) else [consumed]:
-            self.capacity += each["CapacityUnits"]
+            self.capacity[kind] += each["CapacityUnits"]
 
 
 def _name(number: int) -> str:
     return f"t{number}"
 
 
+def _seed(number: int, due_at: int) -> fleet.Seed:
+    """Tokens as long as GoTo's: DynamoDB counts by size."""
+    return fleet.Seed(
+        _name(number), due_at - 2_400, due_at + 1_200, due_at, ACCESS_TOKEN, REFRESH_TOKEN
+    )
+
+
 def main() -> int:
     """Measure and tell; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--large", type=int, default=10_000, help="tenants; default: 10000")
+    parser.add_argument("--large", type=int, default=100_000, help="tenants; default: 100000")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each; default: 5")
     options = parser.parse_args()
     return told(rows(options.large, options.rounds))
 
 
 def rows(large: int, rounds: int) -> list[Row]:
-    """Time and capacity of the large fleet to those of a tenth of it."""
+    """Time and capacity of a fleet, to those of a tenth and a hundredth of it."""
+    sizes = (large // 100, large // 10, large)
+    taken: dict[tuple[str, int], list[float]] = defaultdict(list)
+    capacity: dict[tuple[str, int], Counter[str]] = {}
     with dynamodb_local.running() as endpoint, mock_aws():
-        fleets = [Deployment(endpoint, large // 10), Deployment(endpoint, large)]
-        seconds: dict[str, list[list[float]]] = {"tick": [[], []], "status": [[], []]}
-        capacity: dict[str, list[list[float]]] = {"tick": [[], []], "status": [[], []]}
+        fleets = [Deployment(endpoint, size) for size in sizes]
         for number in range(rounds + 1):
-            for which, fleet in enumerate(fleets):
-                fleet.make_due()
+            for one in fleets:
+                one.make_due()
                 for name, act in (("tick", _tick), ("status", _status)):
-                    fleet.capacity = 0.0
-                    taken = _seconds(act, fleet)
-                    if number:  # the first round warms both
-                        seconds[name][which].append(taken)
-                        capacity[name][which].append(fleet.capacity)
-    middle = {name: [statistics.median(each) for each in found] for name, found in seconds.items()}
-    units = {name: [statistics.median(each) for each in found] for name, found in capacity.items()}
-    of = f"{large} tenants to {large // 10}"
-    return [
-        _row(f"tick: time, {of}", middle["tick"], FLAT, 1e3, "ms"),
-        _row(f"tick: capacity, {of}", units["tick"], FLAT, 1, "units"),
-        _row(f"status: capacity, {of}", units["status"], None, 1, "units"),
-        Row(
-            f"status: seconds at {large} tenants, to {LARGEST_STATUS:.0f}",
-            middle["status"][1] / LARGEST_STATUS,
-            1.0,
-            f"{middle['status'][1] * 1e3:.0f} ms",
-        ),
-    ]
+                    one.capacity.clear()
+                    seconds = _seconds(act, one)
+                    if number:  # the first round warms all
+                        taken[name, one.size].append(seconds)
+                        capacity[name, one.size] = one.capacity.copy()
+    middle = {which: statistics.median(each) for which, each in taken.items()}
+    smallest = sizes[0]
+    found = []
+    for size in sizes[1:]:
+        of = f"{size} tenants to {smallest}"
+        ticks = [middle["tick", size] * 1e3, middle["tick", smallest] * 1e3]
+        units = [capacity["tick", each].total() for each in (size, smallest)]
+        found += [
+            _row(f"tick: time, {of}", ticks, "ms"),
+            _row(f"tick: capacity, {of}", units, "units", _each(capacity["tick", size])),
+        ]
+    status = middle["status", large]
+    shown = f"{status * 1e3:.0f} ms, {capacity['status', large].total():.0f} units"
+    name = f"status: seconds at {large} tenants, to {LARGEST_STATUS:.0f}"
+    return [*found, Row(name, status / LARGEST_STATUS, 1.0, shown)]
 
 
-def _row(name: str, found: list[float], goal: float | None, factor: float, unit: str) -> Row:
-    small, big = found
-    return Row(name, big / small, goal, f"{big * factor:.0f} {unit}, {small * factor:.0f} {unit}")
+def _row(
+    name: str, found: Sequence[float], unit: str, facts: dict[str, float] | None = None
+) -> Row:
+    big, small = found
+    return Row(name, big / small, FLAT, f"{big:.0f} {unit}, {small:.0f} {unit}", facts or {})
 
 
-def _tick(fleet: Deployment) -> None:
-    outcomes = fleet.world.tick()
+def _each(capacity: Counter[str]) -> dict[str, float]:
+    """Units of one refresh."""
+    return {f"{kind}_units": round(units / DUE, 2) for kind, units in sorted(capacity.items())}
+
+
+def _tick(one: Deployment) -> None:
+    outcomes = one.world.tick()
     if outcomes.get("refreshed") != DUE:
         raise SystemExit(f"a tick refreshed {outcomes}, not {DUE}")
 
 
-def _status(fleet: Deployment) -> None:
-    answer = fleet.world.rep("status")
+def _status(one: Deployment) -> None:
+    answer = one.world.rep("status")
     if not answer["ok"]:
         raise SystemExit(answer["error"])
 
 
-def _seconds(act: Callable[[Deployment], None], fleet: Deployment) -> float:
+def _seconds(act: Callable[[Deployment], None], one: Deployment) -> float:
     begun = time.perf_counter()
-    act(fleet)
+    act(one)
     return time.perf_counter() - begun
 
 

@@ -93,6 +93,7 @@ def _compare(
             used["product"] / used["floor"],
             MOST_CPU,
             f"{used['product']:.2f} ms, {used['floor']:.2f} ms",
+            {"cpu_ms": round(used["product"], 2)},
         ),
     ]
 

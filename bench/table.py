@@ -1,17 +1,19 @@
 """What every bench tells: ratios, each with its goal where there is one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One ratio of the product to its floor. ``shown``: both, in their own unit."""
+    """One ratio of the product to its floor. ``shown``: both, in their own unit; ``facts``: what
+    the arithmetic of `bench.costs` goes on with."""
 
     name: str
     ratio: float
     goal: float | None
     shown: str
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def reached(self) -> bool:

@@ -5,8 +5,11 @@ socket of the request in hand is shut down when its time is over (S17, F14).
 """
 
 import contextlib
+import heapq
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,15 +32,15 @@ class Watch:
         self._lock = threading.Lock()
         self.over = False
         self.sent = False
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self.done = False
+        self._until = time.monotonic() + seconds
 
     def start(self) -> None:
-        self._timer.start()
+        _watchman.add(self._until, self)
 
     def stop(self) -> None:
-        self._timer.cancel()
         with self._lock:
+            self.done = True
             self._socket = None
 
     def take(self, connected: socket.socket | None) -> None:
@@ -46,14 +49,52 @@ class Watch:
             self.sent = True
             over = self.over
         if over:
-            self._cut()
+            self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         with self._lock:
-            self.over = True
+            self.over = not self.done
             if self._socket is not None:
                 with contextlib.suppress(OSError):  # it may have ended by itself just now
                     self._socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Watchman:
+    """One thread that keeps the time of all requests, as long as there are any.
+
+    A timer for each would be a thread for each, and starting one waits for the interpreter's lock.
+    """
+
+    def __init__(self) -> None:
+        self._watches: list[tuple[float, int, Watch]] = []
+        self._numbers = itertools.count()
+        self._earlier = threading.Condition()
+        self._awake = False
+
+    def add(self, until: float, watching: Watch) -> None:
+        with self._earlier:
+            heapq.heappush(self._watches, (until, next(self._numbers), watching))
+            if not self._awake:
+                self._awake = True
+                threading.Thread(target=self._run, name="deadlines", daemon=True).start()
+            elif self._watches[0][2] is watching:
+                self._earlier.notify()
+
+    def _run(self) -> None:
+        with self._earlier:
+            while self._watches:
+                until, _, watching = self._watches[0]
+                left = until - time.monotonic()
+                if left > 0 and not watching.done:
+                    self._earlier.wait(left)
+                    continue
+                heapq.heappop(self._watches)
+                if not watching.done:
+                    watching.cut()
+            self._awake = False
+
+
+_watchman = _Watchman()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Sources: RFC 6749, RFC 7636 (PKCE), RFC 9207 (iss), RFC 7009 (revocation).
 import base64
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -263,6 +264,9 @@ def _tokens(fields: dict[str, Any]) -> TokenSet | None:
     )
 
 
+_FITS_A_HEADER = re.compile(r"[!-~]+")
+
+
 def _usable(value: object) -> str | None:
     """A token is opaque, but it must fit a header: printable ASCII without spaces (RFC 6750 2.1).
 
@@ -270,7 +274,7 @@ def _usable(value: object) -> str | None:
     """
     if not isinstance(value, str) or not 0 < len(value) <= 4 * LONGEST_VALUE:
         return None
-    return value if all("!" <= char <= "~" for char in value) else None
+    return value if _FITS_A_HEADER.fullmatch(value) else None
 
 
 def _text(value: object) -> str | None:

@@ -8,7 +8,8 @@ class Pace:
     """Slots for requests, shared by the function's threads.
 
     ``per_second`` is the share of the deployment's rate, ``until`` the moment on ``clock`` after
-    which no request is begun any more.
+    which no request is begun any more, ``wait`` the seconds before the first: functions that share
+    a rate begin one after the other, else all their slots would fall together.
     """
 
     def __init__(
@@ -17,12 +18,13 @@ class Pace:
         until: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        wait: float = 0.0,
     ) -> None:
         self._gap = 1 / per_second
         self._until = until
         self._clock = clock
         self._sleep = sleep
-        self._next = clock()
+        self._next = clock() + wait
         self._lock = threading.Lock()
 
     def take(self) -> bool:

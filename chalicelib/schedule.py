@@ -48,13 +48,14 @@ _ANSWERED = (
     Outcome.WITHDRAWN,
 )
 
-RefresherFor = Callable[[float, float], Refresher]
-"""Makes the refresher of one batch, from requests a second and the seconds it may begin some."""
+RefresherFor = Callable[[float, float, float], Refresher]
+"""Makes the refresher of one batch, from requests a second, the seconds in which it may begin some
+and the seconds before the first."""
 
 
 class Schedule:
     """``cap`` is the deployment's refreshes a second, ``hand_over`` starts `lane` elsewhere with
-    its number and its share of the rate."""
+    its number, its share of the rate and the seconds it waits at first."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Schedule:
         provider: "ProviderRow",
         refresher_for: RefresherFor,
         run: Run,
-        hand_over: Callable[[int, float], None],
+        hand_over: Callable[[int, float, float], None],
         cap: int,
         clock: Callable[[], float],
         report: Callable[[Exception], None],
@@ -93,16 +94,19 @@ class Schedule:
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
         rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
         if down or len(due) <= min(FITS, rate * MINUTE):
-            refresher = self._refresher_for(rate, MINUTE)
+            refresher = self._refresher_for(rate, MINUTE, 0.0)
             return self._counted(self._run(refresher.refresh, due[:PROBES] if down else due))
         busy = [lane for lane, rows in lanes.items() if rows]
-        for lane in busy:
-            self._hand(lane, rate / len(busy))
+        for turn, lane in enumerate(busy):
+            self._hand(lane, rate / len(busy), turn / rate)
         return Counter({"lanes": len(busy)})
 
-    def lane(self, lane: int, rate: float) -> Counter[str]:
-        """Refresh what is due in one lane, batch by batch in due order, for a minute at most."""
-        refresher = self._refresher_for(rate, MINUTE)
+    def lane(self, lane: int, rate: float, wait: float = 0.0) -> Counter[str]:
+        """Refresh what is due in one lane, batch by batch in due order, for a minute at most.
+
+        ``rate`` in requests a second, ``wait`` in seconds before the first of them.
+        """
+        refresher = self._refresher_for(rate, MINUTE, wait)
         counts: Counter[str] = Counter()
         tried: set[str] = set()
         while counts[Outcome.OUT_OF_TIME] == 0:
@@ -137,10 +141,10 @@ class Schedule:
             self._report(error)
             return ()
 
-    def _hand(self, lane: int, rate: float) -> None:
+    def _hand(self, lane: int, rate: float, wait: float) -> None:
         """A lane that can't be handed over stays due."""
         try:
-            self._hand_over(lane, rate)
+            self._hand_over(lane, rate, wait)
         except DependencyUnavailable as error:
             self._report(error)
 

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import Adapters
@@ -83,7 +83,7 @@ class Services(Adapters):
         return Schedule(
             connections=self._connections,
             provider=self._provider,
-            refresher_for=lambda rate, seconds: self._refresher(threads, time_left, rate, seconds),
+            refresher_for=partial(self._refresher, threads, time_left),
             run=pooled(threads),
             hand_over=self._start_lane,
             cap=self.settings.token_rate,
@@ -130,7 +130,12 @@ class Services(Adapters):
         return Restore(tables=tables, connections=self._connections, clock=time.time)
 
     def _refresher(
-        self, threads: int, time_left: Callable[[], float], rate: float, seconds: float
+        self,
+        threads: int,
+        time_left: Callable[[], float],
+        rate: float,
+        seconds: float,
+        wait: float = 0.0,
     ) -> "Refresher":
         from chalicelib.pace import Pace
         from chalicelib.refresh import Refresher
@@ -142,7 +147,7 @@ class Services(Adapters):
             rescue_queue=self._rescue_queue,
             vault=self._vault,
             goto=self._goto(connections=threads),
-            pace=Pace(rate, time.monotonic() + seconds, time.monotonic, time.sleep),
+            pace=Pace(rate, time.monotonic() + seconds, time.monotonic, time.sleep, wait),
             clock=time.time,
             random=random.random,
             pause=time.sleep,
@@ -359,10 +364,10 @@ class Services(Adapters):
 
         invoke_later(self._lambda, self.settings.complete_function, {"request": key})
 
-    def _start_lane(self, lane: int, rate: float) -> None:
+    def _start_lane(self, lane: int, rate: float, wait: float) -> None:
         from chalicelib.invoke import invoke_later
 
-        payload = {"lane": lane, "rate": rate}
+        payload = {"lane": lane, "rate": rate, "wait": wait}
         invoke_later(self._lambda, self.settings.refresh_lane_function, payload)
 
     def _take_credentials(self, payload: Mapping[str, str]) -> "Outcome":

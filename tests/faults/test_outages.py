@@ -115,13 +115,30 @@ def test_f13_more_than_fits_is_handed_over_with_the_rate_shared_out(
     world.clock.pass_(86_400)
     monkeypatch.setattr(schedule, "FITS", LANES)
     assert world.tick() == {"lanes": len(world.handed)}
-    lanes, rates = zip(*world.handed, strict=True)
+    lanes, rates, _ = zip(*world.handed, strict=True)
     assert set(lanes) == {lane(name) for name in names}
     assert sum(rates) == pytest.approx(world.settings.token_rate)
     counts: Counter[str] = Counter()
-    for number, rate in world.handed:
+    for number, rate, _ in world.handed:
         counts += world.schedule().lane(number, rate)
     assert counts == {Outcome.REFRESHED: len(names)}
+
+
+@IN_MEMORY
+def test_f13_lanes_that_share_the_rate_take_turns(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F13: nor in any one second, though all of them begin at once."""
+    fleet(world, 3 * LANES)
+    world.clock.pass_(86_400)
+    monkeypatch.setattr(schedule, "FITS", LANES)
+    world.tick()
+    slots = sorted(
+        wait + turn / rate for _, rate, wait in world.handed for turn in range(int(50 * rate))
+    )
+    cap = world.settings.token_rate
+    assert len(slots) > 20 * cap
+    assert all(later - first >= 0.999 for first, later in zip(slots, slots[cap:], strict=False))
 
 
 @IN_MEMORY
@@ -133,14 +150,14 @@ def test_f13_a_lane_that_cannot_be_handed_over_stays_due(
     monkeypatch.setattr(schedule, "FITS", LANES)
     work = world.schedule()
 
-    def refuse(number: int, rate: float) -> None:
+    def refuse(number: int, rate: float, wait: float) -> None:
         raise DependencyUnavailable("lambda", "TooManyRequestsException")
 
     monkeypatch.setattr(work, "_hand_over", refuse)
     work.tick()
     assert len(world.reported) == len(lanes)
     world.tick()
-    assert {number for number, _ in world.handed} == lanes
+    assert {number for number, *_ in world.handed} == lanes
 
 
 @IN_MEMORY
@@ -158,7 +175,7 @@ def test_f13_after_429_the_next_minute_is_half_as_fast(
         world.clock.pass_(86_400)
         world.handed.clear()
         world.tick()
-        rates.append(round(sum(rate for _, rate in world.handed), 3))
+        rates.append(round(sum(rate for _, rate, _ in world.handed), 3))
     cap = world.settings.token_rate
     assert rates == [cap * share for share in (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1)]
 
@@ -180,7 +197,7 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
     world.goto.token = token  # type: ignore[method-assign]
     threads: list[threading.Thread] = []
 
-    def hand_over(number: int, rate: float) -> None:
+    def hand_over(number: int, rate: float, wait: float) -> None:
         """As Lambda does: another function, at the same time."""
         work = threading.Thread(target=on(world, pooled(4)).lane, args=(number, rate))
         threads.append(work)
@@ -203,14 +220,16 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
     assert world.reported == []
 
 
-def on(world: World, run: Run, hand_over: Callable[[int, float], None] | None = None) -> Schedule:
+def on(
+    world: World, run: Run, hand_over: Callable[[int, float, float], None] | None = None
+) -> Schedule:
     """The world's schedule, with threads."""
     return Schedule(
         connections=world.connections,
         provider=world.provider,
-        refresher_for=lambda rate, seconds: world.refresher(),
+        refresher_for=lambda rate, seconds, wait: world.refresher(),
         run=run,
-        hand_over=hand_over or (lambda number, rate: None),
+        hand_over=hand_over or (lambda number, rate, wait: None),
         cap=world.settings.token_rate * 10,
         clock=world.clock,
         report=world.reported.append,

@@ -70,9 +70,14 @@ class _Traced(Services):
         self._returned = returned
 
     def _refresher(
-        self, threads: int, time_left: Callable[[], float], rate: float, seconds: float
+        self,
+        threads: int,
+        time_left: Callable[[], float],
+        rate: float,
+        seconds: float,
+        wait: float = 0.0,
     ) -> Refresher:
-        refresher = super()._refresher(threads, time_left, rate, seconds)
+        refresher = super()._refresher(threads, time_left, rate, seconds, wait)
         once = refresher.refresh
 
         def traced(due: Due, note: JournalEntry | None = None) -> Outcome:

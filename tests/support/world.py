@@ -182,7 +182,7 @@ class World:
         self.provider = ProviderRow(dynamodb, names.grants_table, journal)
         self.commits = Commits(self.connections, self.clock)
         self.rescue_queue = RescueBox()
-        self.handed: list[tuple[int, float]] = []
+        self.handed: list[tuple[int, float, float]] = []
         secrets: Any = session().create_client("secretsmanager", REGION)
         self.vault = Vault(secrets, names.secret_prefix, names.secret_key)
         self.onboarding = Onboarding(
@@ -341,7 +341,7 @@ class World:
             doctor=Doctor(self.parts, origin=names.origin("health"), clock=self.clock),
         )
 
-    def refresher(self) -> Refresher:
+    def refresher(self, pace: Pace | None = None) -> Refresher:
         return Refresher(
             tenants=self.tenants,
             connections=self.connections,
@@ -349,7 +349,7 @@ class World:
             rescue_queue=self.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
-            pace=Pace(1e9, math.inf, lambda: 0.0, self.pause),
+            pace=pace or Pace(1e9, math.inf, lambda: 0.0, self.pause),
             clock=self.clock,
             random=self.random,
             pause=self.pause,
@@ -361,9 +361,9 @@ class World:
         return Schedule(
             connections=self.connections,
             provider=self.provider,
-            refresher_for=lambda rate, seconds: self.refresher(),
+            refresher_for=lambda rate, seconds, wait: self.refresher(),
             run=map,
-            hand_over=lambda lane, rate: self.handed.append((lane, rate)),
+            hand_over=lambda *share: self.handed.append(share),
             cap=self.settings.token_rate,
             clock=self.clock,
             report=self.reported.append,

@@ -29,6 +29,15 @@ def test_f13_slots_are_even_and_end_in_time() -> None:
     assert taken == [100, 100.25, 100.5, 100.75, 101]
 
 
+def test_the_first_slot_comes_after_the_wait() -> None:
+    time = Time()
+    pace = Pace(4, time.now + 1, time, time.sleep, 0.5)
+    taken = []
+    while pace.take():
+        taken.append(time.now)
+    assert taken == [100.5, 100.75, 101]
+
+
 def test_time_that_was_not_used_is_not_made_up_for() -> None:
     """After a pause there is no burst."""
     time = Time()

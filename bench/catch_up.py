@@ -1,0 +1,167 @@
+"""After two hours without a refresh: how long until the last token lives, how hard GoTo is hit.
+
+    .venv/bin/python -m bench.catch_up [--tenants 20000] [--rate 20]
+
+The product's own tick and lanes, minute by minute on a clock that only they move; lanes of one tick
+run side by side, each on its own time. The tables are in memory, GoTo answers at once.
+"""
+
+import argparse
+import random
+import sys
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from moto import mock_aws
+
+from bench.table import Row, told
+from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.pace import Pace
+from chalicelib.refresh import Refresher
+from chalicelib.schedule import Schedule
+from tests.support import fleet
+from tests.support.aws import create_tables
+from tests.support.memory import MemoryDynamoDB
+from tests.support.world import World
+
+OUTAGE = 2 * 3_600
+"""Seconds."""
+
+MOST_TIME = {"GoTo's": 1.5, "our own": 1.25}
+"""Time to the last tenant, to that of asking without a pause at the rate allowed. Each minute has
+five seconds in which none is begun; after GoTo's outage a few are asked first, for minutes."""
+
+LIFE = 3_600
+DUE_AFTER = 2_400
+"""Seconds of a token's life, and after which it is refreshed."""
+
+SECOND = 0.999
+"""Slots a second apart must not fall into one window by rounding."""
+
+
+def main() -> int:
+    """Simulate and tell; 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tenants", type=int, default=20_000, help="default: 20000")
+    parser.add_argument("--rate", type=int, default=20, help="requests a second; default: 20")
+    options = parser.parse_args()
+    return told(rows(options.tenants, options.rate))
+
+
+def rows(tenants: int, rate: int) -> list[Row]:
+    """Time to the last and the busiest second, for either side's outage."""
+    found = []
+    for whose, most in MOST_TIME.items():
+        with mock_aws():
+            deployment = Deployment(tenants, rate)
+            deployment.minutes(10)
+            if whose == "our own":
+                deployment.world.clock.pass_(OUTAGE)
+            else:
+                deployment.down = True
+                deployment.minutes(OUTAGE // 60)
+                deployment.down = False
+            seconds = deployment.catch_up()
+        busiest, floor = _busiest_second(deployment.asked_at), tenants / rate
+        found += [
+            Row(
+                f"catch-up: time to the last, {whose} outage",
+                seconds / floor,
+                most,
+                f"{seconds:.0f} s, {floor:.0f} s",
+            ),
+            Row(
+                f"catch-up: busiest second to the cap, {whose}",
+                busiest / rate,
+                1.0,
+                f"{busiest} requests, {rate}",
+            ),
+        ]
+    return found
+
+
+class Deployment:
+    """A fleet under way, due evenly. ``asked_at``: when GoTo was asked for a token."""
+
+    def __init__(self, tenants: int, rate: int) -> None:
+        memory = MemoryDynamoDB()
+        self.world = World(memory, create_tables(memory, ""), TOKEN_RATE=str(rate))
+        self.world.vault = fleet.Secrets()  # type: ignore[assignment]  # stands in for the adapter
+        self.world.random = random.Random(7).random  # noqa: S311 - jitter
+        self._answer, self.world.goto.token = self.world.goto.token, self._token  # type: ignore[method-assign]
+        self._wanting = {fleet.client_id(f"t{number}") for number in range(tenants)}
+        self._every = frozenset(self._wanting)
+        self.asked_at: list[float] = []
+        self.down = False
+        now = int(self.world.clock.now)
+        seeds = (
+            fleet.Seed(f"t{number}", at - DUE_AFTER, at - DUE_AFTER + LIFE, at, "a", "r")
+            for number in range(tenants)
+            for at in [now + number * DUE_AFTER // tenants]
+        )
+        for seed in seeds:
+            for table, row in fleet.rows(self.world.settings, seed).items():
+                memory.put_item(TableName=table, Item=row)
+
+    def minutes(self, number: int) -> None:
+        for _ in range(number):
+            self._minute()
+
+    def catch_up(self) -> float:
+        """Seconds until the last tenant has been given a token."""
+        begun = self.world.clock.now
+        self._wanting = set(self._every)
+        while self._wanting:
+            self._minute()
+            if self.world.clock.now - begun > 86_400:
+                raise SystemExit(f"{len(self._wanting)} tenants were never given one")
+        return self._last - begun
+
+    def _minute(self) -> None:
+        """A tick, and the lanes it starts, which share its moment."""
+        clock, handed = self.world.clock, []
+        begun = clock.now
+        self._schedule(lambda *share: handed.append(share)).tick()
+        for lane, rate, wait in handed:
+            clock.now = begun
+            self._schedule(None).lane(lane, rate, wait)
+        clock.now = begun + 60
+
+    def _schedule(self, hand_over: object) -> Schedule:
+        world = self.world
+        return Schedule(
+            connections=world.connections,
+            provider=world.provider,
+            refresher_for=self._refresher,
+            run=map,
+            hand_over=hand_over,  # type: ignore[arg-type]  # a lane hands over nothing
+            cap=world.settings.token_rate,
+            clock=world.clock,
+            report=_fail,
+        )
+
+    def _refresher(self, rate: float, seconds: float, wait: float) -> Refresher:
+        clock = self.world.clock
+        return self.world.refresher(Pace(rate, clock.now + seconds, clock, clock.pass_, wait))
+
+    def _token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
+        self.asked_at.append(self.world.clock.now)
+        if self.down:
+            return Answer(503, b"")
+        self._wanting.discard(client.client_id)
+        self._last = self.world.clock.now
+        return self._answer(client, form)
+
+
+def _busiest_second(moments: Iterable[float]) -> int:
+    """The most requests that any second has seen."""
+    at = sorted(moments)
+    return max(bisect_left(at, first + SECOND, number) - number for number, first in enumerate(at))
+
+
+def _fail(error: Exception) -> None:
+    raise error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
