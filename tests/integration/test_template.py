@@ -130,6 +130,7 @@ def test_every_table_that_must_last_is_kept_and_backed_up(resources: dict[str, A
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
         backed_up = "PointInTimeRecoverySpecification" in table["Properties"]
         assert backed_up == (name != "AuthorizationRequests")
+        assert table["Properties"]["DeletionProtectionEnabled"] is True
 
 
 def test_tables_with_secrets_are_under_their_own_keys(resources: dict[str, Any]) -> None:
@@ -163,6 +164,7 @@ def test_f03_the_rescue_queue_is_under_the_grants_key_and_ends_in_an_alarm(
     watched = {
         alarm["Properties"]["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
         for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["Namespace"] == "AWS/SQS"
     }
     assert watched == {"LostAnswers", "RescueQueue", "Unannounced"}
     [source] = resources["Rescue"]["Properties"]["Events"].values()
@@ -183,3 +185,49 @@ def test_the_due_index_holds_keys_only(resources: dict[str, Any]) -> None:
 def test_the_template_has_no_yaml_aliases() -> None:
     """CloudFormation does not read them."""
     assert re.search(r"[&*]id\d{3}", package.build().template.read_text()) is None
+
+
+def test_each_alarm_reaches_a_person_and_has_its_page(resources: dict[str, Any]) -> None:
+    """Sent when it begins and when it is over; its description ends with the runbook's section."""
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
+    for name, alarm in alarms.items():
+        properties = alarm["Properties"]
+        assert properties["AlarmActions"] == properties["OKActions"] == [{"Ref": "Alarms"}]
+        assert properties["AlarmDescription"].endswith(f" docs/runbook.md#{name.lower()}")
+    text = (ROOT / "docs" / "runbook.md").read_text()
+    assert re.findall(r"^### (\w+)$", text, re.MULTILINE) == sorted(alarms)
+
+
+def test_alarms_can_be_published(resources: dict[str, Any]) -> None:
+    """CloudWatch may use the topic's key; under AWS's own key no alarm would arrive."""
+    key = resources["Alarms"]["Properties"]["KmsMasterKeyId"]["Fn::GetAtt"][0]
+    users = {
+        statement["Principal"].get("Service"): statement["Action"]
+        for statement in resources[key]["Properties"]["KeyPolicy"]["Statement"]
+        if isinstance(statement["Principal"].get("Service"), str)
+    }
+    assert users["cloudwatch.amazonaws.com"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+
+
+def test_a_missing_tick_is_an_alarm(resources: dict[str, Any]) -> None:
+    """No invocation makes no data: that is what it is for."""
+    alarm = resources["TickMissing"]["Properties"]
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "LessThanThreshold")
+
+
+def test_s20_every_log_is_encrypted_and_ends(resources: dict[str, Any]) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    assert len(groups) == len(FUNCTIONS)
+    for group in groups.values():
+        assert group["Properties"]["KmsKeyId"] == {"Fn::GetAtt": ["OperationsKey", "Arn"]}
+        assert group["Properties"]["RetentionInDays"] == 90
+
+
+def test_s16_s20_the_gateway_throttles_and_logs_no_request(resources: dict[str, Any]) -> None:
+    """S20: a log of executions holds whole addresses, and with them links and codes."""
+    [settings] = resources["RestAPI"]["Properties"]["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 200
+    assert settings["LoggingLevel"] == "OFF"
+    assert settings["DataTraceEnabled"] is False
