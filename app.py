@@ -187,8 +187,11 @@ def intake(event: dict[str, str], context: Any) -> dict[str, str]:
 def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
     """Refresh what is due, or hand it over to `refresh_lane`."""
     started = time.monotonic()
-    counts = dict(services().schedule(REFRESH_THREADS, _time_left(event.context)).tick())
-    logger().info("tick", outcomes=counts, seconds=round(time.monotonic() - started, 3))
+    schedule = services().schedule(REFRESH_THREADS, _time_left(event.context))
+    counts = dict(schedule.tick())
+    taken, overdue = time.monotonic() - started, schedule.oldest_overdue
+    logger().info("tick", outcomes=counts, seconds=round(taken, 3))
+    services().measure(counts, TickSeconds=taken, OldestOverdueSeconds=overdue)
     return counts
 
 
@@ -199,6 +202,7 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
     wait = float(event.get("wait", 0))  # a tick of the version before this one names none
     counts = dict(schedule.lane(int(event["lane"]), float(event["rate"]), wait))
     logger().info("lane", lane=event["lane"], outcomes=counts)
+    services().measure(counts)
     return counts
 
 

@@ -77,6 +77,8 @@ class Schedule:
         self._cap = cap
         self._clock = clock
         self._report = report
+        self.oldest_overdue = 0.0
+        """Seconds for which the most overdue tenant that the tick saw has waited."""
 
     def tick(self) -> Counter[str]:
         """Refresh what is due, or have it refreshed. Counts outcomes, and lanes handed over."""
@@ -92,6 +94,7 @@ class Schedule:
         down = provider.open_since is not None
         lanes = {lane: self._due(lane, PROBES if down else LANE_BATCH) for lane in range(LANES)}
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
+        self.oldest_overdue = self._clock() - due[0].at if due else 0.0
         rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
         if down or len(due) <= min(FITS, rate * MINUTE):
             refresher = self._refresher_for(rate, MINUTE, 0.0)

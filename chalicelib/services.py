@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import Adapters
-from chalicelib.telemetry import report
+from chalicelib.telemetry import measure, report
 
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
@@ -90,6 +90,14 @@ class Services(Adapters):
             clock=time.time,
             report=_report,
         )
+
+    def measure(self, outcomes: Mapping[str, int], **seconds: float) -> None:
+        """Metrics of some refreshes; ``seconds`` by their names in CloudWatch."""
+        from chalicelib import measures
+
+        values = measures.of(outcomes) | seconds
+        if values:
+            measure(f"ha-goto-{self.settings.stage}", values)
 
     def on_demand(self, time_left: Callable[[], float]) -> "OnDemand":
         """One tenant's refresh for HA's services; one an invocation. ``time_left`` in seconds."""

@@ -1,7 +1,8 @@
-"""Log lines, as JSON through Powertools. Callers name what happened; values that grant something
-(tokens, codes, secrets, links, cookies, states) are never passed in (S20)."""
+"""Log lines and metrics, as JSON through Powertools. Callers name what happened; values that grant
+something (tokens, codes, secrets, links, cookies, states) are never passed in (S20)."""
 
 import traceback
+from collections.abc import Mapping
 from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -30,3 +31,15 @@ def report(message: str, error: BaseException) -> None:
         for frame in traceback.extract_tb(error.__traceback__)
     ]
     logger().error(message, cause=type(error).__name__, way=way)
+
+
+def measure(namespace: str, values: Mapping[str, float]) -> None:
+    """Metrics of this invocation, in CloudWatch's embedded format: counts, and seconds where the
+    name ends so. Never a tenant's name: each would be a metric of its own, and paid for."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+    metrics = EphemeralMetrics(namespace=namespace, service=SERVICE)
+    for name, value in values.items():
+        unit = MetricUnit.Seconds if name.endswith("Seconds") else MetricUnit.Count
+        metrics.add_metric(name, unit, value)
+    metrics.flush_metrics()
