@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check pictures simulate processes protections mutants scan bench lock clean
+.PHONY: help run test check pictures simulate processes protections mutants scan bench deploy diff rollback destroy lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -36,6 +36,18 @@ scan:   ## a web scanner against the product on this machine
 
 bench:  ## what things cost, as ratios to named floors
 	$(do) bench $(BENCH)
+
+deploy: ## STAGE into your AWS account: shows the change set, asks, tries the product
+	$(do) deploy $(STAGE) $(ARGUMENTS)
+
+diff:   ## what `make deploy STAGE=...` would change
+	$(do) diff $(STAGE)
+
+rollback:  ## the version before, back into STAGE
+	$(do) rollback $(STAGE) $(ARGUMENTS)
+
+destroy:  ## everything of STAGE but tables and keys, gone
+	$(do) destroy $(STAGE)
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock

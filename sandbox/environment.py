@@ -45,6 +45,7 @@ _MODULES = {
     "mutants": "tests.security.mutants",
     "scan": "sandbox.scan",
     "bench": "bench",
+    **{name: f"infra.deploy {name}" for name in ("deploy", "diff", "rollback", "destroy")},
 }
 
 
@@ -268,9 +269,9 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    module = _MODULES[command]
+    words = _MODULES[command].split()
     os.chdir(ROOT)
-    return os.execv(python, [str(python), "-m", module, *rest])
+    return os.execv(python, [str(python), "-m", *words, *rest])
 
 
 if __name__ == "__main__":

@@ -12,22 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError, WaiterError
-from mypy_boto3_cloudformation import CloudFormationClient
-from mypy_boto3_cloudformation.type_defs import WaiterConfigTypeDef
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_logs import CloudWatchLogsClient
 
 from infra.package import Package
+from infra.stack import LIVE, Stack
 from sandbox.environment import CLOUD_VENV, private_folder
 from sandbox.processes import Child, Failed
 
 REGION = "us-east-1"
 STACK = "ha-goto"
-_BUCKET = "deployments"
-_DIGEST_TAG = "package"
-_POLL: WaiterConfigTypeDef = {"Delay": 1, "MaxAttempts": 120}
+_POLL = {"Delay": 1, "MaxAttempts": 120}
 _KEY = "sandbox"
 """Access key and secret: MiniStack takes any, and checks no policy."""
 
@@ -38,7 +34,7 @@ class MiniStack:
     def __init__(self, folder: Path, port: int) -> None:
         """Start it and wait until it answers; raises `Failed`."""
         self.endpoint = f"http://127.0.0.1:{port}"
-        self._session = boto3.Session(
+        self.session = boto3.Session(
             aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=REGION
         )
         state = private_folder(folder / "cloud")
@@ -70,89 +66,35 @@ class MiniStack:
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
         """DynamoDB of the local cloud."""
-        return self._session.client("dynamodb", endpoint_url=self.endpoint)
+        return self.session.client("dynamodb", endpoint_url=self.endpoint)
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
         """CloudWatch Logs of the local cloud."""
-        return self._session.client("logs", endpoint_url=self.endpoint)
+        return self.session.client("logs", endpoint_url=self.endpoint)
 
     @cached_property
     def lambda_(self) -> LambdaClient:
         """Lambda of the local cloud."""
-        return self._session.client("lambda", endpoint_url=self.endpoint)
+        return self.session.client("lambda", endpoint_url=self.endpoint)
 
     @cached_property
-    def _cloudformation(self) -> CloudFormationClient:
-        return self._session.client("cloudformation", endpoint_url=self.endpoint)
+    def stack(self) -> Stack:
+        """The product's stack here."""
+        return Stack(self.session, STACK, self.endpoint, _POLL)
 
     def deploy(self, package: Package, parameters: Mapping[str, str]) -> dict[str, str]:
         """Create the stack, update it, or leave it where nothing changed; its outputs."""
-        current = self._stack()
-        if current is None or not _is_current(current, package, parameters):
-            self._apply(package, parameters, exists=current is not None)
-            current = self._stack()
-        assert current is not None, "a stack that was deployed is there"
-        return {output["OutputKey"]: output["OutputValue"] for output in current["Outputs"]}
-
-    def _stack(self) -> Any:
-        try:
-            return self._cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationError":
-                return None
-            raise
-
-    def _apply(self, package: Package, parameters: Mapping[str, str], *, exists: bool) -> None:
-        wanted: dict[str, Any] = {
-            "StackName": STACK,
-            "TemplateURL": self._upload(package),
-            "Parameters": [
-                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
-            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            "Tags": [{"Key": _DIGEST_TAG, "Value": package.digest}],
-        }
-        cloudformation = self._cloudformation
-        try:
-            if exists:
-                cloudformation.update_stack(**wanted)
-                updated = cloudformation.get_waiter("stack_update_complete")
-                updated.wait(StackName=STACK, WaiterConfig=_POLL)
-            else:
-                cloudformation.create_stack(**wanted)
-                created = cloudformation.get_waiter("stack_create_complete")
-                created.wait(StackName=STACK, WaiterConfig=_POLL)
-        except ClientError as error:
-            raise Failed(f"The stack was refused: {error.response['Error']['Message']}") from error
-        except WaiterError as error:
-            raise Failed(f"The stack failed: {self._first_failure()}") from error
-
-    def _first_failure(self) -> str:
-        events = self._cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
-        for event in reversed(events):
-            if event.get("ResourceStatus", "").endswith("_FAILED"):
-                reason = event.get("ResourceStatusReason", "no reason given")
-                return f"{event.get('LogicalResourceId')}: {reason}"
-        return "no reason given"
-
-    def _upload(self, package: Package) -> str:
-        """Put code and template where CloudFormation finds them; the template's address."""
-        s3 = self._session.client("s3", endpoint_url=self.endpoint)
-        s3.create_bucket(Bucket=_BUCKET)
-        code = f"{package.digest}.zip"
-        for old in s3.list_objects_v2(Bucket=_BUCKET).get("Contents", []):
-            s3.delete_object(Bucket=_BUCKET, Key=old["Key"])
-        s3.upload_file(str(package.code), _BUCKET, code)
-        template = package.template.read_text().replace(
-            "CodeUri: ./deployment.zip", f"CodeUri: s3://{_BUCKET}/{code}"
-        )
-        s3.put_object(Bucket=_BUCKET, Key=f"{package.digest}.yaml", Body=template.encode())
-        return f"{self.endpoint}/{_BUCKET}/{package.digest}.yaml"
+        if not _is_current(self.stack.live, package, parameters):
+            self.stack.publish(package)
+            plan = self.stack.plan(package.digest, parameters)
+            if plan is not None:
+                self.stack.carry_out(plan)
+        return self.stack.outputs
 
     def verify_sender(self, address: str) -> None:
         """Let SES send from this address, as the operator does once on AWS."""
-        ses = self._session.client("sesv2", endpoint_url=self.endpoint)
+        ses = self.session.client("sesv2", endpoint_url=self.endpoint)
         with suppress(ses.exceptions.AlreadyExistsException):
             ses.create_email_identity(EmailIdentity=address)
 
@@ -174,9 +116,9 @@ class MiniStack:
 
 def _is_current(stack: Any, package: Package, parameters: Mapping[str, str]) -> bool:
     """Whether a finished stack is made of this package with these very parameters."""
-    if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+    if stack is None or stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return False
-    if {"Key": _DIGEST_TAG, "Value": package.digest} not in stack.get("Tags", []):
+    if {"Key": LIVE, "Value": package.digest} not in stack.get("Tags", []):
         return False
     given = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
     return all(given.get(key) == value for key, value in parameters.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.stack import StackFailed
 from sandbox import settings, tenants
 from sandbox.cloud import LocalCloud
 from sandbox.environment import STATE, private_folder, step, write_private
@@ -20,7 +21,7 @@ _DEMO = ("acme", "Acme Analytics", "admin@acme.example")
 _FOLLOW_SECONDS = 1.0
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, being told to end, and a terminal that is closed."""
-_EXPECTED = (Failed, OSError, BotoCoreError, ClientError)
+_EXPECTED = (Failed, StackFailed, OSError, BotoCoreError, ClientError)
 
 
 class _Stop(BaseException):

@@ -1,0 +1,187 @@
+"""Put a stage of the product into an AWS account: `make deploy`, `diff`, `rollback`, `destroy`.
+
+    python -m infra.deploy {deploy,diff,rollback,destroy} STAGE [--yes] [--lose]
+
+Account, region and rights are those of the AWS environment (profile, variables). What is wrong
+with the parameters is said before anything is touched.
+"""
+
+import argparse
+import json
+import sys
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import package, parameters
+from infra.stack import Plan, Stack, StackFailed
+
+EXPECTED = (
+    parameters.BadParameters,
+    package.NotPackaged,
+    StackFailed,
+    BotoCoreError,
+    ClientError,
+    OSError,
+)
+
+TICK = {
+    "version": "0",
+    "id": "smoke-test",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "",
+    "time": "",
+    "region": "",
+    "resources": [],
+    "detail": {},
+}
+"""What EventBridge sends each minute. One tick more than the schedule's has no effect (F17)."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command's exit code: 1 where something was refused or failed, in one sentence."""
+    parser = argparse.ArgumentParser(prog="deploy", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("command", choices=("deploy", "diff", "rollback", "destroy"))
+    parser.add_argument("stage")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--lose", action="store_true", help="even where tables or keys would go")
+    options = parser.parse_args(arguments)
+    try:
+        built = package.build()
+        given = parameters.read(options.stage, built.template)
+        session = boto3.Session()
+        operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
+        if options.command == "deploy":
+            return operator.deploy(built, given)
+        if options.command == "diff":
+            return operator.diff(built, given)
+        return operator.rollback() if options.command == "rollback" else operator.destroy()
+    except EXPECTED as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+class Operator:
+    """What one person does to one stage. ``smoke`` raises `StackFailed` where it finds smoke."""
+
+    def __init__(
+        self,
+        session: Any,
+        stage: str,
+        *,
+        yes: bool = False,
+        lose: bool = False,
+        stack: Stack | None = None,
+        smoke: Callable[[dict[str, str]], None] | None = None,
+        ask: Callable[[str], str] = input,
+    ) -> None:
+        self._stage = stage
+        self._yes = yes
+        self._lose = lose
+        self._stack = stack or Stack(session, f"ha-goto-{stage}")
+        self._smoke = smoke or Smoke(session)
+        self._ask = ask
+
+    def diff(self, built: package.Package, given: dict[str, str]) -> int:
+        """Show what a deployment would change, and change nothing."""
+        self._stack.publish(built)
+        plan = self._stack.plan(built.digest, given)
+        self._show(plan)
+        if plan:
+            self._stack.forget(plan)
+        return 0
+
+    def deploy(self, built: package.Package, given: dict[str, str]) -> int:
+        """Show the change set, carry it out, try the product; go back where it does not work."""
+        self._stack.publish(built)
+        plan = self._stack.plan(built.digest, given)
+        if not self._carry_out(plan):
+            return 1
+        try:
+            self._smoke(self._stack.outputs)
+        except StackFailed as error:
+            print(error, file=sys.stderr)
+            if plan is not None and plan.kind == "update":
+                print("Going back to the version before.")
+                self._back()
+            return 1
+        print(f"{self._stack.name} runs {built.digest[:12]} and answers.")
+        return 0
+
+    def rollback(self) -> int:
+        """Put the version before back, with the parameters as they are."""
+        if not self._carry_out(self._stack.plan_back()):
+            return 1
+        self._smoke(self._stack.outputs)
+        print(f"{self._stack.name} runs the version before.")
+        return 0
+
+    def destroy(self) -> int:
+        """Delete the stack, but for what exists nowhere else."""
+        print("Tables, keys and the queues of GoTo's answers stay; everything else goes.")
+        if not self._yes and self._ask(f"Type {self._stage} to destroy it: ") != self._stage:
+            print("Nothing was touched.")
+            return 1
+        self._stack.delete()
+        print(f"{self._stack.name} is gone.")
+        return 0
+
+    def _back(self) -> None:
+        plan = self._stack.plan_back()
+        if plan is not None:
+            self._stack.carry_out(plan)
+            self._smoke(self._stack.outputs)
+
+    def _carry_out(self, plan: Plan | None) -> bool:
+        """False where it was refused, and nothing was changed."""
+        self._show(plan)
+        if plan is None:
+            return True
+        refused = plan.losing and not self._lose
+        if refused:
+            print("These hold what exists nowhere else, and would go:", *plan.losing, sep="\n  ")
+            print("Nothing was changed; --lose does it all the same.")
+        elif not self._yes:
+            refused = self._ask("Carry it out? [y/N] ").strip().lower() not in ("y", "yes")
+        if refused:
+            self._stack.forget(plan)
+            return False
+        self._stack.carry_out(plan)
+        return True
+
+    def _show(self, plan: Plan | None) -> None:
+        lines = plan.lines if plan else ("Nothing would change.",)
+        print(*lines, sep="\n", flush=True)
+
+
+class Smoke:
+    """Tries a deployment: the web function answers, a tick runs through."""
+
+    def __init__(self, session: Any, endpoint: str | None = None, pages: str | None = None) -> None:
+        """``pages``: address of the stage's API, where it is not the stack's own."""
+        self._lambda = session.client("lambda", endpoint_url=endpoint)
+        self._pages = pages
+
+    def __call__(self, outputs: dict[str, str]) -> None:
+        """Raises `StackFailed`."""
+        address = (self._pages or outputs["EndpointURL"]).rstrip("/") + "/healthz"
+        try:
+            with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - https, or the local cloud
+                healthy = json.load(answer) == {"ok": True}
+        except (OSError, ValueError) as error:
+            raise StackFailed(f"The web function does not answer: {error}") from None
+        if not healthy:
+            raise StackFailed("The web function answers, but not that it is well.")
+        ticked = self._lambda.invoke(
+            FunctionName=outputs["RefreshTickFunction"], Payload=json.dumps(TICK).encode()
+        )
+        if "FunctionError" in ticked:
+            raise StackFailed("A tick ended in an error; the log of RefreshTick says why.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The parameters of a stage: a file of the operator's, held against the template before anything.
+
+`infra/stages/<stage>.json` holds names and values; the stage itself is the file's name.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+STAGES = Path(__file__).resolve().parent / "stages"
+
+_STAGE = re.compile(r"[a-z0-9-]{1,20}")
+_LOOPBACK = ("localhost", "127.0.0.1")
+
+
+class BadParameters(Exception):
+    """A parameter is missing or wrong; the message is one sentence that says which."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template for its parameters; CloudFormation's short forms mean nothing here."""
+
+
+def _nothing(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> None:
+    """What a short form is read as."""
+
+
+_Loader.add_multi_constructor("!", _nothing)
+
+
+def read(stage: str, template: Path, stages: Path = STAGES) -> dict[str, str]:
+    """A stage's parameters, as the template wants them. Raises `BadParameters`."""
+    if not _STAGE.fullmatch(stage):
+        raise BadParameters(
+            f"{stage!r} is no name of a stage: small letters, digits and dashes, 20 at most."
+        )
+    file = stages / f"{stage}.json"
+    try:
+        given = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise BadParameters(
+            f"There is no {file.name} in {stages.name}: copy example.json and fill it in."
+        ) from None
+    except ValueError as error:
+        raise BadParameters(f"{file.name} is no JSON: {error}.") from None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise BadParameters(f"{file.name} must be one object whose values are strings.")
+    if given.setdefault("Stage", stage) != stage:
+        raise BadParameters(f"{file.name} is of stage {given['Stage']!r}, not {stage!r}.")
+    check(given, declared(template))
+    return given
+
+
+def declared(template: Path) -> dict[str, dict[str, Any]]:
+    """The parameters that a template declares."""
+    return declared_in(template.read_text())
+
+
+def declared_in(text: str) -> dict[str, dict[str, Any]]:
+    """The same from its text."""
+    loaded = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that reads tags as nothing
+    found: dict[str, dict[str, Any]] = loaded["Parameters"]
+    return found
+
+
+def check(given: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """Hold values against what is declared, as CloudFormation would. Raises `BadParameters`."""
+    unknown = sorted(set(given) - set(wanted))
+    if unknown:
+        raise BadParameters(f"The template has no parameter {unknown[0]}.")
+    for name, parameter in wanted.items():
+        value = given.get(name)
+        if value is None:
+            if "Default" not in parameter:
+                raise BadParameters(f"{name} is missing: {parameter['Description']}")
+            continue
+        _fits(name, value, parameter)
+    _consistent(given)
+
+
+def _fits(name: str, value: str, parameter: Mapping[str, Any]) -> None:
+    allowed = parameter.get("AllowedValues")
+    if allowed and value not in map(str, allowed):
+        raise BadParameters(
+            f"{name} is {value!r}; it must be one of {', '.join(map(str, allowed))}."
+        )
+    pattern = parameter.get("AllowedPattern")
+    if pattern and not re.fullmatch(pattern, value):
+        raise BadParameters(f"{name} is {value!r}, which is none: {parameter['Description']}")
+    if parameter["Type"] == "Number":
+        low, high = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**12)
+        if not value.isdecimal() or not low <= int(value) <= high:
+            raise BadParameters(f"{name} is {value!r}; it must be a number from {low} to {high}.")
+
+
+def _consistent(given: Mapping[str, str]) -> None:
+    """What no pattern can say: tokens travel by https, but for this very machine (S17)."""
+    addresses = {name: value for name, value in given.items() if name.endswith(("Url", "Origin"))}
+    for name, value in addresses.items():
+        if not value:
+            continue
+        parts = urlsplit(value.replace("{tenant}", "tenant"))
+        here = (parts.hostname or "").rpartition(".")[2] in _LOOPBACK or parts.hostname in _LOOPBACK
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and here)):
+            raise BadParameters(f"{name} is {value!r}; it must be an https address.")

@@ -1,0 +1,275 @@
+"""One CloudFormation stack of the product: published, planned as a change set, carried out.
+
+The same on AWS and on the local cloud. The stack's package and the one before stay in its bucket
+under their digests, so that it can be put back.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from infra import parameters
+from infra.package import Package
+
+LIVE, BEFORE = "package", "package-before"
+"""Tags of the stack: digests of the package that it runs, and of the one that it ran before."""
+
+KEPT = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
+"""What holds something that exists nowhere else."""
+
+WATCHED = ("CompletionFails", "OwnFailures", "PagesFail", "TickFails", "TickMissing")
+"""Alarms that undo an update; CloudFormation takes five."""
+
+WATCHED_MINUTES = 5
+
+POLL = {"Delay": 2, "MaxAttempts": 900}
+"""Half an hour: tables and indexes take their time."""
+
+_NO_CHANGES = ("didn't contain changes", "No updates are to be performed", "no changes")
+
+
+class StackFailed(Exception):
+    """CloudFormation would not; the message is one sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A change set that waits: its address, what it would do, line by line, and what it would
+    lose: things in `KEPT` that it removes or replaces."""
+
+    address: str
+    kind: str
+    lines: tuple[str, ...]
+    losing: tuple[str, ...]
+
+
+class Stack:
+    """The stack ``name`` in the account and region of a boto3 session."""
+
+    def __init__(
+        self, session: Any, name: str, endpoint: str | None = None, poll: Any = None
+    ) -> None:
+        self.name = name
+        self._cloudformation = session.client("cloudformation", endpoint_url=endpoint)
+        self._s3 = session.client("s3", endpoint_url=endpoint)
+        self._sts = session.client("sts", endpoint_url=endpoint)
+        self._region = str(session.region_name)
+        self._poll = poll or POLL
+
+    @property
+    def live(self) -> dict[str, Any] | None:
+        """The stack as CloudFormation describes it; None where there is none."""
+        try:
+            found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=self.name)[
+                "Stacks"
+            ][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                return None
+            raise
+        return None if found["StackStatus"] in ("DELETE_COMPLETE", "REVIEW_IN_PROGRESS") else found
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What the stack tells. Raises `StackFailed` where there is none."""
+        live = self._required()
+        return {output["OutputKey"]: output["OutputValue"] for output in live["Outputs"]}
+
+    def tag(self, name: str) -> str | None:
+        """A tag of the stack's; None where it has none."""
+        live = self.live or {}
+        return next((tag["Value"] for tag in live.get("Tags", ()) if tag["Key"] == name), None)
+
+    def publish(self, package: Package) -> None:
+        """Put code and template where CloudFormation finds them."""
+        bucket = self._bucket()
+        code = f"{package.digest}.zip"
+        self._s3.upload_file(str(package.code), bucket, code)
+        template = package.template.read_text().replace(
+            "CodeUri: ./deployment.zip", f"CodeUri: s3://{bucket}/{code}"
+        )
+        self._s3.put_object(Bucket=bucket, Key=f"{package.digest}.yaml", Body=template.encode())
+        wanted = {package.digest, self.tag(LIVE), self.tag(BEFORE)}
+        for kept in self._s3.list_objects_v2(Bucket=bucket)["Contents"]:
+            if kept["Key"].partition(".")[0] not in wanted:
+                self._s3.delete_object(Bucket=bucket, Key=kept["Key"])
+
+    def plan(self, digest: str, given: Mapping[str, str]) -> Plan | None:
+        """What putting a published package there would do; None: nothing. Raises `StackFailed`."""
+        values = [{"ParameterKey": key, "ParameterValue": given[key]} for key in sorted(given)]
+        return self._plan(digest, values)
+
+    def plan_back(self) -> Plan | None:
+        """What putting the package before back would do, with the parameters as they are now.
+
+        Raises `StackFailed`.
+        """
+        before = self.tag(BEFORE)
+        if before is None:
+            raise StackFailed(
+                f"{self.name} has run one version only: there is nothing to go back to."
+            )
+        body = self._s3.get_object(Bucket=self._bucket(), Key=f"{before}.yaml")["Body"].read()
+        known = {each["ParameterKey"] for each in self._required().get("Parameters", ())}
+        declared = parameters.declared_in(body.decode())
+        return self._plan(
+            before,
+            [
+                {"ParameterKey": key, "UsePreviousValue": True}
+                for key in sorted(known & set(declared))
+            ],
+        )
+
+    def _plan(self, digest: str, values: list[dict[str, Any]]) -> Plan | None:
+        live = self.live
+        tags = {LIVE: digest}
+        running = self.tag(LIVE)
+        before = running if running != digest else self.tag(BEFORE)
+        if before:
+            tags[BEFORE] = before
+        bucket = self._bucket()
+        try:
+            made = self._cloudformation.create_change_set(
+                StackName=self.name,
+                ChangeSetName=f"to-{digest[:12]}-{time.time_ns()}",
+                ChangeSetType="UPDATE" if live else "CREATE",
+                TemplateURL=f"{self._s3.meta.endpoint_url}/{bucket}/{digest}.yaml",
+                Parameters=values,
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+                **({"RollbackConfiguration": self._undone_by(live)} if live else {}),
+            )
+        except ClientError as error:
+            raise StackFailed(_said(error)) from None
+        address = made["Id"]
+        described = self._described(address)
+        if described["Status"] == "FAILED":
+            self._cloudformation.delete_change_set(ChangeSetName=address)
+            reason = described.get("StatusReason", "no reason given")
+            if any(words in reason for words in _NO_CHANGES):
+                return None
+            raise StackFailed(f"The change set failed: {reason}")
+        changes = [change["ResourceChange"] for change in self._changes(address)]
+        return Plan(
+            address,
+            "update" if live else "create",
+            tuple(map(_line, changes)),
+            tuple(_line(change) for change in changes if _loses(change)),
+        )
+
+    def forget(self, plan: Plan) -> None:
+        """Leave everything as it is."""
+        self._cloudformation.delete_change_set(ChangeSetName=plan.address)
+        if plan.kind == "create":  # else an empty stack would stay, in review for ever
+            self._cloudformation.delete_stack(StackName=self.name)
+
+    def carry_out(self, plan: Plan) -> None:
+        """Do what was planned. Raises `StackFailed`: CloudFormation has gone back by itself."""
+        self._cloudformation.execute_change_set(ChangeSetName=plan.address)
+        waiter = self._cloudformation.get_waiter(f"stack_{plan.kind}_complete")
+        try:
+            waiter.wait(StackName=self.name, WaiterConfig=self._poll)
+        except WaiterError:
+            raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+
+    def delete(self) -> None:
+        """Delete the stack; tables, keys and queues with answers stay. Raises `StackFailed`."""
+        self._required()
+        self._cloudformation.delete_stack(StackName=self.name)
+        try:
+            waiter = self._cloudformation.get_waiter("stack_delete_complete")
+            waiter.wait(StackName=self.name, WaiterConfig=self._poll)
+        except WaiterError:
+            raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+
+    def _required(self) -> dict[str, Any]:
+        live = self.live
+        if live is None:
+            raise StackFailed(f"There is no stack {self.name}.")
+        return live
+
+    def _described(self, address: str) -> dict[str, Any]:
+        """The change set, once it is made."""
+        for _ in range(self._poll["MaxAttempts"]):
+            described: dict[str, Any] = self._cloudformation.describe_change_set(
+                ChangeSetName=address, StackName=self.name
+            )
+            if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                return described
+            time.sleep(self._poll["Delay"])
+        raise StackFailed("The change set was not made in time.")
+
+    def _changes(self, address: str) -> list[dict[str, Any]]:
+        pages = self._cloudformation.get_paginator("describe_change_set")
+        found = pages.paginate(ChangeSetName=address, StackName=self.name)
+        return [change for page in found for change in page.get("Changes", ())]
+
+    def _undone_by(self, live: Mapping[str, Any]) -> dict[str, Any]:
+        """Alarms that the running version has: CloudFormation goes back by itself if one rings."""
+        prefix = ":".join(str(live["StackId"]).split(":")[:5]).replace(
+            "cloudformation", "cloudwatch"
+        )
+        resources = self._cloudformation.describe_stack_resources(StackName=self.name)
+        names = [
+            resource["PhysicalResourceId"]
+            for resource in resources["StackResources"]
+            if resource["LogicalResourceId"] in WATCHED
+        ]
+        return {
+            "RollbackTriggers": [
+                {"Arn": f"{prefix}:alarm:{name}", "Type": "AWS::CloudWatch::Alarm"}
+                for name in sorted(names)
+            ],
+            "MonitoringTimeInMinutes": WATCHED_MINUTES,
+        }
+
+    def _first_failure(self) -> str:
+        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+        for event in reversed(events):
+            if event.get("ResourceStatus", "").endswith("_FAILED"):
+                reason = event.get("ResourceStatusReason", "no reason given")
+                return f"{event.get('LogicalResourceId')}: {reason}"
+        return "no reason given"
+
+    def _bucket(self) -> str:
+        """The stack's bucket of packages; made where there is none. Names of buckets are the
+        world's, so the account and the region are part of it."""
+        account = self._sts.get_caller_identity()["Account"]
+        name = f"{self.name}-packages-{account}-{self._region}"
+        try:
+            self._s3.head_bucket(Bucket=name)
+        except ClientError:
+            elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+            self._s3.create_bucket(
+                Bucket=name, **({} if self._region == "us-east-1" else elsewhere)
+            )
+            self._s3.put_public_access_block(
+                Bucket=name,
+                PublicAccessBlockConfiguration={
+                    "BlockPublicAcls": True,
+                    "IgnorePublicAcls": True,
+                    "BlockPublicPolicy": True,
+                    "RestrictPublicBuckets": True,
+                },
+            )
+        return name
+
+
+def _line(change: Mapping[str, Any]) -> str:
+    how = {"True": ", replaced", "Conditional": ", perhaps replaced"}.get(
+        change.get("Replacement", ""), ""
+    )
+    return f"{change['Action']:<7} {change['LogicalResourceId']:<32} {change['ResourceType']}{how}"
+
+
+def _loses(change: Mapping[str, Any]) -> bool:
+    if change["ResourceType"] not in KEPT:
+        return False
+    return change["Action"] == "Remove" or change.get("Replacement") == "True"
+
+
+def _said(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message", "no reason given")).rstrip(".") + "."

@@ -1,0 +1,134 @@
+"""The operator's commands against the local cloud: deploy, diff, roll back, destroy."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import package
+from infra.deploy import Operator, Smoke
+from infra.stack import BEFORE, LIVE, Plan, StackFailed
+from sandbox.ministack import STACK, MiniStack
+
+STAGE = "shown"
+GIVEN = {
+    "Stage": STAGE,
+    "TenantOrigin": "https://{tenant}.example.com",
+    "MailFrom": "no-reply@example.com",
+}
+
+
+@pytest.fixture
+def aws(tmp_path: Path) -> Iterator[MiniStack]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    cloud = MiniStack(tmp_path, port)
+    try:
+        yield cloud
+    finally:
+        cloud.stop()
+
+
+def operator(aws: MiniStack, answers: str = "", **options: Any) -> Operator:
+    """One who answers each question with the next word."""
+    words = iter(answers.split())
+
+    def smoke(outputs: dict[str, str]) -> None:
+        stage = f"{outputs['ApiId']}/{outputs['ApiStage']}"
+        Smoke(aws.session, aws.endpoint, f"{aws.endpoint}/_aws/execute-api/{stage}")(outputs)
+
+    usual: dict[str, Any] = {"smoke": smoke, "ask": lambda _question: next(words)}
+    return Operator(aws.session, STAGE, stack=aws.stack, **usual | options)
+
+
+def deployed(aws: MiniStack) -> bool:
+    return aws.stack.live is not None
+
+
+def changed(built: package.Package, folder: Path) -> package.Package:
+    """Another version: an alarm rings later."""
+    template = folder / "changed.yaml"
+    text = built.template.read_text()
+    assert text.count("Threshold: 600") == 1
+    template.write_text(text.replace("Threshold: 600", "Threshold: 601"))
+    return replace(built, template=template, digest="c" * 64)
+
+
+def test_deploy_diff_update_roll_back_destroy(
+    aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = package.build()
+    assert operator(aws, "no").deploy(first, GIVEN) == 1
+    assert not deployed(aws)
+    assert operator(aws, "yes").deploy(first, GIVEN) == 0
+    shown = capsys.readouterr().out
+    assert "Add     Tokens                           AWS::DynamoDB::Table" in shown
+    assert f"{STACK} runs {first.digest[:12]} and answers." in shown
+
+    second = changed(first, tmp_path)
+    assert operator(aws).diff(second, GIVEN) == 0
+    assert "Modify  Overdue" in capsys.readouterr().out
+    assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (first.digest, None)
+    with pytest.raises(StackFailed, match="nothing to go back to"):
+        operator(aws).rollback()
+    assert operator(aws, "y").deploy(second, GIVEN) == 0
+    assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (second.digest, first.digest)
+
+    assert operator(aws, yes=True).rollback() == 0
+    assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (first.digest, second.digest)
+
+    tables = set(
+        aws.session.client("dynamodb", endpoint_url=aws.endpoint).list_tables()["TableNames"]
+    )
+    assert operator(aws, "main").destroy() == 1
+    assert deployed(aws)
+    assert operator(aws, STAGE).destroy() == 0
+    assert not deployed(aws)
+    kept = aws.session.client("dynamodb", endpoint_url=aws.endpoint).list_tables()["TableNames"]
+    assert set(kept) == tables
+    assert len(kept) == 7
+
+
+def test_a_version_that_does_not_answer_is_taken_back(
+    aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = package.build()
+    assert operator(aws, yes=True).deploy(first, GIVEN) == 0
+    tried: list[str | None] = []
+
+    def smoke(_outputs: dict[str, str]) -> None:
+        tried.append(aws.stack.tag(LIVE))
+        if tried[-1] != first.digest:
+            raise StackFailed("A tick ended in an error.")
+
+    second = changed(first, tmp_path)
+    assert operator(aws, yes=True, smoke=smoke).deploy(second, GIVEN) == 1
+    assert tried == [second.digest, first.digest]
+    assert aws.stack.tag(LIVE) == first.digest
+    assert "A tick ended in an error." in capsys.readouterr().err
+
+
+def test_what_exists_nowhere_else_is_not_lost_by_the_way(
+    aws: MiniStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table that a change set would replace: refused, asked or not."""
+    lost = "Modify  Tokens  AWS::DynamoDB::Table, replaced"
+    plan = Plan("a-change-set", "update", (lost,), (lost,))
+    forgotten: list[Plan] = []
+    monkeypatch.setattr(aws.stack, "publish", lambda _package: None)
+    monkeypatch.setattr(aws.stack, "plan", lambda _digest, _given: plan)
+    monkeypatch.setattr(aws.stack, "forget", forgotten.append)
+    assert operator(aws, yes=True).deploy(package.build(), GIVEN) == 1
+    assert forgotten == [plan]
+    assert "exists nowhere else" in capsys.readouterr().out
+
+
+def test_smoke_is_found(aws: MiniStack) -> None:
+    aws.deploy(package.build(), GIVEN)
+    outputs = aws.stack.outputs
+    nowhere = Smoke(aws.session, aws.endpoint, f"{aws.endpoint}/_aws/execute-api/none/api")
+    with pytest.raises(StackFailed, match="web function"):
+        nowhere(outputs)

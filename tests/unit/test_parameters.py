@@ -1,0 +1,81 @@
+"""A stage's parameters: what is wrong is said in one sentence, before anything is touched."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra import package, parameters
+from infra.deploy import main
+
+GOOD = json.loads((parameters.STAGES / "example.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def template() -> Path:
+    return package.build().template
+
+
+def read(folder: Path, template: Path, text: str, stage: str = "prod") -> dict[str, str]:
+    (folder / "prod.json").write_text(text)
+    return parameters.read(stage, template, folder)
+
+
+def test_the_example_is_taken_as_it_is(template: Path) -> None:
+    assert parameters.read("example", template) == GOOD | {"Stage": "example"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"TenantOrigin": None}, "TenantOrigin is missing"),
+        ({"MailFrom": None}, "MailFrom is missing"),
+        ({"TenantOrgin": "https://a.example"}, "no parameter TenantOrgin"),
+        ({"TenantOrigin": "http://{tenant}.example.com"}, "must be an https address"),
+        ({"TenantOrigin": "https://{tenant}.example.com/path"}, "TenantOrigin is"),
+        ({"GoToTokenUrl": "http://authentication.example.com/token"}, "must be an https address"),
+        ({"GoToApiUrl": "api.example.com"}, "must be an https address"),
+        ({"GoToClientAuth": "digest"}, "must be one of raw, rfc6749"),
+        ({"TokenRate": "0"}, "must be a number from 1 to 100000"),
+        ({"TokenRate": "ten"}, "must be a number"),
+        ({"MailFrom": "nobody"}, "MailFrom is 'nobody'"),
+        ({"Stage": "other"}, "is of stage 'other', not 'prod'"),
+    ],
+)
+def test_a_wrong_parameter_is_named(
+    tmp_path: Path, template: Path, change: dict[str, str | None], sentence: str
+) -> None:
+    given = {name: value for name, value in (GOOD | change).items() if value is not None}
+    with pytest.raises(parameters.BadParameters, match=sentence) as refused:
+        read(tmp_path, template, json.dumps(given))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "must be one object"),
+        ('{"TokenRate": 10}', "values are strings"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path: Path, template: Path, text: str, sentence: str) -> None:
+    with pytest.raises(parameters.BadParameters, match=sentence):
+        read(tmp_path, template, text)
+
+
+def test_a_stage_without_a_file_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the operator sees it: AWS is not asked anything."""
+    monkeypatch.setattr("boto3.Session", None)
+    assert main(["deploy", "nowhere"]) == 1
+    assert main(["deploy", "No Where"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "There is no nowhere.json in stages: copy example.json and fill it in."
+    assert said[1].startswith("'No Where' is no name of a stage")
+
+
+def test_this_machine_needs_no_https() -> None:
+    for here in ("http://127.0.0.1:8000/token", "http://acme.localhost:8080", "http://localhost"):
+        parameters.check({"XUrl": here}, {"XUrl": {"Type": "String"}})
