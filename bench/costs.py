@@ -29,7 +29,7 @@ READ_UNIT, WRITE_UNIT = 0.125e-6, 0.625e-6
 GB_SECOND, INVOCATION = 13.3334e-6, 0.2e-6
 SECRET, SECRET_CALL = 0.40, 5e-6
 KEY, KEY_CALL = 1.0, 3e-6
-KEYS = 4
+KEYS = 6
 
 TICK_SECONDS = 0.3
 """Of an empty tick, on a slow processor: 16 queries."""

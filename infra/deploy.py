@@ -170,7 +170,7 @@ class Smoke:
         """Raises `StackFailed`."""
         address = (self._pages or outputs["EndpointURL"]).rstrip("/") + "/healthz"
         try:
-            with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 - https, or the local cloud
+            with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 # nosec B310 - https, or the local cloud
                 healthy = json.load(answer) == {"ok": True}
         except (OSError, ValueError) as error:
             raise StackFailed(f"The web function does not answer: {error}") from None

@@ -63,7 +63,7 @@ def declared(template: Path) -> dict[str, dict[str, Any]]:
 
 def declared_in(text: str) -> dict[str, dict[str, Any]]:
     """The same from its text."""
-    loaded = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that reads tags as nothing
+    loaded = yaml.load(text, _Loader)  # noqa: S506 # nosec B506 - a SafeLoader that reads tags as nothing
     found: dict[str, dict[str, Any]] = loaded["Parameters"]
     return found
 

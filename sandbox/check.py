@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from infra import package
+from sandbox import gates
 from sandbox.environment import ROOT
 
 
@@ -25,13 +26,13 @@ def main() -> int:
 
 
 def _template() -> bool:
-    """The template as it is deployed, not only the part that is written by hand."""
+    """The template as it is deployed, not only the part that is written by hand; then scanners."""
     try:
         built = package.build()
     except package.NotPackaged as error:
         print(error, flush=True)
         return False
-    return _tool("cfn-lint", str(built.template.relative_to(ROOT)))
+    return _tool("cfn-lint", str(built.template.relative_to(ROOT))) and gates.run(built)
 
 
 def _tool(name: str, *arguments: str) -> bool:

@@ -31,6 +31,7 @@ _LOCKS = (
     (("requirements-dev.in", "-c", "requirements.txt"), "requirements-dev.txt"),
     (("sandbox/requirements-cloud.in",), "sandbox/requirements-cloud.txt"),
     (("sandbox/requirements-scan.in",), "sandbox/requirements-scan.txt"),
+    (("sandbox/requirements-gates.in",), "sandbox/requirements-gates.txt"),
 )
 
 

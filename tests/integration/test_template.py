@@ -139,8 +139,10 @@ def test_tables_with_secrets_are_under_their_own_keys(resources: dict[str, Any])
         for name, made in of_type(resources, "AWS::DynamoDB::Table").items()
         if "SSESpecification" in made["Properties"]
     }
-    assert set(keys) == {"Tokens", "Grants", "AuthorizationRequests"}
-    assert len({json.dumps(key) for key in keys.values()}) == 3
+    assert set(keys) == set(of_type(resources, "AWS::DynamoDB::Table"))
+    secret = {keys.pop(name)[0] for name in ("Tokens", "Grants", "AuthorizationRequests")}
+    assert len(secret) == 3
+    assert {key[0] for key in keys.values()} == {"RecordsKey"}
 
 
 def test_f21_a_completion_is_not_repeated_by_lambda(resources: dict[str, Any]) -> None:
@@ -218,7 +220,8 @@ def test_a_missing_tick_is_an_alarm(resources: dict[str, Any]) -> None:
 
 def test_s20_every_log_is_encrypted_and_ends(resources: dict[str, Any]) -> None:
     groups = of_type(resources, "AWS::Logs::LogGroup")
-    assert len(groups) == len(FUNCTIONS)
+    assert set(groups) - {"AccessLog"} == {name for name in groups if name.endswith("LogGroup")}
+    assert len(groups) == len(FUNCTIONS) + 1
     for group in groups.values():
         assert group["Properties"]["KmsKeyId"] == {"Fn::GetAtt": ["OperationsKey", "Arn"]}
         assert group["Properties"]["RetentionInDays"] == 90
@@ -231,3 +234,18 @@ def test_s16_s20_the_gateway_throttles_and_logs_no_request(resources: dict[str, 
     assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 200
     assert settings["LoggingLevel"] == "OFF"
     assert settings["DataTraceEnabled"] is False
+
+
+def test_s20_the_access_log_names_routes_only(resources: dict[str, Any]) -> None:
+    """S20: a path holds a link; a query a code and a state."""
+    written = json.loads(resources["RestAPI"]["Properties"]["AccessLogSetting"]["Format"])
+    assert set(written.values()) == {
+        "$context.requestId",
+        "$context.httpMethod",
+        "$context.resourcePath",
+        "$context.status",
+        "$context.responseLatency",
+        "$context.responseLength",
+        "$context.identity.sourceIp",
+        "$context.requestTimeEpoch",
+    }

@@ -1,0 +1,69 @@
+"""The scanners of `make check`, in an environment of their own: their pins are not ours."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from infra.package import Package
+from sandbox.environment import ROOT, STATE, VENV, private_folder, virtual_environment
+
+LOCK = ROOT / "sandbox" / "requirements-gates.txt"
+
+SHIPPED = ("app.py", "chalicelib", "infra", "reader/src", "rep")
+
+BILL = STATE / "sbom.json"
+"""What goes to Lambda, by CycloneDX."""
+
+LICENCES = (
+    "Apache Software License",
+    "Apache-2.0",
+    "Apache License 2.0",
+    "BSD License",
+    "BSD-3-Clause",
+    "ISC",
+    "MIT",
+    "MIT License",
+    "Mozilla Public License 2.0 (MPL 2.0)",
+    "PSF-2.0",
+    "Python Software Foundation License",
+)
+"""Of runtime packages: none asks for more than its own text to be kept. The MPL is certifi's, whose
+files are not changed."""
+
+
+def run(built: Package) -> bool:
+    """Whether all of them are clean."""
+    folder = private_folder(STATE) / "gates-venv"
+    scripts = virtual_environment(folder, LOCK, "The scanners").parent
+    templates = [str(built.template), str(ROOT / "infra" / "reader-access.yaml")]
+    files = [word for file in templates for word in ("--file", file)]
+    clean = [
+        _ran(scripts, "bandit", "--quiet", "--configfile", "pyproject.toml", "-r", *SHIPPED),
+        _ran(scripts, "checkov", "--config-file", ".checkov.yaml", *files),
+        _ran(scripts, "cyclonedx-py", "requirements", "requirements.txt", "-o", str(BILL)),
+        _ran(
+            scripts,
+            "pip-licenses",
+            f"--python={VENV / 'bin' / 'python'}",
+            "--summary",
+            "--packages",
+            *_runtime(),
+            "--allow-only",
+            ";".join(LICENCES),
+        ),
+    ]
+    return all(clean)
+
+
+def _runtime() -> list[str]:
+    """Names of the packages that go to Lambda."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return [line.partition("==")[0].strip() for line in lines if "==" in line]
+
+
+def _ran(scripts: Path, name: str, *arguments: str) -> bool:
+    print(f"\n{name}", *arguments, flush=True)
+    # Checkov would ask its maker's server for guidance on each finding.
+    environment = {**os.environ, "BC_SKIP_MAPPING": "TRUE"}
+    command = [str(scripts / name), *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
