@@ -20,6 +20,8 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
+from infra import cloudformation
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".sandbox" / "package"
 STAGE = "main"
@@ -75,9 +77,16 @@ def build_unslimmed(folder: Path) -> None:
     """What `chalice package` makes: `deployment.zip` and `sam.yaml`. Raises `NotPackaged`."""
     shutil.rmtree(folder, ignore_errors=True)
     command = ["package", "--stage", STAGE, "--template-format", "yaml"]
-    merge = ["--merge-template", "infra/template.yaml", str(folder)]
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as ours:
+        json.dump(cloudformation.merged(), ours)
+        ours.flush()
+        _chalice([*command, "--merge-template", ours.name, str(folder)])
+    _flatten(folder / "sam.yaml")
+
+
+def _chalice(command: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _PACKAGER, *command, *merge],
+        [sys.executable, "-c", _PACKAGER, *command],
         cwd=ROOT,
         env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
@@ -87,7 +96,6 @@ def build_unslimmed(folder: Path) -> None:
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
         raise NotPackaged(f"`chalice package` failed: {said[-1]}")
-    _flatten(folder / "sam.yaml")
 
 
 def is_shipped(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
+from infra import cloudformation
 
 STAGES = Path(__file__).resolve().parent / "stages"
 
@@ -20,17 +20,6 @@ _LOOPBACK = ("localhost", "127.0.0.1")
 
 class BadParameters(Exception):
     """A parameter is missing or wrong; the message is one sentence that says which."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template for its parameters; CloudFormation's short forms mean nothing here."""
-
-
-def _nothing(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> None:
-    """What a short form is read as."""
-
-
-_Loader.add_multi_constructor("!", _nothing)
 
 
 def read(stage: str, template: Path, stages: Path = STAGES) -> dict[str, str]:
@@ -63,8 +52,7 @@ def declared(template: Path) -> dict[str, dict[str, Any]]:
 
 def declared_in(text: str) -> dict[str, dict[str, Any]]:
     """The same from its text."""
-    loaded = yaml.load(text, _Loader)  # noqa: S506 # nosec B506 - a SafeLoader that reads tags as nothing
-    found: dict[str, dict[str, Any]] = loaded["Parameters"]
+    found: dict[str, dict[str, Any]] = cloudformation.load(text)["Parameters"]
     return found
 
 

@@ -5,26 +5,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-import yaml
 from playwright.sync_api import Browser
 
-from sandbox.environment import ROOT
+from infra import cloudformation
 
 PAGE = """<!doctype html><title>before</title><style>h1 { color: rgb(1, 2, 3) }</style>
 <h1>here</h1><form id=f action=/sent></form><img src=/image>
 <script>document.title = 'after'</script>"""
 
 
-class _Loader(yaml.SafeLoader):
-    """Leaves CloudFormation's short forms alone."""
-
-
-_Loader.add_multi_constructor("!", lambda *_: None)
-
-
 def gateway_headers() -> dict[str, str]:
-    template = yaml.load((ROOT / "infra" / "template.yaml").read_text(), _Loader)
-    body = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    body = cloudformation.merged()["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     sent = body["x-amazon-apigateway-gateway-responses"]["DEFAULT_4XX"]["responseParameters"]
     prefix = "gatewayresponse.header."
     return {name.removeprefix(prefix): value.strip("'") for name, value in sent.items()}

@@ -15,8 +15,7 @@ from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import Fresh
 from chalicelib.oauth import Answer
 from chalicelib.telemetry import SERVICE, measure
-from infra import package
-from tests.policies import cloudformation
+from infra import cloudformation, package
 from tests.support.world import World, refusal
 
 NAMESPACE = "ha-goto-test"
@@ -43,7 +42,7 @@ BY_AWS: dict[str, tuple[Series, Series]] = {
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    resources = cloudformation.load(package.build().template)["Resources"]
+    resources = cloudformation.load(package.build().template.read_text())["Resources"]
     return {
         name: made["Properties"]
         for name, made in resources.items()

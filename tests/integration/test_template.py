@@ -5,26 +5,11 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from chalicelib import pages
 from infra import package
+from infra.cloudformation import load
 from sandbox.environment import ROOT
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms into their long ones."""
-
-
-def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.SequenceNode):
-        value: Any = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_scalar(node)  # type: ignore[arg-type]  # no mappings are tagged
-    return {suffix if suffix == "Ref" else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _long_form)
 
 CSP = "Content-Security-Policy"
 
@@ -45,8 +30,7 @@ FUNCTIONS = {
 
 @pytest.fixture(scope="module")
 def resources() -> dict[str, Any]:
-    loaded = yaml.load(package.build().template.read_text(), _Loader)
-    found: dict[str, Any] = loaded["Resources"]
+    found: dict[str, Any] = load(package.build().template.read_text())["Resources"]
     return found
 
 

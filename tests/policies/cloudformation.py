@@ -2,38 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 
 _PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": REGION}
 _NO_VALUE = object()
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as the long ones."""
-
-
-def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.SequenceNode):
-        value: Any = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_scalar(node)  # type: ignore[arg-type]  # no mappings are tagged
-        if suffix == "GetAtt":
-            value = value.split(".")
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _long_form)
-
-
-def load(path: Path) -> dict[str, Any]:
-    """A template with its intrinsics in their long form."""
-    loaded: dict[str, Any] = yaml.load(path.read_text(), _Loader)
-    return loaded
 
 
 class Resolver:

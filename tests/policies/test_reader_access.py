@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.policies.cloudformation import ACCOUNT, REGION, Resolver, load
+from infra import cloudformation
+from tests.policies.cloudformation import ACCOUNT, REGION, Resolver
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
 
 INFRA = Path(__file__).parents[2] / "infra"
-PRODUCT = load(INFRA / "template.yaml")
-ACCESS = load(INFRA / "reader-access.yaml")
+PRODUCT = cloudformation.merged()
+ACCESS = cloudformation.load((INFRA / "reader-access.yaml").read_text())
 
 TOKENS = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/product-Tokens-1"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/TokensKey"

@@ -41,7 +41,7 @@ AUTHORIZE, LINKS, OAUTH = (f"chalicelib/{name}.py" for name in ("authorize", "li
 REQUESTS, LINK_ROWS = "chalicelib/store/requests.py", "chalicelib/store/links.py"
 WEB, PAGES, GOTO, INTAKE = (f"chalicelib/{name}.py" for name in ("web", "pages", "goto", "intake"))
 CONNECTIONS, COMPLETE = "chalicelib/store/connections.py", "chalicelib/complete.py"
-WEB_POLICY, TEMPLATE = ".chalice/policy-web.json", "infra/template.yaml"
+WEB_POLICY, TEMPLATE = ".chalice/policy-web.json", "infra/template/gateway.yaml"
 
 PROTECTIONS = (
     Protection(
@@ -160,10 +160,8 @@ PROTECTIONS = (
         "S11",
         "headers on the gateway's own errors",
         TEMPLATE,
-        "          DEFAULT_5XX:\n            responseParameters:\n"
-        "              gatewayresponse.header.Cache-Control",
-        "          DEFAULT_5XX:\n            responseParameters:\n"
-        "              gatewayresponse.header.X-None",
+        "            responseParameters: *headers",
+        "            responseParameters: {}",
     ),
     Protection("S12", "cookies are not for scripts", WEB, "Secure; HttpOnly;", "Secure;"),
     Protection("S12", "cookies of this host alone", WEB, '"__Host-ha-browser"', '"ha-browser"'),

@@ -1,13 +1,11 @@
 """Tables as the template declares them, on whatever engine a client talks to."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import botocore.session
-import yaml
 
-TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
+from infra import cloudformation
 
 REGION = "us-east-1"
 
@@ -22,20 +20,6 @@ _TABLE_VARIABLES = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as plain values."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: f"{suffix} {node.value}")
-
-
-@cache
-def template() -> dict[str, Any]:
-    """The template as it stands in infra/, before Chalice's part."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
-    return loaded
-
-
 @cache
 def session() -> botocore.session.Session:
     """One session for all tests: each new one reads botocore's service models again."""
@@ -47,7 +31,7 @@ def session() -> botocore.session.Session:
 def create_tables(client: Any, prefix: str) -> dict[str, str]:
     """Create every table of the template; returns the environment that names them."""
     kept = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    for name, resource in template()["Resources"].items():
+    for name, resource in cloudformation.merged()["Resources"].items():
         if resource.get("Type") == "AWS::DynamoDB::Table":
             properties = resource["Properties"]
             arguments = {key: properties[key] for key in kept if key in properties}
