@@ -6,6 +6,7 @@ AWS's services are written down as AWS documents them.
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ BY_AWS: dict[str, tuple[Series, Series]] = {
 """What AWS counts on a good day, and on the day of the alarm's cause."""
 
 
+@cache
 def alarms() -> dict[str, dict[str, Any]]:
     resources = cloudformation.load(package.build().template.read_text())["Resources"]
     return {

@@ -21,6 +21,12 @@ _TABLE_VARIABLES = {
 
 
 @cache
+def template() -> dict[str, Any]:
+    """The template as it stands in infra/, before Chalice's part: read once, it takes a while."""
+    return cloudformation.merged()
+
+
+@cache
 def session() -> botocore.session.Session:
     """One session for all tests: each new one reads botocore's service models again."""
     made = botocore.session.get_session()
@@ -31,7 +37,7 @@ def session() -> botocore.session.Session:
 def create_tables(client: Any, prefix: str) -> dict[str, str]:
     """Create every table of the template; returns the environment that names them."""
     kept = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    for name, resource in cloudformation.merged()["Resources"].items():
+    for name, resource in template()["Resources"].items():
         if resource.get("Type") == "AWS::DynamoDB::Table":
             properties = resource["Properties"]
             arguments = {key: properties[key] for key in kept if key in properties}
