@@ -37,7 +37,8 @@ _LOCKS = (
 
 _MODULES = {
     "run": "sandbox.run",
-    "test": "pytest",
+    # A worker more than cores: one waits for clocks in the end-to-end tests, most of its time.
+    "test": "pytest -n 3 --dist loadgroup --no-loadscope-reorder",
     "check": "sandbox.check",
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.faults.simulate",
@@ -234,6 +235,8 @@ def _call(command: list[str], failure: str, environment: dict[str, str] | None =
 
 def _lock(python: Path) -> None:
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
+    # pip holds a requirement with extras to a line of its own with them.
+    options.append("--no-strip-extras")
     quiet = ["--quiet", "--no-annotate", "--no-header", "--no-emit-index-url"]
     for sources, target in _LOCKS:
         with step(f"Locking {target}"):

@@ -37,6 +37,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together in one of several processes: those of a file, and all that use the
+    one local cloud. Those begin first: they take longest, waiting for clocks."""
+    for item in items:
+        on_cloud = "cloud" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("cloud" if on_cloud else item.path.stem))
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.section("what did not run")
