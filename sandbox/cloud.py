@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import package
+from infra.parameters import declared
 from sandbox.edge import Edge, Log
 from sandbox.environment import ROOT, private_folder
 from sandbox.ministack import REGION, MiniStack
@@ -31,13 +32,21 @@ Step = Callable[[str], AbstractContextManager[None]]
 class LocalCloud:
     """Everything that one run starts: `start` brings it up, `stop` ends it in order."""
 
-    def __init__(self, settings: Settings, folder: Path, log: Log = lambda _line: None) -> None:
-        """Start nothing yet. State goes to `folder`; `log` hears of each request at the edge."""
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        log: Log = lambda _line: None,
+        built: package.Package | None = None,
+    ) -> None:
+        """Start nothing yet. State goes to `folder`; `log` hears of each request at the edge.
+        ``built``: what to deploy, where it is not the sources as they are."""
         self.settings = settings
         self.folder = private_folder(folder)
         self.tables: dict[str, str] = {}
         self.functions: dict[str, str] = {}
         self._log = log
+        self._built = built
         self._ministack: MiniStack | None = None
         self._goto: Child | None = None
         self._edge: Edge | None = None
@@ -90,19 +99,26 @@ class LocalCloud:
         for port in (ports.edge, ports.aws, *([] if self.settings.provider else [ports.goto])):
             require_free(port)
         with step("Package of the product"):
-            built = package.build()
+            built = self._built or package.build()
         if self.settings.provider is None:
             with step("GoTo to practise on"):
                 self._start_goto()
         with step("Local cloud"):
             self._ministack = MiniStack(self.folder, ports.aws)
         with step("Deployment"):
-            outputs = self.aws.deploy(built, self._parameters())
+            outputs = self.deploy(built)
             self.aws.verify_sender(MAIL_FROM)
-        self.tables = {name: outputs[f"{_camel(name)}Table"] for name in _TABLES}
-        self.functions = {name: outputs[f"{_camel(name)}Function"] for name in _FUNCTIONS}
         prefix = f"/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"
         self._edge = Edge(ports.edge, ("127.0.0.1", ports.aws), prefix, self._log)
+
+    def deploy(self, built: package.Package) -> dict[str, str]:
+        """Put a package there, in place of another where one runs; the stack's outputs."""
+        known = declared(built.template)
+        given = {name: value for name, value in self._parameters().items() if name in known}
+        outputs = self.aws.deploy(built, given)
+        self.tables = {name: outputs[f"{_camel(name)}Table"] for name in _TABLES}
+        self.functions = {name: outputs[f"{_camel(name)}Function"] for name in _FUNCTIONS}
+        return outputs
 
     def _start_goto(self) -> None:
         options = {
