@@ -10,22 +10,9 @@ from chalicelib import pages
 from infra import package
 from infra.cloudformation import load
 from sandbox.environment import ROOT
+from tests.policies.roles import FUNCTIONS
 
 CSP = "Content-Security-Policy"
-
-FUNCTIONS = {
-    "APIHandler": "web",
-    "Complete": "complete",
-    "Intake": "intake",
-    "RefreshTick": "refresh-tick",
-    "RefreshLane": "refresh-lane",
-    "RefreshNow": "refresh-now",
-    "Rescue": "rescue",
-    "AfterRestore": "after-restore",
-    "RepCommand": "rep-command",
-    "Announce": "announce",
-    "MailFeedback": "mail-feedback",
-}
 
 
 @pytest.fixture(scope="module")

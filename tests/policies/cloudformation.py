@@ -4,9 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-ACCOUNT, REGION = "111111111111", "us-east-1"
+ACCOUNT, REGION, STACK = "111111111111", "us-east-1", "product"
 
-_PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": REGION}
+_PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": STACK,
+}
 _NO_VALUE = object()
 
 

@@ -40,9 +40,19 @@ def evaluate(policies: Sequence[Any], requests: Sequence[Request]) -> list[str]:
     Fails where the evaluator found a fault in a policy or request, or ignored part of a context:
     an answer to another question is no evidence.
     """
-    if not shutil.which("node") or not (NODE / "node_modules" / "@cloud-copilot").exists():
+    return evaluate_each([(policies, request) for request in requests])
+
+
+def at_hand() -> bool:
+    """Whether the evaluator is on this machine."""
+    return bool(shutil.which("node")) and (NODE / "node_modules" / "@cloud-copilot").exists()
+
+
+def evaluate_each(cases: Sequence[tuple[Sequence[Any], Request]]) -> list[str]:
+    """The same where each request has policies of its own."""
+    if not at_hand():
         pytest.skip("The IAM evaluator is missing: `make test` installs it where npm is there.")
-    simulations = [_simulation(policies, request) for request in requests]
+    simulations = [_simulation(policies, request) for policies, request in cases]
     done = subprocess.run(
         ["node", str(_SCRIPT), str(NODE)],
         input=json.dumps(simulations),
@@ -55,7 +65,7 @@ def evaluate(policies: Sequence[Any], requests: Sequence[Request]) -> list[str]:
     answers = json.loads(done.stdout)
     faults = [
         (request, answer)
-        for request, answer in zip(requests, answers, strict=True)
+        for (_, request), answer in zip(cases, answers, strict=True)
         if answer["errors"] or answer["ignored"]
     ]
     assert faults == []

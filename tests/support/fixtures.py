@@ -11,12 +11,30 @@ from moto import mock_aws
 import app as entry
 from sandbox import dynamodb_local
 from sandbox.environment import Missing
+from tests.policies import roles
+from tests.policies.evaluator import at_hand
+from tests.support import recorder
 from tests.support.aws import REGION, create_tables, session
 from tests.support.memory import MemoryDynamoDB
 from tests.support.site import Site
 from tests.support.world import World
 
 _prefixes = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def allowed_by_their_roles() -> Iterator[None]:
+    """S21: whatever a function asks AWS for in this run, of whatever suite, its role allows.
+
+    Each worker of a run in parallel is a run of its own. Where the evaluator is missing, the tests
+    of `tests/policies` say so.
+    """
+    recorder.attribute()
+    recorder.listen(session())
+    yield
+    if recorder.heard and at_hand():
+        denied = roles.denied(roles.of_sources(), recorder.heard)
+        assert denied == [], [(call, recorder.heard[call]) for call in denied]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,230 @@
+"""The functions' roles: what their policies and the keys' allow of what the functions asked for."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from infra import cloudformation, package
+from sandbox.environment import ROOT
+from tests.policies.cloudformation import ACCOUNT, STACK, Resolver
+from tests.policies.evaluator import Request, evaluate_each
+from tests.support import authorised
+from tests.support.authorised import Asked, arn, key_arn, queue_arn, table_arn
+from tests.support.recorder import Call
+
+STAGE = "test"
+
+FUNCTIONS = {
+    "APIHandler": "web",
+    "Complete": "complete",
+    "Intake": "intake",
+    "RefreshTick": "refresh-tick",
+    "RefreshLane": "refresh-lane",
+    "RefreshNow": "refresh-now",
+    "Rescue": "rescue",
+    "AfterRestore": "after-restore",
+    "RepCommand": "rep-command",
+    "Announce": "announce",
+    "MailFeedback": "mail-feedback",
+}
+"""Every function of the template, with its policy's file."""
+
+GIVEN = {"Stage": STAGE, "TenantOrigin": "https://x.example", "MailFrom": "goto@analytics.example"}
+
+Statement = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Policies as IAM sees them: each function's statements, each key's policy."""
+
+    statements: Mapping[str, list[Statement]]
+    keys: Mapping[str, Any]
+
+
+def packaged() -> Roles:
+    """Of the template as it is deployed."""
+    template = cloudformation.load(package.build().template.read_text())
+    resources = template["Resources"]
+    found = {}
+    for function in FUNCTIONS:
+        role = resources[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+        [policy] = resources[role]["Properties"]["Policies"]
+        found[function] = policy["PolicyDocument"]["Statement"]
+    return _resolved(template, found)
+
+
+def of_sources() -> Roles:
+    """The same from the files that it is made of, which `test_template` holds it to."""
+    files = {
+        function: json.loads((ROOT / ".chalice" / f"policy-{name}.json").read_text())["Statement"]
+        for function, name in FUNCTIONS.items()
+    }
+    return _resolved(cloudformation.merged(), files)
+
+
+def _resolved(template: Mapping[str, Any], found: Mapping[str, Any]) -> Roles:
+    resolver = Resolver(template, _made(template["Resources"]), **GIVEN)
+    keys = {
+        name: resolver.resolve(resource["Properties"]["KeyPolicy"])
+        for name, resource in template["Resources"].items()
+        if resource.get("Type") == "AWS::KMS::Key"
+    }
+    return Roles({name: resolver.resolve(each) for name, each in found.items()}, keys)
+
+
+def _made(resources: Mapping[str, Any]) -> dict[str, str]:
+    """What Ref and GetAtt of resources give, as `authorised` names the same things."""
+    made = {f"{name}.Arn": authorised.function_arn(name) for name in FUNCTIONS}
+    for name, resource in resources.items():
+        match resource.get("Type"):
+            case "AWS::DynamoDB::Table":
+                made[f"{name}.Arn"] = table_arn(name)
+                made[f"{name}.StreamArn"] = f"{table_arn(name)}/stream/2026-11-24"
+            case "AWS::SQS::Queue":
+                made[f"{name}.Arn"] = queue_arn(name)
+            case "AWS::KMS::Key":
+                made[f"{name}.Arn"] = key_arn(name)
+            case "AWS::Events::EventBus":
+                made[f"{name}.Arn"] = arn("events", f"event-bus/ha-goto-{STAGE}")
+            case "AWS::SES::ConfigurationSet":
+                made[name] = f"{STACK}-{name}"
+    return made
+
+
+LOGGING = (
+    Asked("logs:CreateLogStream", "{group}"),
+    Asked("logs:PutLogEvents", "{group}"),
+)
+
+BY_LAMBDA: Mapping[str, tuple[Asked, ...]] = {
+    # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, and the queue of what failed.
+    "Announce": (
+        *(
+            Asked(f"dynamodb:{action}", f"{table_arn('Journal')}/stream/2026-11-24")
+            for action in ("DescribeStream", "GetRecords", "GetShardIterator")
+        ),
+        Asked("dynamodb:ListStreams", "*"),
+        Asked("sqs:SendMessage", queue_arn("Unannounced")),
+    ),
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html; what is not worked
+    # on is made visible again.
+    "Rescue": (
+        *(
+            Asked(f"sqs:{action}", queue_arn("RescueQueue"))
+            for action in (
+                "ChangeMessageVisibility",
+                "DeleteMessage",
+                "GetQueueAttributes",
+                "ReceiveMessage",
+            )
+        ),
+        *authorised.through("sqs", "GrantsKey", ("kms:Decrypt",), "aws:sqs:arn"),
+    ),
+}
+"""What Lambda itself does with a function's role, besides its log: read what invokes it."""
+
+BY_LAMBDA_WHERE_ALLOWED = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
+"""Traces are sent by Lambda's own daemon, which no test hears."""
+
+
+def by_lambda(function: str) -> Iterator[Asked]:
+    """What Lambda does with a function's role."""
+    name = "ha-goto-test-rep-command" if function == "RepCommand" else f"{STACK}-{function}-1AB"
+    group = arn("logs", f"log-group:/aws/lambda/{name}:log-stream:2026/11/24/[$LATEST]1a2b")
+    yield from (asked._replace(resource=group) for asked in LOGGING)
+    yield from BY_LAMBDA.get(function, ())
+
+
+def principal(function: str) -> str:
+    """The ARN of a function's role: CloudFormation makes up the last part of its name."""
+    logical = "ApiHandler" if function == "APIHandler" else function
+    return f"arn:aws:iam::{ACCOUNT}:role/{STACK}-{logical}Role-1ABCDEFGHIJK2"
+
+
+def request(roles: Roles, who: str, asked: Asked) -> Request:
+    """The request that IAM would see of ``who`` (an ARN)."""
+    context: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asked.context
+    }
+    context["aws:PrincipalArn"] = who
+    key = asked.resource.rpartition("/")[2] if asked.action.startswith("kms:") else None
+    return Request(
+        asked.action, asked.resource, context, who, roles.keys[key] if key is not None else None
+    )
+
+
+def denied(roles: Roles, calls: Iterable[Call]) -> list[Call]:
+    """What was asked for and is not allowed."""
+    asked = sorted(calls)
+    cases = [
+        ([_policy(roles.statements[function])], request(roles, principal(function), each))
+        for function, each in asked
+    ]
+    answers = evaluate_each(cases)
+    return [call for call, answer in zip(asked, answers, strict=True) if answer != "Allowed"]
+
+
+def unused(roles: Roles, function: str, calls: Iterable[Asked]) -> list[str]:
+    """What a function is allowed and none of its calls asked for.
+
+    Each action on each resource of each statement by itself, under the statement's condition; of
+    lists of attributes, each attribute.
+    """
+    found: list[str] = []
+    spoken: dict[str, set[str]] = {}
+    for part, hits in _hits(roles, function, sorted(calls)):
+        if not hits and part["Action"] not in BY_LAMBDA_WHERE_ALLOWED:
+            found.append(f"{part['Sid']}: {part['Action']} on {part['Resource']}")
+        unspoken = spoken.setdefault(part["Sid"], set(_attributes(part)))
+        for one in hits:
+            unspoken -= set(dict(one.context).get("dynamodb:Attributes", ()))
+    return found + [f"{sid}: attribute {name}" for sid, left in spoken.items() for name in left]
+
+
+def _hits(
+    roles: Roles, function: str, asked: list[Asked]
+) -> Iterator[tuple[Statement, list[Asked]]]:
+    """Every part of every statement, with the calls that it alone allows."""
+    parts = [
+        statement | {"Action": action, "Resource": resource}
+        for statement in roles.statements[function]
+        for action in _listed(statement["Action"])
+        for resource in _listed(statement["Resource"])
+    ]
+    near = [[one for one in asked if _speaks_of(one, part)] for part in parts]
+    who = principal(function)
+    answers = iter(
+        evaluate_each(
+            [
+                ([_policy([part])], request(roles, who, one))
+                for part, ones in zip(parts, near, strict=True)
+                for one in ones
+            ]
+        )
+    )
+    for part, ones in zip(parts, near, strict=True):
+        yield part, [one for one in ones if next(answers) == "Allowed"]
+
+
+def _attributes(part: Statement) -> list[str]:
+    """The attributes that a statement is confined to."""
+    condition = part.get("Condition", {}).get("ForAllValues:StringEquals", {})
+    listed: list[str] = condition.get("dynamodb:Attributes", [])
+    return listed
+
+
+def _speaks_of(asked: Asked, part: Statement) -> bool:
+    return fnmatchcase(asked.action, part["Action"]) and fnmatchcase(
+        asked.resource, part["Resource"]
+    )
+
+
+def _policy(statements: list[Statement]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]

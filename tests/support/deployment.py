@@ -1,0 +1,263 @@
+"""All functions of `app.py` on moto, each with clients of its own, invoking one another.
+
+As it is deployed, but for what the test holds in its hands: clock, GoTo, and what AWS refuses.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+
+import botocore.session
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+import app as entry
+from chalicelib.services import Services
+from infra.deploy import TICK
+from tests.policies.cloudformation import ACCOUNT, REGION, STACK
+from tests.support.authorised import key_arn
+from tests.support.aws import create_tables, environment
+from tests.support.recorder import acting, acting_as, listen
+from tests.support.site import PAGE, Site
+from tests.support.world import Clock, ObedientGoTo
+
+STAGE = "test"
+SENDER = "goto@analytics.example"
+REP = "reps@ha.example"
+
+Handler = Callable[[Any, Any], Any]
+
+_HANDLERS: dict[str, Handler] = {
+    "AfterRestore": entry.after_restore,
+    "Announce": entry.announce,
+    "Complete": entry.complete,
+    "Intake": entry.intake,
+    "MailFeedback": entry.mail_feedback,
+    "RefreshLane": entry.refresh_lane,
+    "RefreshNow": entry.refresh_now,
+    "RefreshTick": entry.refresh_tick,
+    "RepCommand": entry.rep_command,
+    "Rescue": entry.rescue,
+}
+
+
+class Deployment:
+    """``queued``: asynchronous invocations that have not run yet, by function and payload."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.clock = Clock()
+        self.goto = ObedientGoTo()
+        self.queued: list[tuple[str, dict[str, Any]]] = []
+        self.down: set[str] = set()
+        self._functions: dict[str, Services] = {}
+        self._told: set[str] = set()
+        self._session = botocore.session.get_session()
+        self._session.set_credentials("test", "test")
+        self._session.set_config_variable("region", REGION)
+        listen(self._session)
+        self._session.register("before-call", self._refuse)
+        self._session.register("before-call.lambda.Invoke", self._invoked)
+        self.dynamodb: Any = self.client("dynamodb")
+        self.tables = create_tables(self.dynamodb, f"{STACK}-")
+        for name, value in self._environment().items():
+            patch.setenv(name, value)
+        self._hold(patch)
+
+    def client(self, service: str) -> Any:
+        """The test's own client, to look and to prepare."""
+        return self._session.create_client(service, REGION)
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """Invoke a function and wait."""
+        context = SimpleNamespace(
+            get_remaining_time_in_millis=lambda: 120_000, aws_request_id="a-request"
+        )
+        with acting_as(function):
+            return _HANDLERS[function](event, context)
+
+    def run_queued(self) -> None:
+        """Run what was invoked asynchronously."""
+        while self.queued:
+            self.invoke(*self.queued.pop(0))
+
+    def tick(self) -> dict[str, int]:
+        """The schedule's minute."""
+        counts: dict[str, int] = self.invoke("RefreshTick", TICK)
+        return counts
+
+    def rep(self, command: str, **given: Any) -> dict[str, Any]:
+        """One command of a rep's, which must be done."""
+        answer: dict[str, Any] = self.invoke("RepCommand", {"command": command, **given})
+        assert answer["ok"], answer
+        return answer
+
+    def tenant(self, name: str) -> Site:
+        """A tenant with a client and a link; the admin's browser, which has opened it."""
+        self.rep("tenant_add", tenant=name, display_name=name, admin_email=f"a@{name}.example")
+        self.rep("credentials_set", tenant=name, client_id=f"id-{name}", client_secret="s+/=")
+        site = Site(self)  # type: ignore[arg-type]  # only `Site.connect` looks behind it
+        site.open(self.link(name))
+        return site
+
+    def link(self, name: str) -> str:
+        return str(self.rep("link_create", tenant=name)["url"]).rsplit("/", 1)[1]
+
+    def come_back(self, site: Site, **answer: str) -> None:
+        """Press the button; GoTo's redirect; what follows from it."""
+        site.get(f"{PAGE}?{urlencode({'state': site.press()['state'], **answer})}")
+        self.run_queued()
+
+    def connected(self, name: str) -> Site:
+        site = self.tenant(name)
+        self.come_back(site, code="a-code")
+        assert self.row("Tokens", name)["status"]["S"] == "connected"
+        return site
+
+    def row(self, table: str, tenant: str) -> dict[str, Any]:
+        """A tenant's row as it is, past every function."""
+        with acting_as(None):
+            key = {"tenant": {"S": tenant}}
+            found = self.dynamodb.get_item(TableName=f"{STACK}-{table}", Key=key)
+        row: dict[str, Any] = found.get("Item", {})
+        return row
+
+    def set_row(self, table: str, tenant: str, **values: int | None) -> None:
+        """What another worker, or a backup, has put there; None: gone."""
+        row = self.row(table, tenant) or {"tenant": {"S": tenant}}
+        kept = {name: {"N": str(value)} for name, value in values.items() if value is not None}
+        row = {name: value for name, value in row.items() if name not in values} | kept
+        with acting_as(None):
+            self.dynamodb.put_item(TableName=f"{STACK}-{table}", Item=row)
+
+    def tenants_due(self) -> list[str]:
+        """Everybody who is to be refreshed, now or later."""
+        rows = self.dynamodb.scan(TableName=f"{STACK}-Grants")["Items"]
+        return [row["tenant"]["S"] for row in rows if "next_refresh_at" in row]
+
+    def delete_row(self, table: str, tenant: str) -> None:
+        self.dynamodb.delete_item(TableName=f"{STACK}-{table}", Key={"tenant": {"S": tenant}})
+
+    @contextmanager
+    def without(self, *operations: str) -> Iterator[None]:
+        """These operations of AWS are out of reach."""
+        self.down |= set(operations)
+        yield
+        self.down -= set(operations)
+
+    @contextmanager
+    def refusing_mails(self) -> Iterator[None]:
+        """SES takes no mail of this sender's."""
+        mail = self.client("sesv2")
+        mail.delete_email_identity(EmailIdentity=SENDER)
+        yield
+        mail.create_email_identity(EmailIdentity=SENDER)
+
+    def event(self, kind: str, source: str, detail: dict[str, Any]) -> dict[str, Any]:
+        """An event as EventBridge brings it."""
+        return TICK | {"detail-type": kind, "source": source, "detail": detail}
+
+    def rescue(self) -> None:
+        """Deliver what waits in the rescue queue."""
+        sqs, url = self.client("sqs"), self._queue()
+        while received := sqs.receive_message(QueueUrl=url).get("Messages"):
+            [message] = received
+            self.invoke("Rescue", {"Records": [{"body": message["Body"], "receiptHandle": "h"}]})
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def announce(self) -> None:
+        """Bring the journal's new rows to `announce`, as the table's stream does."""
+        while rows := self._untold():
+            self._told |= {row["at"]["S"] for row in rows}
+            self.invoke("Announce", {"Records": [_streamed(row) for row in rows]})
+
+    def _untold(self) -> list[dict[str, Any]]:
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=f"{STACK}-Journal")
+        rows = [row for page in pages for row in page["Items"]]
+        return sorted(
+            (row for row in rows if row["at"]["S"] not in self._told),
+            key=lambda row: str(row["at"]["S"]),
+        )
+
+    def _queue(self) -> str:
+        return str(self.client("sqs").create_queue(QueueName=f"{STACK}-RescueQueue")["QueueUrl"])
+
+    def _environment(self) -> dict[str, str]:
+        self.client("events").create_event_bus(Name=f"ha-goto-{STAGE}")
+        mail = self.client("sesv2")
+        mail.create_email_identity(EmailIdentity=SENDER)
+        mail.create_configuration_set(ConfigurationSetName=f"{STACK}-MailConfiguration")
+        functions = {
+            "COMPLETE_FUNCTION": "Complete",
+            "INTAKE_FUNCTION": "Intake",
+            "REFRESH_LANE_FUNCTION": "RefreshLane",
+            "REFRESH_NOW_FUNCTION": "RefreshNow",
+        }
+        return environment(
+            self.tables,
+            STAGE=STAGE,
+            BUS=f"ha-goto-{STAGE}",
+            MAIL_FROM=SENDER,
+            MAIL_CONFIGURATION=f"{STACK}-MailConfiguration",
+            REP_MAIL=REP,
+            RESCUE_QUEUE=self._queue(),
+            SECRETS_KEY=key_arn("SecretsKey"),
+            TOKEN_RATE="1",
+            **{variable: f"{STACK}-{name}" for variable, name in functions.items()},
+        )
+
+    def _hold(self, patch: pytest.MonkeyPatch) -> None:
+        """Take clock, GoTo and threads into the test's hands."""
+        clock = self.clock
+        held = SimpleNamespace(time=clock, monotonic=clock, sleep=clock.pass_)
+        patch.setattr("chalicelib.services.time", held)
+        patch.setattr("chalicelib.adapters.time", held)
+        patch.setattr("chalicelib.pool.pooled", lambda threads: map)
+        patch.setattr(Services, "_goto", lambda services, connections: self.goto)
+        patch.setattr(entry, "services", self._services)
+
+    def _services(self) -> Services:
+        """The running function's own, as each has a process of its own."""
+        function = acting() or "APIHandler"
+        if function not in self._functions:
+            made = self._functions[function] = Services()
+            vars(made)["_session"] = self._session
+        return self._functions[function]
+
+    def _invoked(self, **told: Any) -> Any:
+        """Lambda's answer to one function that invokes another."""
+        params = told["params"]
+        function = params["url_path"].split("/")[-2].removeprefix(f"{STACK}-")
+        payload = json.loads(params["body"])
+        if params["headers"].get("X-Amz-Invocation-Type") == "Event":
+            self.queued.append((function, payload))
+            answer = None
+        else:
+            answer = self.invoke(function, payload)
+        body = io.BytesIO(json.dumps(answer).encode())
+        return SimpleNamespace(status_code=200, headers={}), {"StatusCode": 200, "Payload": body}
+
+    def _refuse(self, **told: Any) -> None:
+        if told["model"].name in self.down and acting() is not None:
+            raise EndpointConnectionError(endpoint_url="https://aws.example")
+
+
+def _streamed(row: dict[str, Any]) -> dict[str, Any]:
+    """A record of the stream."""
+    return {
+        "awsRegion": REGION,
+        "eventID": "1",
+        "eventName": "INSERT",
+        "eventSourceARN": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/x/stream/y",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 0,
+            "Keys": {name: row[name] for name in ("tenant", "at")},
+            "NewImage": row,
+            "SequenceNumber": "1",
+            "SizeBytes": 1,
+            "StreamViewType": "NEW_IMAGE",
+        },
+    }
