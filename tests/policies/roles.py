@@ -44,16 +44,16 @@ class Roles:
     keys: Mapping[str, Any]
 
 
-def packaged() -> Roles:
-    """Of the template as it is deployed."""
+def packaged(**given: str) -> Roles:
+    """Of the template as it is deployed, with these parameters."""
     template = cloudformation.load(package.build().template.read_text())
     resources = template["Resources"]
     found = {}
     for function in FUNCTIONS:
-        role = resources[function]["Properties"]["Role"]["Fn::GetAtt"][0]
-        [policy] = resources[role]["Properties"]["Policies"]
+        assert resources[function]["Properties"]["Role"]["Fn::GetAtt"][0] == role(function)
+        [policy] = resources[role(function)]["Properties"]["Policies"]
         found[function] = policy["PolicyDocument"]["Statement"]
-    return _resolved(template, found)
+    return _resolved(template, found, **given)
 
 
 def of_sources() -> Roles:
@@ -65,8 +65,8 @@ def of_sources() -> Roles:
     return _resolved(cloudformation.merged(), files)
 
 
-def _resolved(template: Mapping[str, Any], found: Mapping[str, Any]) -> Roles:
-    resolver = Resolver(template, _made(template["Resources"]), **GIVEN)
+def _resolved(template: Mapping[str, Any], found: Mapping[str, Any], **given: str) -> Roles:
+    resolver = Resolver(template, _made(template["Resources"]), **GIVEN | given)
     keys = {
         name: resolver.resolve(resource["Properties"]["KeyPolicy"])
         for name, resource in template["Resources"].items()
@@ -93,6 +93,9 @@ def _made(resources: Mapping[str, Any]) -> dict[str, str]:
                 made[name] = f"{STACK}-{name}"
     return made
 
+
+MADE_UP = "1ABCDEFGHIJK2"
+"""What CloudFormation ends a name with: 13 characters at most."""
 
 LOGGING = (
     Asked("logs:CreateLogStream", "{group}"),
@@ -140,8 +143,12 @@ def by_lambda(function: str) -> Iterator[Asked]:
 
 def principal(function: str) -> str:
     """The ARN of a function's role: CloudFormation makes up the last part of its name."""
-    logical = "ApiHandler" if function == "APIHandler" else function
-    return f"arn:aws:iam::{ACCOUNT}:role/{STACK}-{logical}Role-1ABCDEFGHIJK2"
+    return f"arn:aws:iam::{ACCOUNT}:role/{STACK}-{role(function)}-{MADE_UP}"
+
+
+def role(function: str) -> str:
+    """The logical id that Chalice gives a function's role."""
+    return f"{'ApiHandler' if function == 'APIHandler' else function}Role"
 
 
 def request(roles: Roles, who: str, asked: Asked) -> Request:
