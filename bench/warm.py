@@ -21,7 +21,7 @@ from moto import mock_aws
 
 import app as entry
 from bench.table import Row, told
-from chalicelib.model import REQUEST_LIFETIME
+from chalicelib.times import REQUEST_LIFETIME
 from sandbox import dynamodb_local
 from tests.support.aws import REGION, create_tables, session
 from tests.support.site import PAGE, Answered, Site

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
+from chalicelib.times import AWS_CONNECT_TIMEOUT, AWS_READ_TIMEOUT
 
 if TYPE_CHECKING:
     from chalicelib.commits import Commits
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from chalicelib.store.requests import AuthorizationRequests
     from chalicelib.store.tenants import Tenants
     from chalicelib.vault import Vault
-
-CONNECT_TIMEOUT = 3
-READ_TIMEOUT = 8
-"""Seconds for one call to an AWS service, tried three times at most."""
 
 POOL = 32
 """Connections to one AWS service: at least as many as a tick has threads."""
@@ -144,11 +141,11 @@ class Adapters:
 
         return botocore.session.get_session()
 
-    def _aws(self, service: str, read_timeout: int = READ_TIMEOUT, attempts: int = 3) -> Any:
+    def _aws(self, service: str, read_timeout: int = AWS_READ_TIMEOUT, attempts: int = 3) -> Any:
         from botocore.config import Config
 
         settings = Config(
-            connect_timeout=CONNECT_TIMEOUT,
+            connect_timeout=AWS_CONNECT_TIMEOUT,
             read_timeout=read_timeout,
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=POOL,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import MailRefused
 from chalicelib.letters import Letter, LinkKind, Reader, letters, write
-from chalicelib.model import DAILY, PROVIDER, JournalEntry, Tenant
+from chalicelib.model import PROVIDER, JournalEntry, Tenant
+from chalicelib.times import DAY
 
 if TYPE_CHECKING:
     from chalicelib.bus import Bus
@@ -110,4 +111,4 @@ class Announcer:
         return self._invitations.link_for_mail(tenant, intake=letter.link is LinkKind.INTAKE)
 
     def _occasion(self, letter: Letter, entry: JournalEntry, key: str) -> str:
-        return f"{entry.tenant}#{entry.kind}#{int(entry.at) // DAILY}" if letter.daily else key
+        return f"{entry.tenant}#{entry.kind}#{int(entry.at) // DAY}" if letter.daily else key

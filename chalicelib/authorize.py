@@ -20,9 +20,6 @@ from chalicelib.errors import (
     TooManyAttempts,
 )
 from chalicelib.model import (
-    PROCESSING_TIMEOUT,
-    REQUEST_LIFETIME,
-    TOKEN_SHOWN_FOR,
     AuthorizationRequest,
     Browser,
     Connection,
@@ -33,6 +30,13 @@ from chalicelib.model import (
     Tenant,
     ends_soon,
     state_of,
+)
+from chalicelib.times import (
+    MAIL_PAUSE,
+    NOTICE_SHOWN_FOR,
+    PROCESSING_TIMEOUT,
+    REQUEST_LIFETIME,
+    TOKEN_SHOWN_FOR,
 )
 
 if TYPE_CHECKING:
@@ -46,14 +50,8 @@ if TYPE_CHECKING:
 MOST_STARTS = 30
 """Starts that a link allows in each window of `REQUEST_LIFETIME` (S14, S16)."""
 
-MAIL_PAUSE = 900
-"""Seconds between two mails with a fresh link to the same admin (S15)."""
-
 TIMELINE = 10
 """Entries of the journal that the page shows."""
-
-NOTICE_SHOWN_FOR = 600
-"""Seconds for which the page goes on telling how the last authorization request ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ import requests
 
 from chalicelib.errors import CallerRefused, DependencyUnavailable
 from chalicelib.model import Caller
+from chalicelib.times import CALLER_TIMEOUT
 
 STAGE_HEADER = "x-ha-goto-stage"
-TIMEOUT = 5.0
 LONGEST_PROOF = 8_192
 """Characters; session tokens make it long."""
 
@@ -55,7 +55,7 @@ class Callers:
             answer = self._get(
                 f"{self._endpoint.rstrip('/')}/?{proof}",
                 headers={STAGE_HEADER: self._stage},
-                timeout=TIMEOUT,
+                timeout=CALLER_TIMEOUT,
                 allow_redirects=False,
             )
         except requests.RequestException as error:

@@ -8,9 +8,6 @@ from enum import StrEnum
 
 from chalicelib.model import Provider
 
-TURN = 45
-"""Seconds between decisions at least: a tick delivered twice decides once (F17)."""
-
 FADE = 0.75
 """Share of a trend that is left after a turn."""
 

@@ -12,16 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import Conflict, DependencyUnavailable
-from chalicelib.model import (
-    DAILY,
-    WARN_DAYS,
-    AuthorizationRequest,
-    Fresh,
-    Grant,
-    JournalEntry,
-    Reason,
-    Status,
-)
+from chalicelib.model import AuthorizationRequest, Fresh, Grant, JournalEntry, Reason, Status
+from chalicelib.times import DAY, WARN_DAYS
 
 if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
@@ -164,6 +156,6 @@ def _warning(grant: Grant, fresh: Fresh) -> int | None:
     left = grant.refresh_expires_at - fresh.issued_at
     life = grant.refresh_expires_at - grant.refresh_issued_at
     for days in WARN_DAYS:
-        if left <= days * DAILY and life > 2 * days * DAILY:
+        if left <= days * DAY and life > 2 * days * DAY:
             return days if grant.warned is None or grant.warned > days else None
     return None

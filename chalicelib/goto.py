@@ -15,16 +15,7 @@ from chalicelib.deadline import DeadlineAdapter, Watch, watch
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Revocation
 from chalicelib.oauth import Answer, ClientCredentials, basic_authorization, judge_client
-
-ASK_DEADLINE = 30.0
-"""Seconds for a token request in all; shorter than every function's timeout."""
-
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 20.0
-"""Seconds without a byte; GoTo's answers usually take well under one."""
-
-SIDE_DEADLINE = 8.0
-"""Seconds for the account look-up and for a revocation: the admin is waiting."""
+from chalicelib.times import ASK_DEADLINE, GOTO_CONNECT_TIMEOUT, GOTO_READ_TIMEOUT, SIDE_DEADLINE
 
 LARGEST_ANSWER = 64 * 1024
 """Bytes; a token answer has about 4,000."""
@@ -114,7 +105,7 @@ class GoTo:
                     url,
                     data=form,
                     headers={"Authorization": authorization, "Accept": "application/json"},
-                    timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
+                    timeout=(min(GOTO_CONNECT_TIMEOUT, seconds), min(GOTO_READ_TIMEOUT, seconds)),
                     allow_redirects=False,
                     stream=True,
                 ) as response:

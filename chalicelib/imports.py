@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Conflict, InvalidInput
-from chalicelib.model import REFRESH_TOKEN_LIFETIME, Caller, JournalEntry, Status, Tenant
+from chalicelib.model import Caller, JournalEntry, Status, Tenant
 from chalicelib.oauth import ClientCredentials, refresh_token_expiry
 from chalicelib.onboard import check_address, check_client, check_display_name, check_name
 from chalicelib.pool import Run
+from chalicelib.times import REFRESH_TOKEN_LIFETIME
 
 if TYPE_CHECKING:
     from chalicelib.config import Settings

@@ -11,7 +11,8 @@ from chalicelib import links, oauth
 from chalicelib.authorize import FormPost, Visitor, check_form
 from chalicelib.credentials import Outcome
 from chalicelib.errors import DependencyUnavailable, IntakeLinkNotUsable, TooManyAttempts
-from chalicelib.model import REQUEST_LIFETIME, IntakeProblem, Link, Tenant
+from chalicelib.model import IntakeProblem, Link, Tenant
+from chalicelib.times import REQUEST_LIFETIME
 
 if TYPE_CHECKING:
     from chalicelib.config import Settings

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 
 from chalicelib import links
 from chalicelib.model import Caller, JournalEntry, Link, Tenant
+from chalicelib.times import INTAKE_LIFETIME, LINK_LIFETIME
 
 if TYPE_CHECKING:
     from chalicelib.config import Settings
     from chalicelib.store.journal import Journal
     from chalicelib.store.links import Links
     from chalicelib.store.tenants import Tenants
-
-LINK_LIFETIME = 90 * 86_400
-"""Seconds for which an emailed link serves."""
-
-INTAKE_LIFETIME = 14 * 86_400
-"""Seconds for which a link of the credential intake serves, once."""
 
 CONNECT_PATH = "/connect/"
 INTAKE_PATH = "/intake/"

@@ -9,40 +9,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from chalicelib.times import (
+    ASSUMED_LIFETIME,
+    BACKOFF_BASE,
+    BACKOFF_CAP,
+    BACKOFF_LEAST,
+    DAY,
+    LONGEST_REFRESH_PAUSE,
+    REFRESH_LEAD,
+    WARN_DAYS,
+)
+
 LANES = 16
 """Partitions of the due index. Part of the data format: never change it on a live fleet."""
 
-REFRESH_LEAD = 120
-"""Seconds of life left at which a refresh is due at the latest."""
-
-DAILY = 86_400
-"""Longest pause between refreshes: GoTo hands out a new refresh token only to those who ask."""
-
 JITTER = 0.1
 """Largest share of the pause by which a tenant's refresh is moved ahead, fixed per tenant."""
-
-BACKOFF_BASE = 30
-BACKOFF_CAP = 900
-"""Seconds: first and longest pause after a failed refresh."""
-
-ASSUMED_LIFETIME = 3_600
-"""Seconds assumed for an access token whose answer gives no usable ``expires_in`` (GoTo's own)."""
-
-REFRESH_TOKEN_LIFETIME = 2_592_000
-"""Seconds a GoTo refresh token lives from its issue, not from its last use."""
-
-WARN_DAYS = (2, 7)
-"""Days before the end of a grant at which its people are told, the most urgent first."""
-
-TOKEN_SHOWN_FOR = 600
-"""Seconds for which the browser that completed an authorization may read the token (S18)."""
-
-PROCESSING_TIMEOUT = 60
-"""Seconds after the callback at which the page stops waiting (F21)."""
-
-REQUEST_LIFETIME = 600
-"""Seconds an authorization request may stay open (S01: ten minutes at most)."""
-
 
 PROVIDER = "#provider"
 """Key of the row for GoTo as a whole, and of its history: no tenant can have such a name."""
@@ -345,7 +327,7 @@ def ends_soon(connection: Connection, now: float) -> bool:
     """Whether GoTo should have extended the grant long ago, and only the admin can save it."""
     alive = connection.status in (Status.CONNECTED, Status.DEGRADED)
     ends = connection.reconnect_by
-    return alive and ends is not None and ends - now < max(WARN_DAYS) * DAILY
+    return alive and ends is not None and ends - now < max(WARN_DAYS) * DAY
 
 
 def lane(tenant: str) -> int:
@@ -362,7 +344,7 @@ def refresh_pause(tenant: str, lifetime: int) -> int:
     """
     pause = max(lifetime / 3, min(lifetime * 2 / 3, lifetime - REFRESH_LEAD))
     share = int.from_bytes(hashlib.sha256(tenant.encode()).digest()[1:5], "big") / 2**32
-    return int(min(pause, DAILY) * (1 - JITTER * share))
+    return int(min(pause, LONGEST_REFRESH_PAUSE) * (1 - JITTER * share))
 
 
 def backoff(failures: int, alive_for: float, random: float) -> int:
@@ -374,4 +356,4 @@ def backoff(failures: int, alive_for: float, random: float) -> int:
     limit = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures - 1, 10))
     if alive_for > 0:
         limit = min(limit, max(BACKOFF_BASE, alive_for / 4))
-    return max(5, int(limit * random))
+    return max(BACKOFF_LEAST, int(limit * random))

@@ -15,13 +15,11 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from chalicelib.errors import MalformedRequest
-from chalicelib.model import ASSUMED_LIFETIME, Reason, TokenSet
+from chalicelib.model import Reason, TokenSet
+from chalicelib.times import ASSUMED_LIFETIME, LONGEST_LIFETIME
 
 LONGEST_VALUE = 4_096
 """Characters of a code or token at most (GoTo's own limit)."""
-
-LONGEST_LIFETIME = 10 * 365 * 86_400
-"""Seconds; a longer ``expires_in`` is cut to it."""
 
 
 @dataclass(frozen=True, slots=True)

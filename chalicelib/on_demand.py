@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.model import Connection, Due, Grant, JournalEntry, Status
 from chalicelib.refresh import Outcome
+from chalicelib.times import LONGEST_MINIMUM, READ_AGAIN, SETTLED_FOR, WHILE_DOWN
 
 if TYPE_CHECKING:
     from chalicelib.refresh import Refresher
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
     from chalicelib.store.provider import ProviderRow
 
 SCHEMA = 1
-
-LONGEST_MINIMUM = 1_800
-"""Seconds that a service may ask a token to be valid for; half of what GoTo's tokens live."""
-
-SETTLED_FOR = 60
-"""Seconds after a refresh in which none is done for the sake of `min_valid_seconds`."""
-
-READ_AGAIN = 2
-"""Seconds after which a service that met another worker reads the table again."""
-
-WHILE_DOWN = 60
-"""Seconds after which a service asks again while GoTo counts as down: the next tick's probe."""
 
 
 class Answered(StrEnum):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.advice import MEANINGS, NEEDS_A_PERSON, Case, next_action
 from chalicelib.errors import InvalidInput
 from chalicelib.model import Connection, FleetRow, JournalEntry, Status, Tenant, state_of
+from chalicelib.times import OVERDUE_AFTER, TICK_LATE
 
 if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
@@ -28,12 +29,6 @@ PAGE = 100
 
 LISTED = 10
 """Tenants named in each part of the status."""
-
-OVERDUE_AFTER = 120
-"""Seconds after which a refresh that is due counts as overdue: the tick comes every minute."""
-
-TICK_LATE = 180
-"""Seconds after which the last tick counts as late."""
 
 
 class Overview:

@@ -16,6 +16,7 @@ from chalicelib.config import PAGE_PATH, Settings
 from chalicelib.intake import IntakeView
 from chalicelib.languages import ENGLISH, Catalogue, Message
 from chalicelib.model import IntakeProblem
+from chalicelib.times import HSTS_LIFETIME, PAGE_RELOAD
 
 STATUS_PATH = PAGE_PATH + "status"
 
@@ -36,9 +37,6 @@ _BESIDE = {
 
 MASK = "•" * 24
 
-RELOAD_SECONDS = 3
-"""Pause between looks at the processing state without scripts; with them, page.js decides."""
-
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -56,7 +54,7 @@ def settings_page(view: SettingsView, words: Catalogue = ENGLISH) -> str:
         processing_text=words.PROCESSING,
         page_path=PAGE_PATH,
         status_path=STATUS_PATH,
-        reload_seconds=RELOAD_SECONDS,
+        reload_seconds=PAGE_RELOAD,
         mask=MASK,
     )
 
@@ -105,7 +103,7 @@ def headers(settings: Settings | None) -> dict[str, str]:
     """Headers of every answer, pages or not. Without settings, forms may go nowhere."""
     return {
         "Content-Security-Policy": _policy(settings),
-        "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+        "Strict-Transport-Security": f"max-age={HSTS_LIFETIME}; includeSubDomains",
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",

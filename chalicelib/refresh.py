@@ -25,6 +25,7 @@ from chalicelib.model import (
 )
 from chalicelib.oauth import FailureClass
 from chalicelib.rescue import refresh_message
+from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN, RESCUE_PATIENCE, TIME_FOR_ONE, TIME_TO_ASK
 from chalicelib.tokens import fresh_tokens, keep
 from chalicelib.verdicts import VERDICTS, Next, failure_of
 
@@ -36,24 +37,6 @@ if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
     from chalicelib.store.tenants import Tenants
     from chalicelib.vault import Vault
-
-LEASE_MARGIN = 300
-"""Seconds that a lease outlasts the function: also covers clocks five minutes apart (F15)."""
-
-TIME_FOR_ONE = 60.0
-"""Seconds that must be left to begin with a tenant (F20)."""
-
-TIME_TO_ASK = 45.0
-"""Seconds that must be left to ask: GoTo's deadline, and half as much to keep its answer. Who
-lacks them has perhaps outlived the lease, and another may be asking."""
-
-CONFIRM_PAUSE = 300
-"""Seconds between a refusal that follows an unknown outcome, and the one that confirms it (F10)."""
-
-RESCUE_PATIENCE = 3_600
-"""Seconds after an unknown outcome for which nothing is asked while the rescue queue holds
-anything: it may be this tenant's answer, and the old refresh token must not be shown again. Ten
-deliveries of the queue; after them, one message that can't be committed holds up nobody else."""
 
 RESPONSE_LOST = "response lost"
 """``last_error`` of a grant whose rotated refresh token never reached a table (F02)."""

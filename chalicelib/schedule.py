@@ -15,6 +15,7 @@ from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.model import LANES, PROVIDER, Due, JournalEntry, Provider
 from chalicelib.pool import Run
 from chalicelib.refresh import Outcome, Refresher
+from chalicelib.times import CIRCUIT_TURN, TICK_WORKS_FOR
 
 if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
@@ -28,9 +29,6 @@ FITS = 200
 
 PROBES = 3
 """Due tenants that a tick asks for while GoTo counts as down (F12)."""
-
-MINUTE = 55.0
-"""Seconds of a tick's minute in which requests are begun: the next tick's share comes after."""
 
 NEWS = {
     circuit.Change.DOWN: "GoTo does not answer for the fleet. Only a few are asked until it does.",
@@ -96,8 +94,8 @@ class Schedule:
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
         self.oldest_overdue = self._clock() - due[0].at if due else 0.0
         rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
-        if down or len(due) <= min(FITS, rate * MINUTE):
-            refresher = self._refresher_for(rate, MINUTE, 0.0)
+        if down or len(due) <= min(FITS, rate * TICK_WORKS_FOR):
+            refresher = self._refresher_for(rate, TICK_WORKS_FOR, 0.0)
             return self._counted(self._run(refresher.refresh, due[:PROBES] if down else due))
         busy = [lane for lane, rows in lanes.items() if rows]
         for turn, lane in enumerate(busy):
@@ -109,7 +107,7 @@ class Schedule:
 
         ``rate`` in requests a second, ``wait`` in seconds before the first of them.
         """
-        refresher = self._refresher_for(rate, MINUTE, wait)
+        refresher = self._refresher_for(rate, TICK_WORKS_FOR, wait)
         counts: Counter[str] = Counter()
         tried: set[str] = set()
         while counts[Outcome.OUT_OF_TIME] == 0:
@@ -125,7 +123,7 @@ class Schedule:
         now = int(self._clock())
         try:
             before = self._provider.get()
-            if now - before.turned_at < circuit.TURN or circuit.at_rest(before):
+            if now - before.turned_at < CIRCUIT_TURN or circuit.at_rest(before):
                 return before
             after, change = circuit.turn(before, now, self._cap * 1_000)
             self._provider.turn(before, after, _news(change, self._clock()))

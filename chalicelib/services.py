@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import Adapters
 from chalicelib.telemetry import measure, report
+from chalicelib.times import INTAKE_TIMEOUT, REFRESH_TIMEOUT
 
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
@@ -30,16 +31,8 @@ if TYPE_CHECKING:
     from chalicelib.restore import Restore
     from chalicelib.schedule import Schedule
 
-REFRESH_TIMEOUT = 45
-"""Seconds for the answer of a refresh at the rep's word: a request to GoTo and what goes with it.
-It is asked once, like the intake."""
-
 IMPORT_THREADS = 8
 """Tenants taken over at a time."""
-
-INTAKE_TIMEOUT = 20
-"""Seconds for the intake's answer: longer than that function may run, shorter than the web's time.
-It is asked once: what it was given is checked at GoTo."""
 
 
 class Services(Adapters):

@@ -5,20 +5,19 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.model import REFRESH_TOKEN_LIFETIME, Fresh, TokenSet, refresh_pause
+from chalicelib.model import Fresh, TokenSet, refresh_pause
 from chalicelib.oauth import refresh_token_expiry
+from chalicelib.times import (
+    KEEP_FIRST_PAUSE,
+    KEEP_LONGEST_PAUSE,
+    REFRESH_TOKEN_LIFETIME,
+    TIME_TO_END,
+)
 
 Result = TypeVar("Result")
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-"""Seconds between attempts to keep tokens that GoTo has already issued; doubled each time."""
-
 ATTEMPTS_BEFORE_RESCUE = 4
 """Commits that DynamoDB may refuse before the rescue queue is tried as well: about 1.5 seconds."""
-
-TIME_TO_END = 5.0
-"""Seconds of the function's time that no further attempt may use up."""
 
 
 def keep(
@@ -34,7 +33,7 @@ def keep(
     time. Returns True with what ``commit`` answered, or False when the rescue queue has it.
     Raises `DependencyUnavailable` when nobody took it.
     """
-    wait = FIRST_PAUSE
+    wait = KEEP_FIRST_PAUSE
     for attempt in itertools.count(1):
         try:
             return True, commit()
@@ -50,7 +49,7 @@ def keep(
         if time_left() <= TIME_TO_END + wait:
             raise failed
         pause(wait)
-        wait = min(2 * wait, LONGEST_PAUSE)
+        wait = min(2 * wait, KEEP_LONGEST_PAUSE)
     raise AssertionError("counting never ends")
 
 

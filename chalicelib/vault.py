@@ -11,12 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.oauth import ClientCredentials
+from chalicelib.times import SECRET_RECOVERY
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-RECOVERY_WINDOW = 30
-"""Days for which a deleted secret can still be restored."""
 
 
 class Vault:
@@ -79,7 +77,7 @@ class Vault:
             self._call(
                 "delete_secret",
                 SecretId=self._prefix + tenant,
-                RecoveryWindowInDays=RECOVERY_WINDOW,
+                RecoveryWindowInDays=SECRET_RECOVERY,
             )
         except DependencyUnavailable as error:
             if error.code not in ("ResourceNotFoundException", "InvalidRequestException"):

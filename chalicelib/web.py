@@ -11,7 +11,7 @@ from chalicelib.authorize import FormPost, Visitor
 from chalicelib.config import PAGE_PATH, Settings
 from chalicelib.errors import MalformedRequest
 from chalicelib.intake import EnteredClient
-from chalicelib.store.requests import BROWSER_KEPT
+from chalicelib.times import BROWSER_KEPT
 
 LINK_COOKIE = "__Host-ha-link"
 BROWSER_COOKIE = "__Host-ha-browser"

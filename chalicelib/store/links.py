@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import Conflict
 from chalicelib.model import JournalEntry, Link
 from chalicelib.store import journal, wire
+from chalicelib.times import LINK_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-KEPT_AFTER_EXPIRY = 400 * 86_400
-"""Seconds for which an expired link is still known, so that it can be replaced by mail."""
 
 
 class Links:
@@ -49,7 +47,7 @@ class Links:
             "kind": link.kind,
             "expires_at": link.expires_at,
             "series": link.series,
-            "delete_after": link.expires_at + KEPT_AFTER_EXPIRY,
+            "delete_after": link.expires_at + LINK_KEPT,
         }
         created = wire.put(self._table, values, when="attribute_not_exists(#link)")
         told = [journal.row(self._journal_table, entry)] if entry else []

@@ -15,15 +15,10 @@ from chalicelib.model import (
     RequestStatus,
 )
 from chalicelib.store import journal, wire
+from chalicelib.times import BROWSER_KEPT, REQUEST_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-REQUEST_KEPT = 7 * 86_400
-"""Seconds for which the row of a finished request is kept: single-use outlives its window."""
-
-BROWSER_KEPT = 400 * 86_400
-"""Seconds for which a browser is remembered; also the longest life of its cookie."""
 
 _OPEN = "#status = :started AND attribute_not_exists(#returned_at)"
 

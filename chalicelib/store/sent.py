@@ -6,12 +6,10 @@ Kept in `Links`, whose rows end by themselves; a day longer than the stream keep
 from typing import TYPE_CHECKING
 
 from chalicelib.store import wire
+from chalicelib.times import SENT_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-KEPT = 3 * 86_400
-"""Seconds; a stream holds its records for one day."""
 
 
 class Sent:
@@ -29,7 +27,7 @@ class Sent:
 
     def note(self, occasion: str, now: int) -> None:
         """Note that it was sent. Raises `DependencyUnavailable`."""
-        row = {**_key(occasion), "delete_after": now + KEPT}
+        row = {**_key(occasion), "delete_after": now + SENT_KEPT}
         with wire.dynamodb_errors():
             self._client.put_item(TableName=self._table, Item=wire.item(row))
 

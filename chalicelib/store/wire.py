@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.times import CONFLICT_PAUSE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 CONFLICT_ATTEMPTS = 4
 """How often a transaction is tried when another one holds the same item for a moment."""
-
-CONFLICT_PAUSE = 0.05
-"""Seconds before the second attempt; doubled for each further one."""
 
 Result = TypeVar("Result")
 

@@ -19,9 +19,10 @@ from chalicelib.commits import Commits
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import Due, Grant, Revocation
 from chalicelib.oauth import Answer, ClientCredentials
-from chalicelib.refresh import CONFIRM_PAUSE, LEASE_MARGIN, Refresher
+from chalicelib.refresh import Refresher
 from chalicelib.store import wire
 from chalicelib.store.connections import Connections
+from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN
 from sandbox.goto import rules
 from sandbox.goto.switches import Switches
 from tests.support.aws import create_tables

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib import config, goto
 from chalicelib.model import Connection, Status
-from chalicelib.refresh import CONFIRM_PAUSE, RESPONSE_LOST, TIME_FOR_ONE, Outcome
+from chalicelib.refresh import RESPONSE_LOST, Outcome
+from chalicelib.times import CONFIRM_PAUSE, TIME_FOR_ONE
 from tests.integration.test_goto_adapter import Behaviour, answer, server
 from tests.support import fleet
 from tests.support.aws import create_tables
@@ -239,7 +240,7 @@ FAULTS = {
     "closed without an answer": _broken(says(b"")),
     "reset after the request": _broken(reset),
     "oversized": _broken(answer(200, b" " * 1_000_000), "answer too large"),
-    "read timeout": _broken(silence, "no answer in time", READ_TIMEOUT=0.3),
+    "read timeout": _broken(silence, "no answer in time", GOTO_READ_TIMEOUT=0.3),
     "slow drip": _broken(drip, "answer too slow", ASK_DEADLINE=0.4),
     "connection refused": _never_there(nobody, "no connection"),
     "no connection in time": _never_there(crowded, "no connection in time", CONNECT_TIMEOUT=0.3),
@@ -307,7 +308,7 @@ def test_f09_the_answer_to_the_declared_retry_is_kept(
     due: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F09: a provider that does not rotate, or lets the old token live on for a while."""
-    monkeypatch.setattr(goto, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(goto, "GOTO_READ_TIMEOUT", 0.3)
     with server(silence, answer(200, TOKENS.encode())) as (address, seen):
         assert tick(due, address) == {Outcome.REFRESHED: 1}
     assert len(seen) == 2

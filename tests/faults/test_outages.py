@@ -12,8 +12,9 @@ from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import LANES, PROVIDER, Provider, Status, lane
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.pool import Run, pooled
-from chalicelib.refresh import LEASE_MARGIN, Outcome
-from chalicelib.schedule import MINUTE, PROBES, Schedule
+from chalicelib.refresh import Outcome
+from chalicelib.schedule import PROBES, Schedule
+from chalicelib.times import LEASE_MARGIN, TICK_WORKS_FOR
 from tests.support.world import World
 
 ON_THREADS = pytest.mark.parametrize("world", ["dynamodb-local", "memory"], indirect=True)
@@ -283,7 +284,7 @@ def test_f17_a_tick_that_comes_twice_or_late_changes_nothing(world: World) -> No
     after = world.everything()
     assert world.tick() == {}
     assert world.everything() == after
-    world.clock.pass_(MINUTE)
+    world.clock.pass_(TICK_WORKS_FOR)
     assert world.tick() == {}
     assert refresh_requests(world) == 1
 

@@ -10,8 +10,9 @@ from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import RequestStatus, Status, refresh_pause
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.on_demand import Answered
-from chalicelib.refresh import LEASE_MARGIN, Outcome
+from chalicelib.refresh import Outcome
 from chalicelib.rescue import Rescued
+from chalicelib.times import LEASE_MARGIN
 from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
 from tests.faults.test_outages import ON_THREADS, refresh_requests
 from tests.support.world import World

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from chalicelib.model import RESTORED, Status
-from chalicelib.refresh import CONFIRM_PAUSE, Outcome
+from chalicelib.refresh import Outcome
 from chalicelib.restore import Found
+from chalicelib.times import CONFIRM_PAUSE
 from tests.faults.test_outages import refresh_requests
 from tests.support.world import TESTER, World, refusal
 

@@ -25,6 +25,7 @@ from chalicelib.model import Due, Grant, JournalEntry
 from chalicelib.refresh import Outcome, Refresher
 from chalicelib.services import Services
 from chalicelib.store.connections import Connections
+from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN, TIME_FOR_ONE, TIME_TO_END
 from tests.faults.provider import CLAIM_HEADER, Claim
 from tests.support.fleet import Secrets
 
@@ -39,10 +40,10 @@ class Timing:
 
     budget: float
     pause: float
-    lease_margin: int = refresh.LEASE_MARGIN
-    confirm_pause: int = refresh.CONFIRM_PAUSE
-    time_for_one: float = refresh.TIME_FOR_ONE
-    time_to_end: float = tokens.TIME_TO_END
+    lease_margin: int = LEASE_MARGIN
+    confirm_pause: int = CONFIRM_PAUSE
+    time_for_one: float = TIME_FOR_ONE
+    time_to_end: float = TIME_TO_END
 
 
 class Returned:
@@ -140,11 +141,15 @@ class _Tagging(DeadlineAdapter):
 
 
 def _shorten(timing: Timing) -> None:
-    refresh.LEASE_MARGIN = timing.lease_margin
-    refresh.CONFIRM_PAUSE = timing.confirm_pause
-    refresh.TIME_FOR_ONE = timing.time_for_one
-    refresh.TIME_TO_ASK = timing.time_for_one * 0.75
-    tokens.TIME_TO_END = timing.time_to_end
+    for module, constant, seconds in (
+        (refresh, "LEASE_MARGIN", timing.lease_margin),
+        (refresh, "CONFIRM_PAUSE", timing.confirm_pause),
+        (refresh, "TIME_FOR_ONE", timing.time_for_one),
+        (refresh, "TIME_TO_ASK", timing.time_for_one * 0.75),
+        (tokens, "TIME_TO_END", timing.time_to_end),
+    ):
+        assert hasattr(module, constant)
+        setattr(module, constant, seconds)
 
 
 def _left(ends: float) -> float:

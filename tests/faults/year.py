@@ -16,9 +16,10 @@ from typing import Any
 from moto import mock_aws
 
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import DAILY, Fresh, Grant, Revocation, Status
+from chalicelib.model import Fresh, Grant, Revocation, Status
 from chalicelib.oauth import Answer, ClientCredentials
 from chalicelib.refresh import RESPONSE_LOST
+from chalicelib.times import DAY
 from sandbox.goto import rules
 from sandbox.goto.switches import Rotation, Switches
 from tests.support.aws import create_tables
@@ -60,7 +61,7 @@ class Odds:
 def year_of_trouble(days: int) -> Odds:
     """Two outages of GoTo of six hours, one of our own of a day, spread over the time."""
     begin = int(START)
-    first, second, own = (begin + int(days * DAILY * part) for part in (0.22, 0.71, 0.47))
+    first, second, own = (begin + int(days * DAY * part) for part in (0.22, 0.71, 0.47))
     return Odds(
         provider_outages=((first, first + 6 * HOUR), (second, second + 6 * HOUR)),
         own_outages=((own, own + 24 * HOUR),),
@@ -192,8 +193,8 @@ class Year:
 
     def run(self, progress: Callable[[float], None] = lambda share: None) -> Report:
         """Live through it, then a quiet day to let what is open end."""
-        begin, end = self.world.clock.now, START + self.days * DAILY
-        while self.world.clock.now < end + 2 * DAILY:
+        begin, end = self.world.clock.now, START + self.days * DAY
+        while self.world.clock.now < end + 2 * DAY:
             self._calm = self.world.clock.now >= end
             self.world.clock.pass_(60)
             self._minute()
@@ -369,8 +370,8 @@ class Year:
         self.counts["announced"] = sum(
             kind == {"S": Status.REAUTHORIZATION_REQUIRED} for kind in self._journal_kinds()
         )
-        self.counts["least_requests"] = len(self.lives) * int(self.days * DAILY / LIFETIME)
-        total = len(self.lives) * DAILY
+        self.counts["least_requests"] = len(self.lives) * int(self.days * DAY / LIFETIME)
+        total = len(self.lives) * DAY
         return Report(
             self.rotation,
             len(self.lives),
@@ -436,10 +437,10 @@ def _without(spans: Spans, windows: Spans) -> Spans:
 
 def _spread(daily: list[float], gap: tuple[float, float]) -> None:
     first, last = gap
-    for day in range(int((first - START) // DAILY), int((last - START) // DAILY) + 1):
-        begin = START + day * DAILY
+    for day in range(int((first - START) // DAY), int((last - START) // DAY) + 1):
+        begin = START + day * DAY
         if day < len(daily):
-            daily[day] += max(0.0, min(last, begin + DAILY) - max(first, begin))
+            daily[day] += max(0.0, min(last, begin + DAY) - max(first, begin))
 
 
 def simulate(

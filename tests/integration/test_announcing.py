@@ -16,9 +16,10 @@ from chalicelib.errors import DependencyUnavailable, MailRefused
 from chalicelib.letters import Message, Reader, letters, write
 from chalicelib.mail import Mail
 from chalicelib.mail_feedback import MailFeedback
-from chalicelib.model import DAILY, PROVIDER, JournalEntry, Reason, Status
+from chalicelib.model import PROVIDER, JournalEntry, Reason, Status
 from chalicelib.store import journal
 from chalicelib.store.sent import Sent
+from chalicelib.times import DAY
 from sandbox.environment import ROOT
 from tests.support.world import TESTER, World, refusal
 
@@ -139,7 +140,7 @@ def test_s03_both_sides_are_told_of_another_account_once_a_day(
     assert [recipient for recipient, _ in refused] == [ADMIN, REP]
     assert [entry.kind for entry in outbox.events].count("authorization_mismatched") == 5
     assert "4000000002" not in "".join(message.text for _, message in outbox.mails)
-    world.clock.pass_(DAILY)
+    world.clock.pass_(DAY)
     visitor = world.browser(link)
     world.come_back(visitor, state=world.start(visitor)["state"], code="b-code")
     world.complete()

@@ -5,14 +5,9 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import CallbackNotAccepted, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import (
-    PROCESSING_TIMEOUT,
-    TOKEN_SHOWN_FOR,
-    Reason,
-    RequestStatus,
-    Status,
-)
+from chalicelib.model import Reason, RequestStatus, Status
 from chalicelib.oauth import Answer
+from chalicelib.times import PROCESSING_TIMEOUT, TOKEN_SHOWN_FOR
 from tests.support.world import TESTER, World, refusal
 
 

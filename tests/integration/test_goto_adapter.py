@@ -153,7 +153,7 @@ def test_a_truncated_answer_is_ambiguous() -> None:
 
 def test_f09_silence_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
     """F09: GoTo may have acted; one request only."""
-    monkeypatch.setattr(goto, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(goto, "GOTO_READ_TIMEOUT", 0.2)
     silent = threading.Event()
 
     def hold(_connection: socket.socket, _request: bytes) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.model import DAILY
 from chalicelib.refresh import Outcome
+from chalicelib.times import DAY
 from tests.support.world import World
 
 
@@ -14,13 +14,13 @@ def connected(world: World) -> World:
 
 
 def days_left(world: World) -> float:
-    return (world.grant().refresh_expires_at - world.clock.now) / DAILY
+    return (world.grant().refresh_expires_at - world.clock.now) / DAY
 
 
 def test_people_are_told_seven_and_two_days_ahead_each_once(connected: World) -> None:
     told: list[float] = []
     for _ in range(4 * 29):
-        connected.clock.pass_(DAILY / 4)
+        connected.clock.pass_(DAY / 4)
         connected.tick()
         if connected.history().count("reconnect_soon") > len(told):
             told.append(days_left(connected))
@@ -29,27 +29,27 @@ def test_people_are_told_seven_and_two_days_ahead_each_once(connected: World) ->
 
 def test_a_new_refresh_token_begins_anew(connected: World) -> None:
     while days_left(connected) > 6:
-        connected.clock.pass_(DAILY / 4)
+        connected.clock.pass_(DAY / 4)
         connected.tick()
     assert connected.history().count("reconnect_soon") == 1
     connected.goto.rotates = True
-    connected.clock.pass_(DAILY)
+    connected.clock.pass_(DAY)
     connected.tick()
     assert days_left(connected) == 30
     connected.goto.rotates = False
     while days_left(connected) > 6:
-        connected.clock.pass_(DAILY / 4)
+        connected.clock.pass_(DAY / 4)
         connected.tick()
     assert connected.history().count("reconnect_soon") == 2
 
 
 def test_a_long_access_token_is_refreshed_daily_all_the_same(connected: World) -> None:
     """The refresh token of some providers ends when it is not used."""
-    connected.goto.lifetime = 20 * DAILY
+    connected.goto.lifetime = 20 * DAY
     connected.pass_until_due()
     connected.tick()
     for _ in range(5):
         before = connected.clock.now
         connected.pass_until_due()
-        assert connected.clock.now - before <= DAILY
+        assert connected.clock.now - before <= DAY
         assert connected.tick() == {Outcome.REFRESHED: 1}

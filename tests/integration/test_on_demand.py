@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Status
-from chalicelib.on_demand import LONGEST_MINIMUM, READ_AGAIN, SETTLED_FOR, WHILE_DOWN, Answered
-from chalicelib.refresh import CONFIRM_PAUSE
+from chalicelib.on_demand import Answered
+from chalicelib.times import CONFIRM_PAUSE, LONGEST_MINIMUM, READ_AGAIN, SETTLED_FOR, WHILE_DOWN
 from tests.faults.test_outages import fleet, refresh_requests
 from tests.support.world import World, refusal
 

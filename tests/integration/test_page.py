@@ -5,7 +5,8 @@ import re
 import pytest
 
 from chalicelib.authorize import TIMELINE, SettingsView
-from chalicelib.model import WARN_DAYS, Status
+from chalicelib.model import Status
+from chalicelib.times import WARN_DAYS
 from tests.support.site import PAGE, Site
 from tests.support.world import World
 

@@ -7,14 +7,9 @@ import pytest
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import LANES, Due, Grant, Status
 from chalicelib.oauth import Answer
-from chalicelib.refresh import (
-    CONFIRM_PAUSE,
-    LEASE_MARGIN,
-    RESCUE_PATIENCE,
-    RESPONSE_LOST,
-    Outcome,
-)
+from chalicelib.refresh import RESPONSE_LOST, Outcome
 from chalicelib.rescue import Rescued
+from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN, RESCUE_PATIENCE
 from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
 from tests.support.world import TESTER, World, refusal
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from chalicelib.authorize import MAIL_PAUSE, MOST_STARTS, FormPost
+from chalicelib.authorize import MOST_STARTS, FormPost
 from chalicelib.errors import TooManyAttempts
 from chalicelib.links import csrf_value
 from chalicelib.model import JournalEntry, Reason, RequestStatus
+from chalicelib.times import MAIL_PAUSE
 from tests.support.world import World
 
 

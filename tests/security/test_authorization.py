@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 
 from chalicelib import links, oauth
-from chalicelib.model import REQUEST_LIFETIME, Reason, RequestStatus
+from chalicelib.model import Reason, RequestStatus
+from chalicelib.times import REQUEST_LIFETIME
 from tests.support.site import PAGE, Answered, Site
 from tests.support.world import World
 

@@ -11,9 +11,8 @@ from chalicelib import links
 from chalicelib.credentials import CredentialIntake, Outcome
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.intake import MOST_CHECKS, EnteredClient, IntakeView
-from chalicelib.invitations import INTAKE_LIFETIME
-from chalicelib.model import REQUEST_LIFETIME
 from chalicelib.oauth import Answer, judge_client
+from chalicelib.times import INTAKE_LIFETIME, REQUEST_LIFETIME
 from tests.support.site import Answered, Site
 from tests.support.world import TESTER, World, refusal
 

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from chalicelib.authorize import MAIL_PAUSE, MOST_STARTS
-from chalicelib.invitations import LINK_LIFETIME
-from chalicelib.model import REQUEST_LIFETIME, TOKEN_SHOWN_FOR
+from chalicelib.authorize import MOST_STARTS
+from chalicelib.times import LINK_LIFETIME, MAIL_PAUSE, REQUEST_LIFETIME, TOKEN_SHOWN_FOR
 from tests.support.site import PAGE, Answered, Site
 from tests.support.world import TESTER
 

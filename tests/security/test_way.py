@@ -3,9 +3,10 @@
 import pytest
 
 from chalicelib import links
-from chalicelib.authorize import NOTICE_SHOWN_FOR, Visitor
+from chalicelib.authorize import Visitor
 from chalicelib.errors import LinkNotUsable, NotReadyToConnect
-from chalicelib.model import PROCESSING_TIMEOUT, AuthorizationRequest, Reason, RequestStatus
+from chalicelib.model import AuthorizationRequest, Reason, RequestStatus
+from chalicelib.times import NOTICE_SHOWN_FOR, PROCESSING_TIMEOUT
 from tests.support.world import World
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config import Settings
-from chalicelib.model import REFRESH_TOKEN_LIFETIME, Status, lane
+from chalicelib.model import Status, lane
 from chalicelib.oauth import ClientCredentials
 from chalicelib.store import wire
 from chalicelib.store.rows import SCHEMA
+from chalicelib.times import REFRESH_TOKEN_LIFETIME
 
 BATCH = 25
 """Rows in one BatchWriteItem at most (DynamoDB's limit)."""

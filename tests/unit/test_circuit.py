@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.circuit import FEWEST, SLOWEST, TURN, Change, at_rest, turn
+from chalicelib.circuit import FEWEST, SLOWEST, Change, at_rest, turn
 from chalicelib.model import Provider
+from chalicelib.times import CIRCUIT_TURN
 
 CAP = 10_000
 NOW = 1_800_000_000
@@ -75,4 +76,4 @@ def test_a_row_at_rest_is_not_written() -> None:
     assert not at_rest(Provider(turned_at=NOW, asked=1))
     assert not at_rest(Provider(turned_at=NOW, open_since=NOW))
     assert not at_rest(Provider(turned_at=NOW, rate=SLOWEST))
-    assert TURN < 60
+    assert CIRCUIT_TURN < 60

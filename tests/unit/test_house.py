@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalicelib"
 
 PURE = {"config", "errors", "model", "oauth", "links", "texts", "endings", "tokens"}
-PURE |= {"languages"}
+PURE |= {"languages", "times"}
 PURE |= {"verdicts", "circuit", "pace", "pool", "advice", "letters"}
 ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
 ADAPTERS |= {"rescue_queue", "caller", "checkup"}

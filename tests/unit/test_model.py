@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import model
+from chalicelib.times import BACKOFF_BASE, BACKOFF_CAP
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,8 @@ def test_a_tenants_jitter_is_fixed() -> None:
 )
 def test_backoff_stays_between_its_bounds(failures: int, alive: float, random: float) -> None:
     pause = model.backoff(failures, alive, random)
-    assert 5 <= pause <= model.BACKOFF_CAP
-    if alive > 4 * model.BACKOFF_BASE:
+    assert 5 <= pause <= BACKOFF_CAP
+    if alive > 4 * BACKOFF_BASE:
         assert pause <= alive / 4
 
 

@@ -11,6 +11,7 @@ from chalicelib import oauth
 from chalicelib.errors import MalformedRequest
 from chalicelib.model import Reason, TokenSet
 from chalicelib.oauth import Answer, ClientCredentials, Failure, FailureClass
+from chalicelib.times import LONGEST_LIFETIME
 
 
 def body(**fields: Any) -> bytes:
@@ -72,7 +73,7 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
         pytest.param({"expires_in": "1e999"}, TokenSet("a", expires_in=3600), id="infinity"),
         pytest.param(
             {"expires_in": 10**12},
-            TokenSet("a", expires_in=oauth.LONGEST_LIFETIME),
+            TokenSet("a", expires_in=LONGEST_LIFETIME),
             id="a life of 30,000 years",
         ),
         pytest.param({"refresh_token": ""}, TokenSet("a"), id="empty refresh token"),
@@ -285,8 +286,8 @@ def jwt(claims: object) -> str:
         pytest.param(jwt({"exp": 500}), 1100, id="an exp in the past does not"),
         pytest.param(jwt({"exp": 1000}), 1100, id="nor one at its issue"),
         pytest.param(
-            jwt({"exp": 1000 + oauth.LONGEST_LIFETIME}),
-            1000 + oauth.LONGEST_LIFETIME,
+            jwt({"exp": 1000 + LONGEST_LIFETIME}),
+            1000 + LONGEST_LIFETIME,
             id="the longest life",
         ),
         pytest.param(jwt({"exp": "soon"}), 1100, id="nor one that is no number"),
