@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from chalicelib.goto import GoTo
     from chalicelib.rescue_queue import RescueQueue
     from chalicelib.store.connections import Connections
-    from chalicelib.store.disconnections import Disconnections
     from chalicelib.store.fleet import Fleet
     from chalicelib.store.journal import Journal
     from chalicelib.store.links import Links
     from chalicelib.store.provider import ProviderRow
     from chalicelib.store.requests import AuthorizationRequests
+    from chalicelib.store.tables import Tables
     from chalicelib.store.tenants import Tenants
     from chalicelib.vault import Vault
 
@@ -35,67 +35,46 @@ class Adapters:
         return config.load()
 
     @cached_property
+    def _tables(self) -> "Tables":
+        from chalicelib.store import tables
+
+        return tables.of(self._dynamodb, self.settings)
+
+    @cached_property
     def _tenants(self) -> "Tenants":
         from chalicelib.store.tenants import Tenants
 
-        tables = self.settings
-        return Tenants(self._dynamodb, tables.tenants_table, tables.journal_table)
+        return Tenants(self._tables)
 
     @cached_property
     def _links(self) -> "Links":
         from chalicelib.store.links import Links
 
-        tables = self.settings
-        return Links(self._dynamodb, tables.links_table, tables.journal_table)
+        return Links(self._tables)
 
     @cached_property
     def _requests(self) -> "AuthorizationRequests":
         from chalicelib.store.requests import AuthorizationRequests
 
-        tables = self.settings
-        return AuthorizationRequests(self._dynamodb, tables.requests_table, tables.journal_table)
+        return AuthorizationRequests(self._tables)
 
     @cached_property
     def _connections(self) -> "Connections":
         from chalicelib.store.connections import Connections
 
-        return Connections(
-            self._dynamodb,
-            tokens=self.settings.tokens_table,
-            grants=self.settings.grants_table,
-            tenants=self.settings.tenants_table,
-            requests=self.settings.requests_table,
-            journal=self.settings.journal_table,
-        )
-
-    @cached_property
-    def _disconnections(self) -> "Disconnections":
-        from chalicelib.store.disconnections import Disconnections
-
-        return Disconnections(self._dynamodb, **self._rep_tables)
-
-    @property
-    def _rep_tables(self) -> dict[str, str]:
-        """The tables of what the rep begins and ends as a whole."""
-        return {
-            "tokens": self.settings.tokens_table,
-            "grants": self.settings.grants_table,
-            "tenants": self.settings.tenants_table,
-            "journal_table": self.settings.journal_table,
-        }
+        return Connections(self._tables)
 
     @cached_property
     def _fleet(self) -> "Fleet":
         from chalicelib.store.fleet import Fleet
 
-        return Fleet(self._dynamodb, self.settings.fleet_table)
+        return Fleet(self._tables)
 
     @cached_property
     def _provider(self) -> "ProviderRow":
         from chalicelib.store.provider import ProviderRow
 
-        tables = self.settings
-        return ProviderRow(self._dynamodb, tables.grants_table, tables.journal_table)
+        return ProviderRow(self._tables)
 
     @cached_property
     def _commits(self) -> "Commits":
@@ -113,7 +92,7 @@ class Adapters:
     def _journal(self) -> "Journal":
         from chalicelib.store.journal import Journal
 
-        return Journal(self._dynamodb, self.settings.journal_table)
+        return Journal(self._tables)
 
     @cached_property
     def _vault(self) -> "Vault":

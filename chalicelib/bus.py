@@ -3,8 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.aws import aws_errors
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import JournalEntry
 
@@ -45,11 +44,7 @@ class Bus:
             "DetailType": entry.kind,
             "Detail": json.dumps(detail),
         }
-        try:
+        with aws_errors("events"):
             answer = self._client.put_events(Entries=[event])
-        except ClientError as error:
-            raise DependencyUnavailable("events", error.response["Error"]["Code"]) from None
-        except BotoCoreError as error:
-            raise DependencyUnavailable("events", type(error).__name__) from None
         if answer["FailedEntryCount"]:
             raise DependencyUnavailable("events", answer["Entries"][0].get("ErrorCode", "unknown"))

@@ -1,11 +1,9 @@
 """AWS looked at for the doctor: indexes, keys, the mails' sender. Changes nothing."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.aws import aws_errors
 from chalicelib.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 def indexes(client: "DynamoDBClient", table: str, wanted: Sequence[str]) -> str | None:
     """Whether these indexes of a table serve. Raises `DependencyUnavailable`."""
-    with _named("dynamodb"):
+    with aws_errors("dynamodb"):
         found = client.describe_table(TableName=table)["Table"]
     serving = {
         index["IndexName"]
@@ -29,7 +27,7 @@ def indexes(client: "DynamoDBClient", table: str, wanted: Sequence[str]) -> str 
 
 def key(client: "KMSClient", arn: str) -> str | None:
     """Whether a key can be used. Raises `DependencyUnavailable`."""
-    with _named("kms"):
+    with aws_errors("kms"):
         state = client.describe_key(KeyId=arn)["KeyMetadata"].get("KeyState", "Enabled")
     return None if state == "Enabled" else f"The secrets' key is {state}."
 
@@ -41,7 +39,7 @@ def sender(client: "SESV2Client", address: str) -> str | None:
     """
     for identity in (address, address.rpartition("@")[2]):
         try:
-            with _named("ses"):
+            with aws_errors("ses"):
                 found = client.get_email_identity(EmailIdentity=identity)
         except DependencyUnavailable as error:
             if error.code == "NotFoundException":
@@ -50,13 +48,3 @@ def sender(client: "SESV2Client", address: str) -> str | None:
         if found.get("VerifiedForSendingStatus"):
             return None
     return f"SES has not verified {address} or its domain."
-
-
-@contextmanager
-def _named(service: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        raise DependencyUnavailable(service, error.response["Error"]["Code"]) from None
-    except BotoCoreError as error:
-        raise DependencyUnavailable(service, type(error).__name__) from None

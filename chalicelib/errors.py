@@ -18,6 +18,7 @@ ServiceError
 |   +-- ClientRefused         GoTo does not know the client id or the secret
 |   +-- CallerRefused         AWS does not confirm who they are
 |   +-- GoToSilent            GoTo could not be asked; the same again later
++-- MailRefused               nobody: SES will not send this mail, however often it is asked
 +-- ProviderUnreachable       nobody: GoTo gave no complete answer in time
 +-- Conflict                  nobody: a condition on a write did not hold
 +-- DependencyUnavailable     the operator: an AWS service refused or did not answer
@@ -131,5 +132,5 @@ class Misconfigured(ServiceError):
     pass
 
 
-class MailRefused(Exception):
-    """SES will not send this mail, however often it is asked; the text is SES's code."""
+class MailRefused(ServiceError):
+    """SES will not send this mail; the text is SES's code."""

@@ -7,8 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.aws import aws_errors
 from chalicelib.errors import DependencyUnavailable, Misconfigured
 
 if TYPE_CHECKING:
@@ -21,14 +20,10 @@ def invoke_later(
     """Queue one asynchronous invocation. Raises `DependencyUnavailable`, `Misconfigured`."""
     if function is None:
         raise Misconfigured("the function to invoke is not set")
-    try:
+    with aws_errors("lambda"):
         client.invoke(
             FunctionName=function, InvocationType="Event", Payload=json.dumps(payload).encode()
         )
-    except ClientError as error:
-        raise DependencyUnavailable("lambda", error.response["Error"]["Code"]) from None
-    except BotoCoreError as error:
-        raise DependencyUnavailable("lambda", type(error).__name__) from None
 
 
 def invoke_now(
@@ -37,12 +32,12 @@ def invoke_now(
     """Invoke and wait. Raises `DependencyUnavailable` where no answer came, `Misconfigured`."""
     if function is None:
         raise Misconfigured("the function to invoke is not set")
-    try:
+    with aws_errors("lambda"):
         answer = client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
-        told: dict[str, Any] = json.loads(answer["Payload"].read())
-    except ClientError as error:
-        raise DependencyUnavailable("lambda", error.response["Error"]["Code"]) from None
-    except (BotoCoreError, ValueError) as error:
+        text = answer["Payload"].read()
+    try:
+        told: dict[str, Any] = json.loads(text)
+    except ValueError as error:
         raise DependencyUnavailable("lambda", type(error).__name__) from None
     if answer.get("FunctionError"):
         raise DependencyUnavailable("lambda", "FunctionError")

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.aws import aws_errors
 from chalicelib.errors import DependencyUnavailable, MailRefused
 from chalicelib.letters import Message, Reader
 
@@ -44,10 +43,9 @@ class Mail:
         if self._configuration:
             wanted["ConfigurationSetName"] = self._configuration
         try:
-            self._client.send_email(**wanted)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _REFUSED:
-                raise MailRefused(error.response["Error"]["Code"]) from None
-            raise DependencyUnavailable("ses", error.response["Error"]["Code"]) from None
-        except BotoCoreError as error:
-            raise DependencyUnavailable("ses", type(error).__name__) from None
+            with aws_errors("ses"):
+                self._client.send_email(**wanted)
+        except DependencyUnavailable as error:
+            if error.code in _REFUSED:
+                raise MailRefused(error.code) from None
+            raise

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib.errors import DependencyUnavailable
+from chalicelib.aws import aws_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -32,12 +30,8 @@ class RescueQueue:
         return sum(int(number) for number in answer["Attributes"].values())
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        try:
+        with aws_errors("sqs"):
             answer: dict[str, Any] = getattr(self._client, operation)(
                 QueueUrl=self._url, **arguments
             )
-        except ClientError as error:
-            raise DependencyUnavailable("sqs", error.response["Error"]["Code"]) from None
-        except BotoCoreError as error:
-            raise DependencyUnavailable("sqs", type(error).__name__) from None
         return answer

@@ -122,12 +122,7 @@ class Services(Adapters):
         from chalicelib.restore import Restore
         from chalicelib.store.restored import RestoredTables
 
-        tables = RestoredTables(
-            self._dynamodb,
-            tokens=self.settings.tokens_table,
-            grants=self.settings.grants_table,
-            journal_table=self.settings.journal_table,
-        )
+        tables = RestoredTables(self._tables)
         return Restore(tables=tables, connections=self._connections, clock=time.time)
 
     def _refresher(
@@ -161,6 +156,7 @@ class Services(Adapters):
         """Everything that a rep's commands act through."""
         from chalicelib.commands import Desk
         from chalicelib.disconnect import Disconnecting
+        from chalicelib.store.disconnections import Disconnections
 
         by_hand = self._by_hand
         return Desk(
@@ -169,7 +165,7 @@ class Services(Adapters):
             disconnecting=Disconnecting(
                 tenants=self._tenants,
                 connections=self._connections,
-                disconnections=self._disconnections,
+                disconnections=Disconnections(self._tables),
                 vault=self._vault,
                 withdraw_now=by_hand.withdraw,
                 clock=time.time,
@@ -271,7 +267,7 @@ class Services(Adapters):
             self.settings,
             tenants=self._tenants,
             connections=self._connections,
-            adoption=Adoption(self._dynamodb, **self._rep_tables),
+            adoption=Adoption(self._tables),
             vault=self._vault,
             run=pooled(IMPORT_THREADS),
             clock=time.time,
@@ -287,7 +283,7 @@ class Services(Adapters):
             connections=self._connections,
             journal=self._journal,
             fleet=self._fleet,
-            glance=Glance(self._dynamodb, self.settings.grants_table),
+            glance=Glance(self._tables),
             provider=self._provider,
             clock=time.time,
         )
@@ -311,19 +307,13 @@ class Services(Adapters):
         from chalicelib.credentials import CredentialIntake
         from chalicelib.store.intake import IntakeTables
 
-        tables = self.settings
         return CredentialIntake(
             links=self._links,
-            tables=IntakeTables(
-                self._dynamodb,
-                links=tables.links_table,
-                tenants=tables.tenants_table,
-                journal_table=tables.journal_table,
-            ),
+            tables=IntakeTables(self._tables),
             connections=self._connections,
             vault=self._vault,
             goto=self._goto(connections=1),
-            client_auth=tables.client_auth,
+            client_auth=self.settings.client_auth,
             clock=time.time,
         )
 
@@ -342,7 +332,7 @@ class Services(Adapters):
                 tenants=self._tenants, connections=self._connections, fleet=self._fleet
             ),
             invitations=self.invitations,
-            sent=Sent(self._dynamodb, self.settings.links_table),
+            sent=Sent(self._tables),
             mail=Mail(
                 self._aws("sesv2"), self.settings.mail_from, self.settings.mail_configuration
             ),

@@ -7,8 +7,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from chalicelib.aws import aws_errors
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.oauth import ClientCredentials
 from chalicelib.times import SECRET_RECOVERY
@@ -97,13 +96,8 @@ class Vault:
         return ClientCredentials(stored["client_id"], stored["client_secret"])
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        try:
+        with aws_errors("secretsmanager"):
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            raise DependencyUnavailable("secretsmanager", code) from None
-        except BotoCoreError as error:
-            raise DependencyUnavailable("secretsmanager", type(error).__name__) from None
         return answer
 
 

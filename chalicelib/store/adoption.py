@@ -8,24 +8,12 @@ from chalicelib.store.rows import AS_ASKED, SCHEMA
 from chalicelib.store.tenants import NEW
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 
 class Adoption:
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        *,
-        tokens: str,
-        grants: str,
-        tenants: str,
-        journal_table: str,
-    ) -> None:
-        self._client = client
-        self._tokens = tokens
-        self._grants = grants
-        self._tenants = tenants
-        self._journal = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def adopt(
         self,
@@ -59,14 +47,14 @@ class Adoption:
         }
         row = {"tenant": tenant.name, "schema": SCHEMA, **counters}
         dates = {"connected_at": now, "reconnect_by": ends}
-        tokens = wire.put(self._tokens, row | dates, when="attribute_not_exists(#tenant)")
+        tokens = wire.put(self._tables.tokens, row | dates, when="attribute_not_exists(#tenant)")
         wire.transact(
-            self._client,
+            self._tables.client,
             [
                 wire.Action("tenants", {"Update": self._tenant(tenant)}),
                 wire.Action("tokens", {"Put": tokens}),
                 wire.Action("grants", {"Update": self._grant(tenant, before, counters | token)}),
-                journal.row(self._journal, entry),
+                journal.row(self._tables.journal, entry),
             ],
         )
 
@@ -80,7 +68,9 @@ class Adoption:
             "imported": tenant.imported,
         }
         key = {"tenant": tenant.name}
-        return wire.update(self._tenants, key, setting=setting, remove=("removed",), when=NEW)
+        return wire.update(
+            self._tables.tenants, key, setting=setting, remove=("removed",), when=NEW
+        )
 
     def _grant(
         self, tenant: Tenant, before: Grant | None, values: dict[str, Any]
@@ -93,4 +83,6 @@ class Adoption:
             asked = {"asked_generation": before.generation, "asked_version": before.version}
         client = {"client_id": tenant.client_id, "secret_version": tenant.secret_version}
         key = {"tenant": tenant.name}
-        return wire.update(self._grants, key, setting=values | client | first, when=when, **asked)
+        return wire.update(
+            self._tables.grants, key, setting=values | client | first, when=when, **asked
+        )

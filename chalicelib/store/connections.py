@@ -24,59 +24,47 @@ from chalicelib.store import journal, requests, rows, wire
 from chalicelib.store.rows import AS_ASKED, SCHEMA
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 DUE_INDEX = "due"
 
 
 class Connections:
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        *,
-        tokens: str,
-        grants: str,
-        tenants: str,
-        requests: str,
-        journal: str,
-    ) -> None:
-        self._client = client
-        self._tokens = tokens
-        self._grants = grants
-        self._tenants = tenants
-        self._requests = requests
-        self._journal = journal
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def get(self, tenant: str) -> Connection | None:
         """What readers see; None before the first connection. Raises `DependencyUnavailable`."""
-        values = self._row(self._tokens, tenant)
+        values = self._row(self._tables.tokens, tenant)
         return rows.connection(values) if values else None
 
     def facts(self, tenant: str) -> Connection | None:
         """The same without its token, for those who may not see it."""
-        values = self._row(self._tokens, tenant, rows.FACTS)
+        values = self._row(self._tables.tokens, tenant, rows.FACTS)
         return rows.connection(values) if values else None
 
     def facts_of(self, tenants: Sequence[str]) -> dict[str, Connection]:
         """The facts of up to 100 tenants by name. Raises `DependencyUnavailable`."""
-        found = wire.batch_get(self._client, self._tokens, "tenant", tenants, rows.FACTS)
+        found = wire.batch_get(
+            self._tables.client, self._tables.tokens, "tenant", tenants, rows.FACTS
+        )
         return {values["tenant"]: rows.connection(values) for values in found}
 
     def grant(self, tenant: str) -> Grant | None:
         """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
-        values = self._row(self._grants, tenant)
+        values = self._row(self._tables.grants, tenant)
         return rows.grant(values) if values else None
 
     def grant_facts(self, tenant: str) -> Grant | None:
         """The grant without its refresh token. Raises `DependencyUnavailable`."""
-        values = self._row(self._grants, tenant, rows.GRANT_FACTS)
+        values = self._row(self._tables.grants, tenant, rows.GRANT_FACTS)
         return rows.grant(values) if values else None
 
     def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
         """Tenants of a lane whose refresh is due, oldest first. Reads only rows that are due."""
         with wire.dynamodb_errors():
-            found = self._client.query(
-                TableName=self._grants,
+            found = self._tables.client.query(
+                TableName=self._tables.grants,
                 IndexName=DUE_INDEX,
                 KeyConditionExpression="#lane = :lane AND #at <= :now",
                 ExpressionAttributeNames={"#lane": "lane", "#at": "next_refresh_at"},
@@ -101,7 +89,7 @@ class Connections:
             unknown_since = before.inflight.claimed_at
         inflight = Inflight(fence=before.fence + 1, version=before.version, claimed_at=now)
         change = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": due.tenant},
             setting={
                 "fence": inflight.fence,
@@ -123,7 +111,7 @@ class Connections:
             now=now,
         )
         try:
-            after = wire.change(self._client, "grants", change, "ALL_NEW")
+            after = wire.change(self._tables.client, "grants", change, "ALL_NEW")
         except Conflict:
             return None
         return rows.grant(after)
@@ -165,7 +153,7 @@ class Connections:
             when = f"{AS_ASKED} AND #sequence < :set_sequence"
             asked = {"asked_generation": before.generation, "asked_version": before.version}
         grant = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": request.tenant},
             setting={
                 "status": Status.CONNECTED,
@@ -183,7 +171,7 @@ class Connections:
             **asked,
         )
         tokens = wire.put(
-            self._tokens,
+            self._tables.tokens,
             token_row,
             when="attribute_not_exists(#version) OR #version < :new_version",
             new_version=version,
@@ -192,8 +180,8 @@ class Connections:
             wire.Action("tokens", {"Put": tokens}),
             wire.Action("grants", {"Update": grant}),
             self._pin(request.tenant, account_key),
-            *requests.completion(self._requests, request, now),
-            journal.row(self._journal, entry),
+            *requests.completion(self._tables.requests, request, now),
+            journal.row(self._tables.journal, entry),
         )
 
     def commit_refresh(
@@ -220,7 +208,7 @@ class Connections:
         version = max(asked.version, over or 0) + 1
         setting = {"status": Status.CONNECTED, "version": version}
         tokens = wire.update(
-            self._tokens,
+            self._tables.tokens,
             {"tenant": asked.tenant},
             setting=setting
             | rows.token_values(fresh)
@@ -229,7 +217,7 @@ class Connections:
             **versions | ({} if over is None else {"asked_version": over}),
         )
         grant = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": asked.tenant},
             setting=setting | rows.grant_values(fresh) | rows.known(warned=warned),
             remove=rows.SETTLED,
@@ -240,7 +228,7 @@ class Connections:
         self._transact(
             wire.Action("tokens", {"Update": tokens}),
             wire.Action("grants", {"Update": grant}),
-            *(journal.row(self._journal, entry) for entry in entries),
+            *(journal.row(self._tables.journal, entry) for entry in entries),
         )
 
     def commit_failure(
@@ -272,7 +260,7 @@ class Connections:
             "next_refresh_at": next_refresh_at,
         }
         grant = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": asked.tenant},
             setting=setting | rows.known(refused_since=refused_since),
             remove=("lease_until", "inflight") if outcome_known else ("lease_until",),
@@ -282,7 +270,7 @@ class Connections:
             **versions,
         )
         tokens = wire.update(
-            self._tokens,
+            self._tables.tokens,
             {"tenant": asked.tenant},
             setting={"status": status, "next_refresh_at": next_refresh_at},
             when="#generation = :asked_generation",
@@ -291,7 +279,7 @@ class Connections:
         self._transact(
             wire.Action("tokens", {"Update": tokens}),
             wire.Action("grants", {"Update": grant}),
-            *([journal.row(self._journal, entry)] if entry else []),
+            *([journal.row(self._tables.journal, entry)] if entry else []),
         )
 
     def commit_withdrawn(self, claimed: Grant, entry: JournalEntry) -> None:
@@ -301,7 +289,7 @@ class Connections:
         `DependencyUnavailable`.
         """
         grant = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": claimed.tenant},
             setting={"failures": 0},
             remove=("refresh_token", *rows.REFRESH_DATES, "next_refresh_at", *rows.SETTLED),
@@ -311,19 +299,21 @@ class Connections:
             asked_generation=claimed.generation,
             asked_version=claimed.version,
         )
-        self._transact(wire.Action("grants", {"Update": grant}), journal.row(self._journal, entry))
+        self._transact(
+            wire.Action("grants", {"Update": grant}), journal.row(self._tables.journal, entry)
+        )
 
     def retry_rejected(self, tenant: str, now: int) -> None:
         """Put a tenant whose client was refused back into the schedule: there is a new secret."""
         change = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": tenant},
             setting={"next_refresh_at": now},
             when="#status = :rejected",
             rejected=Status.CREDENTIALS_REJECTED,
         )
         try:
-            wire.change(self._client, "grants", change)
+            wire.change(self._tables.client, "grants", change)
         except Conflict:
             return
 
@@ -333,11 +323,13 @@ class Connections:
         key = {"tenant": tenant}
         if account_key is None:
             check = wire.check(
-                self._tenants, key, when=f"{exists} AND attribute_not_exists(#pinned_account)"
+                self._tables.tenants,
+                key,
+                when=f"{exists} AND attribute_not_exists(#pinned_account)",
             )
             return wire.Action("tenants", {"ConditionCheck": check})
         change = wire.update(
-            self._tenants,
+            self._tables.tenants,
             key,
             setting={"pinned_account": account_key},
             when=f"{exists} AND (attribute_not_exists(#pinned_account)"
@@ -346,14 +338,7 @@ class Connections:
         return wire.Action("tenants", {"Update": change})
 
     def _transact(self, *actions: wire.Action) -> None:
-        wire.transact(self._client, actions)
+        wire.transact(self._tables.client, actions)
 
     def _row(self, table: str, tenant: str, attributes: Sequence[str] = ()) -> dict[str, Any]:
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=table,
-                Key={"tenant": {"S": tenant}},
-                ConsistentRead=True,
-                **wire.projection(attributes),
-            )
-        return wire.plain(found.get("Item", {}))
+        return wire.get(self._tables.client, table, {"tenant": tenant}, attributes)

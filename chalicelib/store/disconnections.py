@@ -12,7 +12,7 @@ from chalicelib.store.rows import AS_ASKED, SCHEMA
 from chalicelib.store.tenants import EXISTS, in_series
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 _OF_A_TENANT = (
     "display_name",
@@ -27,20 +27,8 @@ _OF_A_TENANT = (
 
 
 class Disconnections:
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        *,
-        tokens: str,
-        grants: str,
-        tenants: str,
-        journal_table: str,
-    ) -> None:
-        self._client = client
-        self._tokens = tokens
-        self._grants = grants
-        self._tenants = tenants
-        self._journal = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def disconnect(self, before: Grant, sequence: int, now: int, entry: JournalEntry) -> None:
         """Stop the use of a connection: a new generation without a token, due to be withdrawn.
@@ -51,13 +39,13 @@ class Disconnections:
         counters = {"generation": before.generation + 1, "version": before.version + 1}
         row = {"tenant": before.tenant, "schema": SCHEMA, "status": Status.DISCONNECTED}
         tokens = wire.put(
-            self._tokens,
+            self._tables.tokens,
             row | counters,
             when="attribute_not_exists(#version) OR #version < :new_version",
             new_version=before.version + 1,
         )
         grant = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": before.tenant},
             setting={
                 "status": Status.DISCONNECTED,
@@ -72,11 +60,11 @@ class Disconnections:
             asked_version=before.version,
         )
         wire.transact(
-            self._client,
+            self._tables.client,
             [
                 wire.Action("tokens", {"Put": tokens}),
                 wire.Action("grants", {"Update": grant}),
-                journal.row(self._journal, entry),
+                journal.row(self._tables.journal, entry),
             ],
         )
 
@@ -89,7 +77,7 @@ class Disconnections:
         key = {"tenant": tenant.name}
         series = {"series": tenant.link_series} if tenant.link_series else {}
         tombstone = wire.update(
-            self._tenants,
+            self._tables.tenants,
             key,
             setting={"removed": True, "link_series": tenant.link_series + 1},
             remove=_OF_A_TENANT,
@@ -97,20 +85,20 @@ class Disconnections:
             **series,
         )
         ended = "attribute_not_exists(#tenant) OR #status = :disconnected"
-        tokens = wire.delete(self._tokens, key, when=ended, disconnected=Status.DISCONNECTED)
+        tokens = wire.delete(self._tables.tokens, key, when=ended, disconnected=Status.DISCONNECTED)
         withdrawn = wire.check(
-            self._grants,
+            self._tables.grants,
             key,
             when="attribute_not_exists(#tenant) OR"
             " (#status = :disconnected AND attribute_not_exists(#next_refresh_at))",
             disconnected=Status.DISCONNECTED,
         )
         wire.transact(
-            self._client,
+            self._tables.client,
             [
                 wire.Action("tenants", {"Update": tombstone}),
                 wire.Action("tokens", {"Delete": tokens}),
                 wire.Action("grants", {"ConditionCheck": withdrawn}),
-                journal.row(self._journal, entry),
+                journal.row(self._tables.journal, entry),
             ],
         )

@@ -11,24 +11,19 @@ from chalicelib.model import LANES, FleetRow, Status, lane
 from chalicelib.store import wire
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 ATTENTION_INDEX = "attention"
 """Sparse: tenants in any state but `connected`, longest first."""
 
 
 class Fleet:
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def get(self, tenant: str) -> FleetRow | None:
         """A tenant's row, read consistently. Raises `DependencyUnavailable`."""
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=self._table, Key={"tenant": {"S": tenant}}, ConsistentRead=True
-            )
-        values = wire.plain(found.get("Item", {}))
+        values = wire.get(self._tables.client, self._tables.fleet, {"tenant": tenant})
         return _row(values) if values else None
 
     def replace(self, before: FleetRow | None, after: FleetRow | None) -> None:
@@ -41,15 +36,17 @@ class Fleet:
         if before is not None:
             when, asked = "#edition = :asked_edition", {"asked_edition": before.edition}
         if after is None:
-            change = {"Delete": wire.delete(self._table, {"tenant": name}, when=when, **asked)}
+            change = {
+                "Delete": wire.delete(self._tables.fleet, {"tenant": name}, when=when, **asked)
+            }
         else:
-            change = {"Put": wire.put(self._table, _values(after), when=when, **asked)}
+            change = {"Put": wire.put(self._tables.fleet, _values(after), when=when, **asked)}
         actions = [wire.Action("fleet", change)]
         moved = Counter({after.status: 1} if after else {})
         moved.subtract({before.status: 1} if before else {})
         if any(moved.values()):
             actions.append(wire.Action("counts", {"Update": self._adding(lane(name), moved)}))
-        wire.transact(self._client, actions)
+        wire.transact(self._tables.client, actions)
 
     def counts(self) -> dict[Status, int]:
         """How many tenants are in each state: 16 rows read, however large the fleet is.
@@ -57,7 +54,7 @@ class Fleet:
         Raises `DependencyUnavailable`.
         """
         keys = [_lane_key(number) for number in range(LANES)]
-        rows = wire.batch_get(self._client, self._table, "tenant", keys, ())
+        rows = wire.batch_get(self._tables.client, self._tables.fleet, "tenant", keys, ())
         return {status: sum(row.get(status, 0) for row in rows) for status in Status}
 
     def attention(
@@ -66,8 +63,8 @@ class Fleet:
         """Tenants in a state other than `connected`, the longest first."""
         start: Any = {"ExclusiveStartKey": wire.item(_position(after))} if after else {}
         with wire.dynamodb_errors():
-            found = self._client.query(
-                TableName=self._table,
+            found = self._tables.client.query(
+                TableName=self._tables.fleet,
                 IndexName=ATTENTION_INDEX,
                 KeyConditionExpression="#attention = :status",
                 ExpressionAttributeNames={"#attention": "attention"},
@@ -80,7 +77,7 @@ class Fleet:
     def _adding(self, number: int, moved: Counter[Status]) -> dict[str, object]:
         changed = {str(status): by for status, by in moved.items() if by}
         return {
-            "TableName": self._table,
+            "TableName": self._tables.fleet,
             "Key": {"tenant": {"S": _lane_key(number)}},
             "UpdateExpression": "ADD " + ", ".join(f"#{name} :by_{name}" for name in changed),
             "ExpressionAttributeNames": {f"#{name}": name for name in changed},

@@ -9,7 +9,7 @@ from chalicelib.model import LANES, Status
 from chalicelib.store import wire
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 ENDING_INDEX = "ending"
 
@@ -21,9 +21,8 @@ MOST_LOOKED_AT = 100
 
 
 class Glance:
-    def __init__(self, client: "DynamoDBClient", grants: str) -> None:
-        self._client = client
-        self._grants = grants
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def overdue(self, since: int) -> tuple[int, bool]:
         """How many refreshes fell due before ``since``, and whether there are more than that."""
@@ -37,8 +36,8 @@ class Glance:
 
     def _overdue(self, number: int, since: int) -> int:
         with wire.dynamodb_errors():
-            found = self._client.query(
-                TableName=self._grants,
+            found = self._tables.client.query(
+                TableName=self._tables.grants,
                 IndexName="due",
                 Select="COUNT",
                 KeyConditionExpression="#lane = :lane AND #at <= :at",
@@ -50,8 +49,8 @@ class Glance:
 
     def _ending(self, number: int, now: int) -> list[tuple[int, str]]:
         with wire.dynamodb_errors():
-            found = self._client.query(
-                TableName=self._grants,
+            found = self._tables.client.query(
+                TableName=self._tables.grants,
                 IndexName=ENDING_INDEX,
                 KeyConditionExpression="#lane = :lane AND #ends >= :now",
                 FilterExpression="#status IN (:connected, :degraded)",

@@ -7,17 +7,12 @@ from chalicelib.store import journal, wire
 from chalicelib.store.tenants import EXISTS, in_series
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 
 class IntakeTables:
-    def __init__(
-        self, client: "DynamoDBClient", *, links: str, tenants: str, journal_table: str
-    ) -> None:
-        self._client = client
-        self._links = links
-        self._tenants = tenants
-        self._journal_table = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def switch_client(
         self, link: Link, used_by: str, client_id: str, secret_version: str, entry: JournalEntry
@@ -30,7 +25,7 @@ class IntakeTables:
         """
         series: dict[str, Any] = {"series": link.series} if link.series else {}
         spent = wire.update(
-            self._links,
+            self._tables.links,
             {"link": link.key},
             setting={"used_by": used_by, "used_at": int(entry.at)},
             when="#kind = :intake AND attribute_not_exists(#used_by)"
@@ -39,17 +34,17 @@ class IntakeTables:
             now=int(entry.at),
         )
         switched = wire.update(
-            self._tenants,
+            self._tables.tenants,
             {"tenant": link.tenant},
             setting={"client_id": client_id, "secret_version": secret_version},
             when=f"{EXISTS} AND {in_series(link.series)}",
             **series,
         )
         wire.transact(
-            self._client,
+            self._tables.client,
             [
                 wire.Action("links", {"Update": spent}),
                 wire.Action("tenants", {"Update": switched}),
-                journal.row(self._journal_table, entry),
+                journal.row(self._tables.journal, entry),
             ],
         )

@@ -9,7 +9,7 @@ from chalicelib.model import JournalEntry, Status
 from chalicelib.store import wire
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 _count = itertools.count()
 
@@ -53,20 +53,19 @@ def key(attributes: Mapping[str, Any]) -> str:
 class Journal:
     """Reads a tenant's history, and appends what changes no other table."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def append(self, entry: JournalEntry) -> None:
         """Write one entry. Raises `DependencyUnavailable`."""
         with wire.dynamodb_errors():
-            self._client.put_item(**row(self._table, entry).request["Put"])
+            self._tables.client.put_item(**row(self._tables.journal, entry).request["Put"])
 
     def newest(self, tenant: str, count: int) -> tuple[JournalEntry, ...]:
         """The last ``count`` entries, newest first. Raises `DependencyUnavailable`."""
         with wire.dynamodb_errors():
-            found = self._client.query(
-                TableName=self._table,
+            found = self._tables.client.query(
+                TableName=self._tables.journal,
                 KeyConditionExpression="tenant = :tenant",
                 ExpressionAttributeValues={":tenant": {"S": tenant}},
                 ScanIndexForward=False,

@@ -8,22 +8,16 @@ from chalicelib.store import journal, wire
 from chalicelib.times import LINK_KEPT
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 
 class Links:
-    def __init__(self, client: "DynamoDBClient", table: str, journal_table: str) -> None:
-        self._client = client
-        self._table = table
-        self._journal_table = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def get(self, key: str) -> Link | None:
         """The link stored under this digest. Raises `DependencyUnavailable`."""
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=self._table, Key={"link": {"S": key}}, ConsistentRead=True
-            )
-        values = wire.plain(found.get("Item", {}))
+        values = wire.get(self._tables.client, self._tables.links, {"link": key})
         if not values:
             return None
         return Link(
@@ -49,9 +43,9 @@ class Links:
             "series": link.series,
             "delete_after": link.expires_at + LINK_KEPT,
         }
-        created = wire.put(self._table, values, when="attribute_not_exists(#link)")
-        told = [journal.row(self._journal_table, entry)] if entry else []
-        wire.transact(self._client, [wire.Action("links", {"Put": created}), *told])
+        created = wire.put(self._tables.links, values, when="attribute_not_exists(#link)")
+        told = [journal.row(self._tables.journal, entry)] if entry else []
+        wire.transact(self._tables.client, [wire.Action("links", {"Put": created}), *told])
 
     def count_start(self, key: str, now: int, *, window: int, most: int) -> bool:
         """Count one start of an authorization; False when the link's share is used up (S16).
@@ -60,14 +54,14 @@ class Links:
         """
         current = now // window
         again = wire.update(
-            self._table,
+            self._tables.links,
             {"link": key},
             setting={"start_window": current, "starts": 1},
             when="attribute_exists(#link) AND (attribute_not_exists(#start_window)"
             " OR #start_window <> :set_start_window)",
         )
         another: dict[str, Any] = {
-            "TableName": self._table,
+            "TableName": self._tables.links,
             "Key": {"link": {"S": key}},
             "UpdateExpression": "ADD #starts :one",
             "ConditionExpression": "#start_window = :current AND #starts < :most",
@@ -84,7 +78,7 @@ class Links:
         """Take the right to mail this tenant's admin a fresh link, once every ``pause`` seconds."""
         return self._holds(
             wire.update(
-                self._table,
+                self._tables.links,
                 {"link": f"mail#{tenant}"},
                 setting={"mailed_at": now},
                 when="attribute_not_exists(#mailed_at) OR #mailed_at <= :before",
@@ -94,7 +88,7 @@ class Links:
 
     def _holds(self, change: dict[str, Any]) -> bool:
         try:
-            wire.change(self._client, "links", change)
+            wire.change(self._tables.client, "links", change)
         except Conflict:
             return False
         return True

@@ -9,7 +9,7 @@ from chalicelib.model import PROVIDER, JournalEntry, Provider
 from chalicelib.store import journal, wire
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 _ADDED = ("asked", "failed", "limited")
 _SET = ("turn", "turned_at", "trend_asked", "trend_failed", "open_since", "rate")
@@ -17,31 +17,22 @@ ATTRIBUTES = (*_ADDED, *_SET, "ticked_at")
 
 
 class ProviderRow:
-    def __init__(self, client: "DynamoDBClient", grants: str, journal_table: str) -> None:
-        self._client = client
-        self._grants = grants
-        self._journal = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def get(self) -> Provider:
         """The row as it is now, read consistently. Raises `DependencyUnavailable`."""
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=self._grants,
-                Key={"tenant": {"S": PROVIDER}},
-                ConsistentRead=True,
-                **wire.projection(ATTRIBUTES),
-            )
-        values = wire.plain(found.get("Item", {}))
-        return Provider(**values)
+        key = {"tenant": PROVIDER}
+        return Provider(**wire.get(self._tables.client, self._tables.grants, key, ATTRIBUTES))
 
     def add(self, asked: int, failed: int, limited: int) -> None:
         """Count requests on top of what is there. Raises `DependencyUnavailable`."""
-        wire.change(self._client, "provider", self._adding(asked, failed, limited))
+        wire.change(self._tables.client, "provider", self._adding(asked, failed, limited))
 
     def ticked(self, now: int) -> None:
         """Note that a tick came to its end. Raises `DependencyUnavailable`."""
-        change = wire.update(self._grants, {"tenant": PROVIDER}, setting={"ticked_at": now})
-        wire.change(self._client, "provider", change)
+        change = wire.update(self._tables.grants, {"tenant": PROVIDER}, setting={"ticked_at": now})
+        wire.change(self._tables.client, "provider", change)
 
     def turn(self, before: Provider, after: Provider, entry: JournalEntry | None) -> None:
         """Write a decision; its counters are what to add. Raises `Conflict` when another tick has
@@ -60,13 +51,13 @@ class ProviderRow:
         if before.turn:
             change["ConditionExpression"] = "#turn = :before"
             change["ExpressionAttributeValues"][":before"] = wire.encode(before.turn)
-        written = [journal.row(self._journal, entry)] if entry else []
-        wire.transact(self._client, [wire.Action("provider", {"Update": change}), *written])
+        written = [journal.row(self._tables.journal, entry)] if entry else []
+        wire.transact(self._tables.client, [wire.Action("provider", {"Update": change}), *written])
 
     def _adding(self, asked: int, failed: int, limited: int) -> dict[str, Any]:
         added = zip(_ADDED, (asked, failed, limited), strict=True)
         return {
-            "TableName": self._grants,
+            "TableName": self._tables.grants,
             "Key": {"tenant": {"S": PROVIDER}},
             "UpdateExpression": "ADD " + ", ".join(f"#{name} :add_{name}" for name in _ADDED),
             "ExpressionAttributeNames": {f"#{name}": name for name in _ADDED},

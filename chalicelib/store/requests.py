@@ -18,16 +18,14 @@ from chalicelib.store import journal, wire
 from chalicelib.times import BROWSER_KEPT, REQUEST_KEPT
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 _OPEN = "#status = :started AND attribute_not_exists(#returned_at)"
 
 
 class AuthorizationRequests:
-    def __init__(self, client: "DynamoDBClient", table: str, journal_table: str) -> None:
-        self._client = client
-        self._table = table
-        self._journal_table = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def get(self, key: str) -> AuthorizationRequest | None:
         """The request stored under this digest of a state. Raises `DependencyUnavailable`."""
@@ -46,9 +44,11 @@ class AuthorizationRequests:
 
         Raises `DependencyUnavailable`.
         """
-        created = wire.put(self._table, _values(request), when="attribute_not_exists(#request)")
+        created = wire.put(
+            self._tables.requests, _values(request), when="attribute_not_exists(#request)"
+        )
         current = wire.update(
-            self._table,
+            self._tables.requests,
             {"request": request.browser},
             setting={
                 "current": request.key,
@@ -56,7 +56,7 @@ class AuthorizationRequests:
             },
         )
         wire.transact(
-            self._client,
+            self._tables.client,
             [
                 wire.Action("request", {"Put": created}),
                 wire.Action("browser", {"Update": current}),
@@ -66,7 +66,7 @@ class AuthorizationRequests:
     def void(self, key: str, now: int) -> None:
         """End a request that nobody came back from; one that did come back is left alone."""
         change = wire.update(
-            self._table,
+            self._tables.requests,
             {"request": key},
             setting={
                 "status": RequestStatus.EXPIRED,
@@ -78,14 +78,14 @@ class AuthorizationRequests:
             started=RequestStatus.STARTED,
         )
         try:
-            wire.change(self._client, "request", change)
+            wire.change(self._tables.client, "request", change)
         except Conflict:
             return
 
     def burn(self, request: AuthorizationRequest, now: int, code: str) -> None:
         """Use the state up and keep the code. Raises `Conflict` when it was used or is too old."""
         change = self._burning(request, now, {"code": code, "returned_at": now})
-        wire.change(self._client, "request", change)
+        wire.change(self._tables.client, "request", change)
 
     def burn_failed(
         self,
@@ -106,7 +106,7 @@ class AuthorizationRequests:
         The code leaves the row before GoTo is asked. Raises `DependencyUnavailable`.
         """
         change = wire.update(
-            self._table,
+            self._tables.requests,
             {"request": key},
             setting={"status": RequestStatus.EXCHANGING, "claimed_at": now},
             remove=("code", "verifier"),
@@ -114,7 +114,7 @@ class AuthorizationRequests:
             started=RequestStatus.STARTED,
         )
         try:
-            before = wire.change(self._client, "request", change, "ALL_OLD")
+            before = wire.change(self._tables.client, "request", change, "ALL_OLD")
         except Conflict:
             return None
         return _request(before)
@@ -132,7 +132,7 @@ class AuthorizationRequests:
         Raises `Conflict` when it has ended already, `DependencyUnavailable`.
         """
         change = wire.update(
-            self._table,
+            self._tables.requests,
             {"request": key},
             setting={"status": status, "reason": reason, "finished_at": now},
             remove=("code", "verifier"),
@@ -146,7 +146,7 @@ class AuthorizationRequests:
         self, request: AuthorizationRequest, now: int, setting: dict[str, Any]
     ) -> dict[str, Any]:
         return wire.update(
-            self._table,
+            self._tables.requests,
             {"request": request.key},
             setting=setting,
             when=f"{_OPEN} AND #browser = :browser AND #expires_at > :now",
@@ -157,16 +157,12 @@ class AuthorizationRequests:
 
     def _write(self, change: dict[str, Any], entry: JournalEntry) -> None:
         wire.transact(
-            self._client,
-            [wire.Action("request", {"Update": change}), journal.row(self._journal_table, entry)],
+            self._tables.client,
+            [wire.Action("request", {"Update": change}), journal.row(self._tables.journal, entry)],
         )
 
     def _row(self, key: str) -> dict[str, Any]:
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=self._table, Key={"request": {"S": key}}, ConsistentRead=True
-            )
-        return wire.plain(found.get("Item", {}))
+        return wire.get(self._tables.client, self._tables.requests, {"request": key})
 
 
 def completion(table: str, request: AuthorizationRequest, now: int) -> list[wire.Action]:

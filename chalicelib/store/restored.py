@@ -11,24 +11,19 @@ from chalicelib.store import journal, wire
 from chalicelib.store.rows import AS_ASKED, SCHEMA
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 FENCES_SKIPPED = 1_000_000
 """By how much a fence jumps: more than were drawn since any backup was made."""
 
 
 class RestoredTables:
-    def __init__(
-        self, client: "DynamoDBClient", *, tokens: str, grants: str, journal_table: str
-    ) -> None:
-        self._client = client
-        self._tokens = tokens
-        self._grants = grants
-        self._journal = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def tenants(self, in_lane: int) -> set[str]:
         """Every tenant of a lane that either table knows. Raises `DependencyUnavailable`."""
-        names = {*self._names(self._tokens), *self._names(self._grants)}
+        names = {*self._names(self._tables.tokens), *self._names(self._tables.grants)}
         return {name for name in names if not name.startswith("#") and lane(name) == in_lane}
 
     def align(
@@ -62,17 +57,17 @@ class RestoredTables:
             wire.Action("grants", grant_row),
         ]
         if entry is not None:
-            actions.append(journal.row(self._journal, entry))
-        wire.transact(self._client, actions)
+            actions.append(journal.row(self._tables.journal, entry))
+        wire.transact(self._tables.client, actions)
 
     def _token_row(
         self, tenant: str, connection: Connection | None, setting: dict[str, Any]
     ) -> dict[str, Any]:
         if connection is None:
             row = {"tenant": tenant, "schema": SCHEMA, **setting}
-            return {"Put": wire.put(self._tokens, row, when="attribute_not_exists(#tenant)")}
+            return {"Put": wire.put(self._tables.tokens, row, when="attribute_not_exists(#tenant)")}
         change = wire.update(
-            self._tokens,
+            self._tables.tokens,
             {"tenant": tenant},
             setting=setting,
             when=AS_ASKED,
@@ -83,7 +78,7 @@ class RestoredTables:
 
     def _grant_row(self, grant: Grant, setting: dict[str, Any]) -> dict[str, Any]:
         change = wire.update(
-            self._grants,
+            self._tables.grants,
             {"tenant": grant.tenant},
             setting=setting
             | {
@@ -103,13 +98,13 @@ class RestoredTables:
         """The counters alone: the next connect goes on from them."""
         row = {"tenant": tenant, "client_id": "", "secret_version": "", "sequence": 0, **setting}
         row["fence"] = FENCES_SKIPPED
-        return {"Put": wire.put(self._grants, row, when="attribute_not_exists(#tenant)")}
+        return {"Put": wire.put(self._tables.grants, row, when="attribute_not_exists(#tenant)")}
 
     def _names(self, table: str) -> Iterator[str]:
         start: dict[str, Any] = {}
         while True:
             with wire.dynamodb_errors():
-                found = self._client.scan(
+                found = self._tables.client.scan(
                     TableName=table,
                     ProjectionExpression="tenant",
                     ConsistentRead=True,

@@ -9,27 +9,22 @@ from chalicelib.store import wire
 from chalicelib.times import SENT_KEPT
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 
 class Sent:
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
-        self._table = table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def known(self, occasion: str) -> bool:
         """Whether this mail has been sent. Raises `DependencyUnavailable`."""
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=self._table, Key=wire.item(_key(occasion)), ConsistentRead=True
-            )
-        return "Item" in found
+        return bool(wire.get(self._tables.client, self._tables.links, _key(occasion)))
 
     def note(self, occasion: str, now: int) -> None:
         """Note that it was sent. Raises `DependencyUnavailable`."""
         row = {**_key(occasion), "delete_after": now + SENT_KEPT}
         with wire.dynamodb_errors():
-            self._client.put_item(TableName=self._table, Item=wire.item(row))
+            self._tables.client.put_item(TableName=self._tables.links, Item=wire.item(row))
 
 
 def _key(occasion: str) -> dict[str, str]:

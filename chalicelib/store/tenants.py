@@ -8,7 +8,7 @@ from chalicelib.model import JournalEntry, Tenant
 from chalicelib.store import journal, wire
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from chalicelib.store.tables import Tables
 
 EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
 
@@ -23,18 +23,12 @@ def in_series(series: int) -> str:
 
 
 class Tenants:
-    def __init__(self, client: "DynamoDBClient", table: str, journal_table: str) -> None:
-        self._client = client
-        self._table = table
-        self._journal_table = journal_table
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
 
     def get(self, name: str) -> Tenant | None:
         """The tenant, or None where there is none (any more). Raises `DependencyUnavailable`."""
-        with wire.dynamodb_errors():
-            found = self._client.get_item(
-                TableName=self._table, Key={"tenant": {"S": name}}, ConsistentRead=True
-            )
-        values = wire.plain(found.get("Item", {}))
+        values = wire.get(self._tables.client, self._tables.tenants, {"tenant": name})
         return None if not values or values.get("removed") else _tenant(values)
 
     def known(self, name: str) -> Tenant:
@@ -52,7 +46,7 @@ class Tenants:
         """
         start: Any = {"ExclusiveStartKey": {"tenant": {"S": after}}} if after else {}
         with wire.dynamodb_errors():
-            found = self._client.scan(TableName=self._table, Limit=count, **start)
+            found = self._tables.client.scan(TableName=self._tables.tenants, Limit=count, **start)
         values = map(wire.plain, found["Items"])
         last = found.get("LastEvaluatedKey")
         return [_tenant(row) for row in values if not row.get("removed")], (
@@ -65,7 +59,11 @@ class Tenants:
         Raises `DependencyUnavailable`.
         """
         found = wire.batch_get(
-            self._client, self._table, "tenant", names, ("tenant", "imported", "removed")
+            self._tables.client,
+            self._tables.tenants,
+            "tenant",
+            names,
+            ("tenant", "imported", "removed"),
         )
         return {row["tenant"]: row.get("imported") for row in found if not row.get("removed")}
 
@@ -76,7 +74,8 @@ class Tenants:
         """
         try:
             self._write(
-                wire.update(self._table, {"tenant": name}, setting=setting, when=EXISTS), entry
+                wire.update(self._tables.tenants, {"tenant": name}, setting=setting, when=EXISTS),
+                entry,
             )
         except Conflict:
             raise UnknownTenant(f"There is no tenant {name!r}.") from None
@@ -92,7 +91,7 @@ class Tenants:
             "redirect_uri": tenant.redirect_uri,
         }
         change = wire.update(
-            self._table,
+            self._tables.tenants,
             {"tenant": tenant.name},
             setting=setting,
             remove=("removed",),
@@ -119,10 +118,10 @@ class Tenants:
         """
         try:
             changed = wire.change(
-                self._client,
+                self._tables.client,
                 "tenants",
                 {
-                    "TableName": self._table,
+                    "TableName": self._tables.tenants,
                     "Key": {"tenant": {"S": name}},
                     "UpdateExpression": "ADD #sequence :one",
                     "ConditionExpression": EXISTS,
@@ -141,8 +140,8 @@ class Tenants:
 
     def _write(self, change: dict[str, Any], entry: JournalEntry) -> None:
         wire.transact(
-            self._client,
-            [wire.Action("tenants", {"Update": change}), journal.row(self._journal_table, entry)],
+            self._tables.client,
+            [wire.Action("tenants", {"Update": change}), journal.row(self._tables.journal, entry)],
         )
 
 

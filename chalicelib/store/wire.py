@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from chalicelib.aws import aws_errors
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.times import CONFLICT_PAUSE
 
@@ -106,6 +107,20 @@ def projection(attributes: Sequence[str]) -> Any:
     }
 
 
+def get(
+    client: "DynamoDBClient", table: str, key: Plain, attributes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One row as it is now, read consistently; empty where there is none.
+
+    ``attributes``: those only. Raises `DependencyUnavailable`.
+    """
+    with dynamodb_errors():
+        found = client.get_item(
+            TableName=table, Key=item(key), ConsistentRead=True, **projection(attributes)
+        )
+    return plain(found.get("Item", {}))
+
+
 def batch_get(
     client: "DynamoDBClient", table: str, key: str, values: Sequence[str], attributes: Sequence[str]
 ) -> list[dict[str, Any]]:
@@ -160,14 +175,12 @@ def _condition(when: str, expression: str, values: Plain) -> dict[str, Any]:
 def dynamodb_errors(label: str = "item") -> Iterator[None]:
     """Turn botocore's errors into `Conflict` or `DependencyUnavailable`, without their text."""
     try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "ConditionalCheckFailedException":
+        with aws_errors("dynamodb"):
+            yield
+    except DependencyUnavailable as error:
+        if error.code == "ConditionalCheckFailedException":
             raise Conflict((label,)) from None
-        raise DependencyUnavailable("dynamodb", code) from None
-    except BotoCoreError as error:
-        raise DependencyUnavailable("dynamodb", type(error).__name__) from None
+        raise
 
 
 def change(

@@ -251,15 +251,7 @@ class Adversary:
             self.world.connect(self.links[name])
 
     def _use(self, kind: type[Connections]) -> None:
-        names = self.world.settings
-        connections = kind(
-            self.world.dynamodb,
-            tokens=names.tokens_table,
-            grants=names.grants_table,
-            tenants=names.tenants_table,
-            requests=names.requests_table,
-            journal=names.journal_table,
-        )
+        connections = kind(self.world.tables)
         claim = connections.claim
 
         def claimed(due: Due, now: int, lease_until: int) -> Grant | None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from chalicelib import config
 from chalicelib.model import Grant, Status
+from chalicelib.store import tables
 from chalicelib.store.connections import Connections
 from sandbox import dynamodb_local
 from sandbox.environment import Missing
@@ -153,14 +154,7 @@ class Stage:
     ) -> None:
         self.provider = provider
         self.crew = crew
-        self.connections = Connections(
-            client,
-            tokens=settings.tokens_table,
-            grants=settings.grants_table,
-            tenants=settings.tenants_table,
-            requests=settings.requests_table,
-            journal=settings.journal_table,
-        )
+        self.connections = Connections(tables.of(client, settings))
 
     def rows(self, tenants: list[str]) -> dict[str, Grant]:
         """The grants as they stand."""

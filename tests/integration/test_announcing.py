@@ -42,7 +42,7 @@ class Outbox:
             tenants=world.tenants,
             fleet=world.fleet_counts,
             invitations=world.invitations,
-            sent=Sent(world.dynamodb, world.settings.links_table),
+            sent=Sent(world.tables),
             mail=self,  # type: ignore[arg-type]  # stands in for the adapter
             bus=self,  # type: ignore[arg-type]  # stands in for the adapter
             journal=world.journal,

@@ -45,6 +45,7 @@ from chalicelib.store.links import Links
 from chalicelib.store.provider import ProviderRow
 from chalicelib.store.requests import AuthorizationRequests
 from chalicelib.store.restored import RestoredTables
+from chalicelib.store.tables import of
 from chalicelib.store.tenants import Tenants
 from chalicelib.vault import Vault
 from tests.support.aws import REGION, environment, session
@@ -168,20 +169,13 @@ class World:
         self.time_left = 120.0
         self.random: Callable[[], float] = lambda: 0.5
         names = self.settings
-        journal = names.journal_table
-        self.tenants = Tenants(dynamodb, names.tenants_table, journal)
-        self.links = Links(dynamodb, names.links_table, journal)
-        self.requests = AuthorizationRequests(dynamodb, names.requests_table, journal)
-        self.connections = Connections(
-            dynamodb,
-            tokens=names.tokens_table,
-            grants=names.grants_table,
-            tenants=names.tenants_table,
-            requests=names.requests_table,
-            journal=journal,
-        )
-        self.journal = Journal(dynamodb, journal)
-        self.provider = ProviderRow(dynamodb, names.grants_table, journal)
+        self.tables = of(dynamodb, names)
+        self.tenants = Tenants(self.tables)
+        self.links = Links(self.tables)
+        self.requests = AuthorizationRequests(self.tables)
+        self.connections = Connections(self.tables)
+        self.journal = Journal(self.tables)
+        self.provider = ProviderRow(self.tables)
         self.commits = Commits(self.connections, self.clock)
         self.rescue_queue = RescueBox()
         self.handed: list[tuple[int, float, float]] = []
@@ -202,7 +196,7 @@ class World:
             journal=self.journal,
             clock=self.clock,
         )
-        self.fleet = Fleet(dynamodb, names.fleet_table)
+        self.fleet = Fleet(self.tables)
         self.fleet_counts = FleetCounts(
             tenants=self.tenants, connections=self.connections, fleet=self.fleet
         )
@@ -230,12 +224,7 @@ class World:
         names = self.settings
         return CredentialIntake(
             links=self.links,
-            tables=IntakeTables(
-                self.dynamodb,
-                links=names.links_table,
-                tenants=names.tenants_table,
-                journal_table=names.journal_table,
-            ),
+            tables=IntakeTables(self.tables),
             connections=self.connections,
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
@@ -299,12 +288,6 @@ class World:
 
     def desk(self) -> Desk:
         names = self.settings
-        tables = {
-            "tokens": names.tokens_table,
-            "grants": names.grants_table,
-            "tenants": names.tenants_table,
-            "journal_table": names.journal_table,
-        }
         by_hand = ByHand(
             tenants=self.tenants,
             connections=self.connections,
@@ -316,7 +299,7 @@ class World:
             disconnecting=Disconnecting(
                 tenants=self.tenants,
                 connections=self.connections,
-                disconnections=Disconnections(self.dynamodb, **tables),
+                disconnections=Disconnections(self.tables),
                 vault=self.vault,
                 withdraw_now=by_hand.withdraw,
                 clock=self.clock,
@@ -326,7 +309,7 @@ class World:
                 connections=self.connections,
                 journal=self.journal,
                 fleet=self.fleet,
-                glance=Glance(self.dynamodb, names.grants_table),
+                glance=Glance(self.tables),
                 provider=self.provider,
                 clock=self.clock,
             ),
@@ -334,7 +317,7 @@ class World:
                 names,
                 tenants=self.tenants,
                 connections=self.connections,
-                adoption=Adoption(self.dynamodb, **tables),
+                adoption=Adoption(self.tables),
                 vault=self.vault,
                 run=map,
                 clock=self.clock,
@@ -399,14 +382,9 @@ class World:
 
     def restore(self, *, both: bool = False) -> Counter[str]:
         """The operator's command after a table came back from a backup, for every lane."""
-        names = self.settings
-        tables = RestoredTables(
-            self.dynamodb,
-            tokens=names.tokens_table,
-            grants=names.grants_table,
-            journal_table=names.journal_table,
+        use_case = Restore(
+            tables=RestoredTables(self.tables), connections=self.connections, clock=self.clock
         )
-        use_case = Restore(tables=tables, connections=self.connections, clock=self.clock)
         counts: Counter[str] = Counter()
         for lane in range(LANES):
             counts += use_case.check(lane, both=both)
