@@ -243,7 +243,9 @@ FAULTS = {
     "read timeout": _broken(silence, "no answer in time", GOTO_READ_TIMEOUT=0.3),
     "slow drip": _broken(drip, "answer too slow", ASK_DEADLINE=0.4),
     "connection refused": _never_there(nobody, "no connection"),
-    "no connection in time": _never_there(crowded, "no connection in time", CONNECT_TIMEOUT=0.3),
+    "no connection in time": _never_there(
+        crowded, "no connection in time", GOTO_CONNECT_TIMEOUT=0.3
+    ),
     "DNS failure": _never_there(no_name, "no connection"),
     "certificate not trusted": _never_there(untrusted, "TLS failed"),
     "no TLS": _never_there(not_tls, "TLS failed"),
