@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import MailRefused
-from chalicelib.letters import Letter, LinkKind, Reader, letters, write
+from chalicelib.letters import Letter, Reader, letters, write
 from chalicelib.model import PROVIDER, JournalEntry, Tenant
 from chalicelib.times import DAY
 
@@ -108,7 +108,7 @@ class Announcer:
     def _link(self, letter: Letter, tenant: str) -> str | None:
         if letter.link is None:
             return None
-        return self._invitations.link_for_mail(tenant, intake=letter.link is LinkKind.INTAKE)
+        return self._invitations.link_for_mail(tenant, letter.link)
 
     def _occasion(self, letter: Letter, entry: JournalEntry, key: str) -> str:
         return f"{entry.tenant}#{entry.kind}#{int(entry.at) // DAY}" if letter.daily else key

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import links, oauth
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import JournalEntry, Link
+from chalicelib.model import JournalEntry, Link, LinkKind
 
 if TYPE_CHECKING:
     from chalicelib.goto import GoTo
@@ -72,7 +72,7 @@ class CredentialIntake:
 
     def _take(self, event: Mapping[str, str]) -> Outcome:
         link = self._links.get(links.digest(event["link"]))
-        if link is None or not link.usable(self._clock(), "intake"):
+        if link is None or not link.usable(self._clock(), LinkKind.INTAKE):
             return Outcome.LINK_DEAD
         client = oauth.ClientCredentials(event["client_id"], event["client_secret"])
         known = self._known(client)

@@ -11,7 +11,7 @@ from chalicelib import links, oauth
 from chalicelib.authorize import FormPost, Visitor, check_form
 from chalicelib.credentials import Outcome
 from chalicelib.errors import DependencyUnavailable, IntakeLinkNotUsable, TooManyAttempts
-from chalicelib.model import IntakeProblem, Link, Tenant
+from chalicelib.model import IntakeProblem, Link, LinkKind, Tenant
 from chalicelib.times import REQUEST_LIFETIME
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ class IntakeVisit:
     def _link(self, visitor: Visitor) -> tuple[Link, Tenant]:
         value = visitor.link
         found = self._links.get(links.digest(value)) if value and links.well_formed(value) else None
-        if found is None or not (found.usable(self._clock(), "intake") or _served(found, visitor)):
+        if found is None or not (
+            found.usable(self._clock(), LinkKind.INTAKE) or _served(found, visitor)
+        ):
             raise IntakeLinkNotUsable("link unknown, used, expired or revoked")
         tenant = self._tenants.get(found.tenant)
         if tenant is None or tenant.link_series != found.series:

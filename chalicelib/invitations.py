@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chalicelib import links
-from chalicelib.model import Caller, JournalEntry, Link, Tenant
+from chalicelib.model import Caller, JournalEntry, Link, LinkKind, Tenant
 from chalicelib.times import INTAKE_LIFETIME, LINK_LIFETIME
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.store.links import Links
     from chalicelib.store.tenants import Tenants
 
-CONNECT_PATH = "/connect/"
-INTAKE_PATH = "/intake/"
+_LIFETIMES = {LinkKind.CONNECT: LINK_LIFETIME, LinkKind.INTAKE: INTAKE_LIFETIME}
 
 LINK_WANTED = "link_sent"
 INTAKE_WANTED = "intake_sent"
@@ -46,7 +45,7 @@ class Invitations:
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
         entry = self._entry(name, "link_created", by, "A connect link was made.")
-        return self._link("connect", LINK_LIFETIME, CONNECT_PATH, self._tenants.known(name), entry)
+        return self._link(LinkKind.CONNECT, self._tenants.known(name), entry)
 
     def create_intake_link(self, name: str, by: Caller) -> str:
         """Make a one-time link at which the customer enters client id and secret; its address.
@@ -55,17 +54,14 @@ class Invitations:
         """
         text = "A one-time link for entering the GoTo client was made."
         entry = self._entry(name, "intake_created", by, text)
-        return self._link("intake", INTAKE_LIFETIME, INTAKE_PATH, self._tenants.known(name), entry)
+        return self._link(LinkKind.INTAKE, self._tenants.known(name), entry)
 
-    def link_for_mail(self, name: str, *, intake: bool) -> str:
+    def link_for_mail(self, name: str, kind: LinkKind) -> str:
         """The address of a fresh link that an entry of the journal has been asking for.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
-        tenant = self._tenants.known(name)
-        if intake:
-            return self._link("intake", INTAKE_LIFETIME, INTAKE_PATH, tenant, None)
-        return self._link("connect", LINK_LIFETIME, CONNECT_PATH, tenant, None)
+        return self._link(kind, self._tenants.known(name), None)
 
     def send_link(self, name: str, by: Caller) -> Tenant:
         """Have a fresh link made and mailed to the admin, from the journal's entry.
@@ -88,19 +84,17 @@ class Invitations:
         entry = self._entry(name, "links_revoked", by, "All links given so far were revoked.")
         self._tenants.change(name, {"link_series": series}, entry)
 
-    def _link(
-        self, kind: str, lifetime: int, path: str, tenant: Tenant, entry: JournalEntry | None
-    ) -> str:
+    def _link(self, kind: LinkKind, tenant: Tenant, entry: JournalEntry | None) -> str:
         value = links.new_value()
         link = Link(
             links.digest(value),
             tenant.name,
-            int(self._clock()) + lifetime,
+            int(self._clock()) + _LIFETIMES[kind],
             kind=kind,
             series=tenant.link_series,
         )
         self._links.add(link, entry)
-        return self._settings.origin(tenant.name) + path + value
+        return f"{self._settings.origin(tenant.name)}/{kind}/{value}"
 
     def _ask(self, name: str, kind: str, text: str, by: Caller) -> Tenant:
         tenant = self._tenants.known(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
 
-from chalicelib.model import PROVIDER, JournalEntry, Status
+from chalicelib.model import PROVIDER, JournalEntry, LinkKind, Status
 
 
 class Reader(StrEnum):
@@ -15,13 +15,6 @@ class Reader(StrEnum):
 
     ADMIN = "admin"
     REP = "rep"
-
-
-class LinkKind(StrEnum):
-    """Which fresh link a letter brings."""
-
-    CONNECT = "connect"
-    INTAKE = "intake"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,13 @@ class IntakeProblem(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class LinkKind(StrEnum):
+    """What an emailed link opens; also the first part of its path."""
+
+    CONNECT = "connect"
+    INTAKE = "intake"
+
+
 class Revocation(StrEnum):
     """What came of telling GoTo that a token is given up (RFC 7009)."""
 
@@ -130,12 +137,13 @@ class Link:
     key: str
     tenant: str
     expires_at: int
-    kind: str = "connect"
+    kind: LinkKind = LinkKind.CONNECT
     revoked: bool = False
     used_by: str | None = None
     series: int = 0
 
-    def usable(self, now: float, kind: str = "connect") -> bool:
+    def usable(self, now: float, kind: LinkKind = LinkKind.CONNECT) -> bool:
+        """Whether it still opens what a link of this kind opens; ``now`` in epoch seconds."""
         alive = not self.revoked and self.used_by is None and now < self.expires_at
         return alive and self.kind == kind
 

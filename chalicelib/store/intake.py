@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.model import JournalEntry, Link
+from chalicelib.model import JournalEntry, Link, LinkKind
 from chalicelib.store import journal, wire
 from chalicelib.store.tenants import EXISTS, in_series
 
@@ -30,7 +30,7 @@ class IntakeTables:
             setting={"used_by": used_by, "used_at": int(entry.at)},
             when="#kind = :intake AND attribute_not_exists(#used_by)"
             " AND attribute_not_exists(#revoked) AND #expires_at > :now",
-            intake="intake",
+            intake=LinkKind.INTAKE,
             now=int(entry.at),
         )
         switched = wire.update(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Conflict
-from chalicelib.model import JournalEntry, Link
+from chalicelib.model import JournalEntry, Link, LinkKind
 from chalicelib.store import journal, wire
 from chalicelib.times import LINK_KEPT
 
@@ -24,7 +24,7 @@ class Links:
             key=values["link"],
             tenant=values["tenant"],
             expires_at=values["expires_at"],
-            kind=values["kind"],
+            kind=LinkKind(values["kind"]),
             revoked=values.get("revoked", False),
             used_by=values.get("used_by"),
             series=values.get("series", 0),
