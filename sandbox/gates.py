@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from infra.package import Package
+from sandbox import policies
 from sandbox.environment import ROOT, STATE, VENV, private_folder, virtual_environment
 
 LOCK = ROOT / "sandbox" / "requirements-gates.txt"
@@ -35,11 +36,12 @@ def run(built: Package) -> bool:
     """Whether all of them are clean."""
     folder = private_folder(STATE) / "gates-venv"
     scripts = virtual_environment(folder, LOCK, "The scanners").parent
-    templates = [str(built.template), str(ROOT / "infra" / "reader-access.yaml")]
-    files = [word for file in templates for word in ("--file", file)]
+    templates = [built.template, *policies.BESIDE]
+    files = [word for file in templates for word in ("--file", str(file))]
     clean = [
         _ran(scripts, "bandit", "--quiet", "--configfile", "pyproject.toml", "-r", *SHIPPED),
         _ran(scripts, "checkov", "--config-file", ".checkov.yaml", *files),
+        policies.clean(scripts / "parliament", built),
         _ran(scripts, "cyclonedx-py", "requirements", "requirements.txt", "-o", str(BILL)),
         _ran(
             scripts,

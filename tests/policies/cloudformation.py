@@ -14,6 +14,32 @@ _PSEUDO = {
 }
 _NO_VALUE = object()
 
+_HERE = f"{REGION}:{ACCOUNT}"
+
+_ARNS = {
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{_HERE}:table/{STACK}-{{}}",
+    "AWS::Events::EventBus": f"arn:aws:events:{_HERE}:event-bus/{STACK}-{{}}",
+    "AWS::IAM::ManagedPolicy": f"arn:aws:iam::{ACCOUNT}:policy/{STACK}-{{}}",
+    "AWS::KMS::Key": f"arn:aws:kms:{_HERE}:key/{{}}",
+    "AWS::SNS::Topic": f"arn:aws:sns:{_HERE}:{STACK}-{{}}",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{_HERE}:{STACK}-{{}}",
+    "AWS::Serverless::Function": f"arn:aws:lambda:{_HERE}:function:{STACK}-{{}}",
+}
+
+_REF_IS_ARN = ("AWS::IAM::ManagedPolicy", "AWS::SNS::Topic")
+
+
+def made_of(resources: Mapping[str, Any]) -> dict[str, str]:
+    """What Ref and GetAtt of a stack's resources would give."""
+    made = {}
+    for name, resource in resources.items():
+        kind = resource.get("Type", "")
+        arn = _ARNS.get(kind, "").format(name)
+        made[name] = arn if kind in _REF_IS_ARN else f"{STACK}-{name}"
+        if arn:
+            made |= {f"{name}.Arn": arn, f"{name}.StreamArn": f"{arn}/stream/2026-11-24"}
+    return made
+
 
 class Resolver:
     """One stack: a template, its parameters, and what Ref and GetAtt of its resources give."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from infra import cloudformation, package
 from sandbox.environment import ROOT
-from tests.policies.cloudformation import ACCOUNT, STACK, Resolver
+from tests.policies.cloudformation import ACCOUNT, STACK, Resolver, made_of
 from tests.policies.evaluator import Request, evaluate_each
 from tests.support import authorised
-from tests.support.authorised import Asked, arn, key_arn, queue_arn, table_arn
+from tests.support.authorised import Asked, arn, queue_arn, table_arn
 from tests.support.recorder import Call
 
 STAGE = "test"
@@ -66,32 +66,15 @@ def of_sources() -> Roles:
 
 
 def _resolved(template: Mapping[str, Any], found: Mapping[str, Any], **given: str) -> Roles:
-    resolver = Resolver(template, _made(template["Resources"]), **GIVEN | given)
+    functions = {name: {"Type": "AWS::Serverless::Function"} for name in FUNCTIONS}
+    made = made_of(template["Resources"] | functions)
+    resolver = Resolver(template, made, **GIVEN | given)
     keys = {
         name: resolver.resolve(resource["Properties"]["KeyPolicy"])
         for name, resource in template["Resources"].items()
         if resource.get("Type") == "AWS::KMS::Key"
     }
     return Roles({name: resolver.resolve(each) for name, each in found.items()}, keys)
-
-
-def _made(resources: Mapping[str, Any]) -> dict[str, str]:
-    """What Ref and GetAtt of resources give, as `authorised` names the same things."""
-    made = {f"{name}.Arn": authorised.function_arn(name) for name in FUNCTIONS}
-    for name, resource in resources.items():
-        match resource.get("Type"):
-            case "AWS::DynamoDB::Table":
-                made[f"{name}.Arn"] = table_arn(name)
-                made[f"{name}.StreamArn"] = f"{table_arn(name)}/stream/2026-11-24"
-            case "AWS::SQS::Queue":
-                made[f"{name}.Arn"] = queue_arn(name)
-            case "AWS::KMS::Key":
-                made[f"{name}.Arn"] = key_arn(name)
-            case "AWS::Events::EventBus":
-                made[f"{name}.Arn"] = arn("events", f"event-bus/ha-goto-{STAGE}")
-            case "AWS::SES::ConfigurationSet":
-                made[name] = f"{STACK}-{name}"
-    return made
 
 
 MADE_UP = "1ABCDEFGHIJK2"

@@ -1,15 +1,24 @@
 """S19: what infra/reader-access.yaml lets one of HA's services do, evaluated, not read."""
 
+import io
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from chalicelib import config
+from ha_goto_tokens import TokenError, TokenReader
 from infra import cloudformation
 from tests.policies.cloudformation import ACCOUNT, REGION, Resolver
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
+from tests.support.authorised import Asked, authorised, function_arn, key_arn, table_arn
+from tests.support.aws import create_tables, environment
+from tests.support.fleet import Seed, rows
 
 INFRA = Path(__file__).parents[2] / "infra"
 PRODUCT = cloudformation.merged()
@@ -238,20 +247,75 @@ def test_there_is_no_role_where_nobody_is_named() -> None:
     assert not stack().holds(ACCESS["Resources"]["ReaderRole"]["Condition"])
 
 
-def test_the_policy_is_exactly_what_a_reader_needs() -> None:
-    """S21: one more action would be one too many."""
-    actions = {
+def calls_of_a_reader() -> set[Asked]:
+    """What the reader library asks AWS for: names, tokens, a refresh."""
+    asked: set[Asked] = set()
+    session = boto3.Session("test", "test", region_name=REGION)
+
+    def hear(**told: Any) -> None:
+        model = told["model"]
+        asked.update(authorised(model.service_model.service_name, model.name, told["params"]))
+
+    def answer(**told: Any) -> Any:
+        http = type("Http", (), {"status_code": 200, "headers": {}})
+        return http, {"Payload": io.BytesIO(json.dumps({"outcome": "later"}).encode())}
+
+    with mock_aws():
+        dynamodb: Any = session.client("dynamodb")
+        settings = config.load(environment(create_tables(dynamodb, "product-")))
+        now = int(time.time())
+        seed = Seed("acme", now, now + 3600, now + 2400, "access-1", "refresh-1")
+        row = rows(settings, seed)[settings.tokens_table]
+        dynamodb.put_item(TableName=settings.tokens_table, Item=row)
+        published = {"table": "product-Tokens", "refresh_function": "product-RefreshNow"}
+        name, value = "/ha-goto/main/reader", json.dumps(published)
+        session.client("ssm").put_parameter(Name=name, Value=value, Type="String")
+        session.events.register("before-parameter-build", hear)
+        session.events.register("before-call.lambda.Invoke", answer)
+        clients: dict[str, Any] = {
+            "dynamodb": session.client("dynamodb"),
+            "lambda_client": session.client("lambda"),
+            "ssm": session.client("ssm"),
+        }
+        reader = TokenReader("main", **clients)
+        token = reader.get("acme")
+        reader.get_many(["acme", "beta"])
+        with pytest.raises(TokenError):
+            reader.rejected(token)
+    return asked
+
+
+@pytest.mark.parametrize("tenant", ["", "acme"])
+def test_s21_the_policy_is_what_the_library_asks_for_and_no_more(tenant: str) -> None:
+    """S21: nothing denied that it uses, nothing allowed that it does not."""
+    asked = sorted(calls_of_a_reader())
+    given = {
+        "TokensTableArn": table_arn("Tokens"),
+        "TokensKeyArn": key_arn("TokensKey"),
+        "RefreshNowArn": function_arn("RefreshNow"),
+    }
+    document = policy(Stage="main", Tenant=tenant, **given)
+    requests = [_as_reader(one) for one in asked]
+    assert {one.action for one in asked} == {
         action
-        for statement in policy()["Statement"]
+        for statement in document["Statement"]
         for action in (
             statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         )
     }
-    assert actions == {
-        "dynamodb:BatchGetItem",
-        "dynamodb:GetItem",
-        "kms:Decrypt",
-        "kms:DescribeKey",
-        "lambda:InvokeFunction",
+    several = [one.action == "dynamodb:BatchGetItem" and bool(tenant) for one in asked]
+    expected = [DENIED if denied else ALLOWED for denied in several]
+    assert evaluate([document], requests) == expected
+    assert {statement["Resource"] for statement in document["Statement"]} == {
+        one.resource for one in asked
     }
-    assert all(statement["Resource"] != "*" for statement in policy()["Statement"])
+
+
+def _as_reader(asked: Asked) -> Request:
+    """With the keys that the library asked for, which AWS tells of each request."""
+    context = {name: list(v) if isinstance(v, tuple) else v for name, v in asked.context}
+    if asked.action.startswith("dynamodb:"):
+        batch = asked.action == "dynamodb:BatchGetItem"
+        context["dynamodb:LeadingKeys"] = ["acme", "beta"] if batch else ["acme"]
+    held = key_policy("TokensKey") if asked.action.startswith("kms:") else None
+    return Request(asked.action, asked.resource, context, resource_policy=held)

@@ -185,6 +185,10 @@ def _kms(operation: str, given: Parameters) -> Iterator[Asked]:
     yield Asked(f"kms:{operation}", key_arn(given["KeyId"].rpartition("/")[2]))
 
 
+def _ssm(operation: str, given: Parameters) -> Iterator[Asked]:
+    yield Asked(f"ssm:{operation}", arn("ssm", f"parameter{given['Name']}"))
+
+
 _SERVICES = {
     "dynamodb": _dynamodb,
     "events": _events,
@@ -193,4 +197,5 @@ _SERVICES = {
     "secretsmanager": _secretsmanager,
     "sesv2": _sesv2,
     "sqs": _sqs,
+    "ssm": _ssm,
 }

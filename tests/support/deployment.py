@@ -186,7 +186,7 @@ class Deployment:
         return str(self.client("sqs").create_queue(QueueName=f"{STACK}-RescueQueue")["QueueUrl"])
 
     def _environment(self) -> dict[str, str]:
-        self.client("events").create_event_bus(Name=f"ha-goto-{STAGE}")
+        self.client("events").create_event_bus(Name=f"{STACK}-Bus")
         mail = self.client("sesv2")
         mail.create_email_identity(EmailIdentity=SENDER)
         mail.create_configuration_set(ConfigurationSetName=f"{STACK}-MailConfiguration")
@@ -199,7 +199,7 @@ class Deployment:
         return environment(
             self.tables,
             STAGE=STAGE,
-            BUS=f"ha-goto-{STAGE}",
+            BUS=f"{STACK}-Bus",
             MAIL_FROM=SENDER,
             MAIL_CONFIGURATION=f"{STACK}-MailConfiguration",
             REP_MAIL=REP,

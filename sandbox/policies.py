@@ -1,0 +1,129 @@
+"""Every IAM policy that is deployed, as IAM would see it, put through parliament.
+
+Found wherever a template holds statements: of roles, keys, topics and queues, and those of the
+stacks beside the product's.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from infra import cloudformation
+from infra.package import Package
+from sandbox.environment import ROOT, STATE, private_folder
+from tests.policies.cloudformation import ACCOUNT, REGION, Resolver, made_of
+
+FOLDER = STATE / "policies"
+
+BESIDE = tuple(ROOT / "infra" / f"{name}.yaml" for name in ("reader-access", "rep-access"))
+"""Templates of the stacks beside the product's."""
+
+ACCEPTED = {
+    # A part of an encryption context is a string to parliament. CloudWatch Logs puts an ARN there,
+    # and its manual compares it as one.
+    ("MISMATCHED_TYPE", "sam-OperationsKey-KeyPolicy.json"),
+    # IAM decides over the key of logs and alarms, by KMS's default statement, which names all
+    # of KMS.
+    ("RESOURCE_MISMATCH", "sam-OperationsKey-KeyPolicy.json"),
+}
+"""Findings that stand, by kind and file, each with its reason. Parliament's own file of such has no
+effect in its version 1.6.4: it reads names of files as no list."""
+
+_HERE = f"{REGION}:{ACCOUNT}"
+_SOMEBODY = f"arn:aws:iam::{ACCOUNT}:role/somebody"
+
+_GIVEN = {
+    "sam": {
+        "Stage": "main",
+        "TenantOrigin": "https://x.example",
+        "MailFrom": "a@b.example",
+        "KeyOperators": _SOMEBODY,
+    },
+    "reader-access": {
+        "TokensTableArn": f"arn:aws:dynamodb:{_HERE}:table/product-Tokens",
+        "TokensKeyArn": f"arn:aws:kms:{_HERE}:key/TokensKey",
+        "RefreshNowArn": f"arn:aws:lambda:{_HERE}:function:product-RefreshNow",
+        "Tenant": "acme",
+        "ReaderPrincipals": _SOMEBODY,
+        "ExternalId": "ours",
+        "Stage": "main",
+    },
+    "rep-access": {
+        "RepCommandArn": f"arn:aws:lambda:{_HERE}:function:ha-goto-main-rep-command",
+        "RepPrincipals": _SOMEBODY,
+    },
+}
+"""Parameters that bring every statement of a template about."""
+
+
+def clean(parliament: Path, built: Package) -> bool:
+    """Whether parliament finds nothing but what is accepted, and all of that."""
+    count = write(built)
+    found = _findings(parliament)
+    for finding in found:
+        file = Path(finding["location"]["filepath"]).name
+        if (finding["issue"], file) not in ACCEPTED:
+            print(f"{file}: {finding['issue']}: {finding['detail'] or finding['title']}")
+    kinds = {(one["issue"], Path(one["location"]["filepath"]).name) for one in found}
+    for issue, file in sorted(ACCEPTED - kinds):
+        print(f"{file}: {issue} is accepted and not found any more: take it out.")
+    print(f"{count} policies, {len(kinds - ACCEPTED)} findings, {len(ACCEPTED)} accepted")
+    return count > 0 and kinds == ACCEPTED
+
+
+def _findings(parliament: Path) -> list[dict[str, Any]]:
+    """Raises `RuntimeError` where parliament itself failed: silence is no clean bill."""
+    command = [str(parliament), "--json", "--directory", str(FOLDER)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode != bool(found):
+        raise RuntimeError(f"parliament failed: {done.stderr.strip()[-500:]}")
+    return found
+
+
+def write(built: Package) -> int:
+    """Write each policy to a file named for its stack, resource and property; how many."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    private_folder(FOLDER)
+    count = 0
+    for template in (built.template, *BESIDE):
+        for name, document in _policies(template):
+            (FOLDER / f"{name}.json").write_text(json.dumps(document, indent=1))
+            count += 1
+    return count
+
+
+def _policies(file: Path) -> Iterator[tuple[str, Any]]:
+    template = cloudformation.load(file.read_text())
+    made = made_of(template["Resources"])
+    resolver = Resolver(template, made, **_GIVEN[file.stem])
+    for name, resource in template["Resources"].items():
+        for where, document in _documents(resource.get("Properties", {})):
+            resolved = resolver.resolve(document)
+            for statement in resolved["Statement"]:
+                _speak_plainly(statement, where, name)
+            yield f"{file.stem}-{name}-{where}", resolved
+
+
+def _speak_plainly(statement: dict[str, Any], where: str, name: str) -> None:
+    """A role's trust is of that role, and `*` in a key's policy is that key: parliament reads
+    neither."""
+    if where == "AssumeRolePolicyDocument":
+        statement["Resource"] = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    elif where == "KeyPolicy" and statement["Resource"] == "*":
+        statement["Resource"] = f"arn:aws:kms:{_HERE}:key/{name}"
+
+
+def _documents(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        if "Statement" in value:
+            yield where.strip("."), value
+            return
+        for name, part in value.items():
+            yield from _documents(part, f"{where}.{name}")
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _documents(part, f"{where}.{number}")
