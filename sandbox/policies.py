@@ -61,6 +61,7 @@ _GIVEN = {
 
 def clean(parliament: Path, built: Package) -> bool:
     """Whether parliament finds nothing but what is accepted, and all of that."""
+    print("\nparliament --directory", FOLDER, flush=True)
     count = write(built)
     found = _findings(parliament)
     for finding in found:
