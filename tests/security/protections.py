@@ -17,13 +17,14 @@ from sandbox.environment import ROOT
 
 TESTS = (
     "tests/security",
+    "tests/policies",
     "tests/integration/test_goto_adapter.py",
     "tests/integration/test_template.py",
     "tests/unit/test_config.py",
     "tests/unit/test_model.py",
     "tests/unit/test_oauth.py",
 )
-COPIED = ("app.py", "chalicelib", "sandbox", "tests", "reader", "infra", ".chalice", "docs")
+COPIED = ("app.py", "chalicelib", "sandbox", "tests", "reader", "rep", "infra", ".chalice", "docs")
 
 
 @dataclass(frozen=True)
@@ -279,6 +280,13 @@ PROTECTIONS = (
         '"Fn::GetAtt": [\n          "Grants"',
     ),
     Protection(
+        "S19",
+        "IAM alone opens no refresh token",
+        "infra/template/keys.yaml",
+        "          # Who deploys makes tables",
+        "          - *decided-by-iam\n          # Who deploys makes tables",
+    ),
+    Protection(
         "S20",
         "a client secret has no repr",
         OAUTH,
@@ -291,6 +299,13 @@ PROTECTIONS = (
         "app.py",
         'report("unexpected error", error)',
         'logger().exception("unexpected error")',
+    ),
+    Protection(
+        "S21",
+        "what a role never does it may not do",
+        ".chalice/policy-mail-feedback.json",
+        '"dynamodb:PutItem"',
+        '"dynamodb:PutItem", "dynamodb:DeleteItem"',
     ),
 )
 
