@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from tests.faults.year import Report
+from tests.faults.report import Report
 
 WIDTH, BAND, LEFT, TOP = 900, 120, 60, 46
 INK, FAINT, COLOURS = "#1d2733", "#c9d1da", ("#14604f", "#7a3e9d", "#b35a00")

@@ -17,7 +17,8 @@ from typing import Any
 
 from sandbox.goto.switches import Rotation
 from tests.faults.picture import draw
-from tests.faults.year import CATCH_UP, YEAR_DAYS, Report, simulate
+from tests.faults.report import Report
+from tests.faults.year import CATCH_UP, YEAR_DAYS, simulate
 from tests.support.aws import REGION
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,8 @@ from chalicelib.refresh import Outcome
 from chalicelib.restore import Found
 from chalicelib.times import CONFIRM_PAUSE
 from tests.faults.test_outages import refresh_requests
-from tests.support.world import TESTER, World, refusal
+from tests.support.standins import refusal
+from tests.support.world import TESTER, World
 
 
 class Backup:

@@ -3,8 +3,9 @@
 import pytest
 
 from sandbox.goto.switches import Rotation
+from tests.faults.report import Report
 from tests.faults.simulate import holds
-from tests.faults.year import Report, Year
+from tests.faults.year import Year
 
 
 def lived(rule: Rotation, tenants: int, days: int) -> Report:

@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from moto import mock_aws
@@ -22,9 +22,12 @@ from chalicelib.refresh import RESPONSE_LOST
 from chalicelib.times import DAY
 from sandbox.goto import rules
 from sandbox.goto.switches import Rotation, Switches
+from tests.faults.report import Life, Report
+from tests.faults.spans import Spans, cut, length, union, without
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
-from tests.support.world import START, TESTER, World
+from tests.support.standins import START
+from tests.support.world import TESTER, World
 
 HOUR = 3_600
 YEAR_DAYS = 365
@@ -66,41 +69,6 @@ def year_of_trouble(days: int) -> Odds:
         provider_outages=((first, first + 6 * HOUR), (second, second + 6 * HOUR)),
         own_outages=((own, own + 24 * HOUR),),
     )
-
-
-@dataclass
-class Life:
-    """One tenant's year, as its readers and its admin live it."""
-
-    covered_until: float
-    unusable_since: float | None = None
-    dead: list[tuple[float, float]] = field(default_factory=list)
-    grant_dead: list[tuple[float, float]] = field(default_factory=list)
-    reconnect_at: float | None = None
-    warned: set[int] = field(default_factory=set)
-
-
-@dataclass
-class Report:
-    """What a run came to; counts, and seconds summed over all tenants."""
-
-    rule: str
-    tenants: int
-    days: int
-    seed: int
-    counts: dict[str, int]
-    seconds: dict[str, float]
-    daily: list[float]
-
-    @property
-    def availability(self) -> float:
-        """Share of the time with grant, provider and ourselves alive in which readers had a live
-        token."""
-        possible = self.seconds["possible"]
-        return 1 - self.seconds["dead"] / possible if possible else 1.0
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"availability": self.availability}
 
 
 class Provider:
@@ -349,7 +317,7 @@ class Year:
         excused = 0.0
         daily = [0.0] * (self.days + 1)
         for life in self.lives.values():
-            for gap in _cut(life.dead, START, end):
+            for gap in cut(life.dead, START, end):
                 seconds["raw_dead"] += gap[1] - gap[0]
                 _spread(daily, gap)
                 rest = [gap]
@@ -358,11 +326,11 @@ class Year:
                     ("provider", outages),
                     ("grant", life.grant_dead),
                 ):
-                    left = _without(rest, windows)
-                    seconds[name] += _length(rest) - _length(left)
+                    left = without(rest, windows)
+                    seconds[name] += length(rest) - length(left)
                     rest = left
-                seconds["dead"] += _length(rest)
-            excused += _length(_union([*own, *outages, *life.grant_dead]))
+                seconds["dead"] += length(rest)
+            excused += length(union([*own, *outages, *life.grant_dead]))
         seconds["possible"] = len(self.lives) * (end - START) - excused
         self.counts["lost_for_good"] = sum(
             self.world.grant(tenant).status is not Status.CONNECTED for tenant in self.lives
@@ -397,42 +365,6 @@ class Year:
 
 def _with_catch_up(outages: tuple[tuple[int, int], ...]) -> "Spans":
     return [(begin, over + CATCH_UP) for begin, over in outages]
-
-
-Spans = list[tuple[float, float]]
-
-
-def _cut(spans: Spans, begin: float, end: float) -> Iterator[tuple[float, float]]:
-    for first, last in spans:
-        if first < end and last > begin:
-            yield max(first, begin), min(last, end)
-
-
-def _length(spans: Spans) -> float:
-    return sum(last - first for first, last in spans)
-
-
-def _union(spans: Spans) -> Spans:
-    joined: Spans = []
-    for first, last in sorted(spans):
-        if joined and first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        else:
-            joined.append((first, last))
-    return joined
-
-
-def _without(spans: Spans, windows: Spans) -> Spans:
-    """What is left of the spans outside of the windows."""
-    for begin, end in windows:
-        pieces: Spans = []
-        for first, last in spans:
-            if first < begin:
-                pieces.append((first, min(last, begin)))
-            if last > end:
-                pieces.append((max(first, end), last))
-        spans = [piece for piece in pieces if piece[0] < piece[1]]
-    return spans
 
 
 def _spread(daily: list[float], gap: tuple[float, float]) -> None:

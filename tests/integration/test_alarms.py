@@ -17,7 +17,8 @@ from chalicelib.model import Fresh
 from chalicelib.oauth import Answer
 from chalicelib.telemetry import SERVICE, measure
 from infra import cloudformation, package
-from tests.support.world import World, refusal
+from tests.support.standins import refusal
+from tests.support.world import World
 
 NAMESPACE = "ha-goto-test"
 

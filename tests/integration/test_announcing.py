@@ -21,7 +21,8 @@ from chalicelib.store import journal
 from chalicelib.store.sent import Sent
 from chalicelib.times import DAY
 from sandbox.environment import ROOT
-from tests.support.world import TESTER, World, refusal
+from tests.support.standins import refusal
+from tests.support.world import TESTER, World
 
 REP = "reps@ha.example"
 ADMIN = "admin@acme.example"

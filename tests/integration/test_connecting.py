@@ -8,7 +8,8 @@ from chalicelib.errors import CallbackNotAccepted, DependencyUnavailable, Provid
 from chalicelib.model import Reason, RequestStatus, Status
 from chalicelib.oauth import Answer
 from chalicelib.times import PROCESSING_TIMEOUT, TOKEN_SHOWN_FOR
-from tests.support.world import TESTER, World, refusal
+from tests.support.standins import refusal
+from tests.support.world import TESTER, World
 
 
 def test_a_tenant_without_a_client_is_told_to_wait(world: World) -> None:

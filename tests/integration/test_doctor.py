@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from chalicelib import checkup
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from tests.support.aws import REGION, session
-from tests.support.world import World, refusal
+from tests.support.standins import refusal
+from tests.support.world import World
 
 
 class Client:

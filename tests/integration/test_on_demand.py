@@ -10,7 +10,8 @@ from chalicelib.model import Status
 from chalicelib.on_demand import Answered
 from chalicelib.times import CONFIRM_PAUSE, LONGEST_MINIMUM, READ_AGAIN, SETTLED_FOR, WHILE_DOWN
 from tests.faults.test_outages import fleet, refresh_requests
-from tests.support.world import World, refusal
+from tests.support.standins import refusal
+from tests.support.world import World
 
 
 @pytest.fixture

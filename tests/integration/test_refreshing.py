@@ -4,22 +4,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import LANES, Due, Grant, Status
 from chalicelib.oauth import Answer
 from chalicelib.refresh import RESPONSE_LOST, Outcome
-from chalicelib.rescue import Rescued
-from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN, RESCUE_PATIENCE
-from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
-from tests.support.world import TESTER, World, refusal
+from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN
+from tests.support.standins import refusal
+from tests.support.world import TESTER, World
 
 EXPIRED_FORM = "Required parameter(s) missing or wrong."
-
-
-@pytest.fixture
-def connected(world: World) -> World:
-    world.connect(world.add_tenant())
-    return world
 
 
 def test_nothing_is_asked_before_it_is_due(connected: World) -> None:
@@ -207,23 +200,6 @@ def test_f06_a_success_commits_though_its_lease_is_another_workers(connected: Wo
     assert connected.grant().refresh_token == "refresh-2"
 
 
-def test_f06_an_earlier_answer_does_not_cost_a_later_new_refresh_token(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F06: the version has moved on, but GoTo takes no other refresh token any more."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.RESCUED: 1}
-    connected.clock.pass_(RESCUE_PATIENCE)
-    connected.goto.rotates = True
-    connected.goto.script = [lambda: connected.rescue() and None]
-    assert connected.tick() == {Outcome.REFRESHED: 1}
-    grant, connection = connected.grant(), connected.connections.get("acme")
-    assert connection is not None
-    assert (grant.refresh_token, grant.version, connection.version) == ("refresh-3", 3, 3)
-    assert connection.access_token == "access-3"
-
-
 def test_f06_a_late_failure_is_refused_by_the_fence(connected: World) -> None:
     connected.pass_until_due()
 
@@ -311,142 +287,6 @@ def test_f14_a_row_that_nobody_foresaw_does_not_end_the_tick(world: World) -> No
     assert len(world.reported) == 1
 
 
-def refuse_commits(world: World, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Let DynamoDB refuse that many commits of tokens."""
-    refusals = [DependencyUnavailable("dynamodb", "Throttling")] * times
-    commit = world.connections.commit_refresh
-
-    def refuse(*arguments: Any, **named: Any) -> None:
-        if refusals:
-            raise refusals.pop()
-        commit(*arguments, **named)
-
-    monkeypatch.setattr(world.connections, "commit_refresh", refuse)
-
-
-def test_f03_a_refused_write_is_tried_again(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03: a moment's refusal costs a moment."""
-    refuse_commits(connected, monkeypatch, 3)
-    connected.goto.rotates = True
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.REFRESHED: 1}
-    assert connected.grant().refresh_token == "refresh-2"
-    assert connected.rescue_queue.messages == []
-
-
-def test_f03_what_dynamodb_will_not_take_is_rescued(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03: the only valid refresh token goes to the queue, and is committed from there."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
-    connected.goto.rotates = True
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.RESCUED: 1}
-    assert connected.grant().refresh_token == "refresh-1"
-    assert connected.rescue() == [Rescued.COMMITTED]
-    grant, connection = connected.grant(), connected.connections.get("acme")
-    assert connection is not None
-    assert (grant.refresh_token, grant.version) == ("refresh-2", 2)
-    assert (connection.access_token, connection.version) == ("access-2", 2)
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.REFRESHED: 1}
-
-
-def test_f03_a_rescued_message_that_comes_twice_is_recognised(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03, F04: SQS delivers at least once."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
-    connected.pass_until_due()
-    connected.tick()
-    connected.rescue_queue.messages *= 2
-    assert connected.rescue() == [Rescued.COMMITTED] * 2
-    assert connected.grant().version == 2
-
-
-def test_f03_a_message_stays_in_the_queue_while_dynamodb_is_down(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03: what can't be committed is never dropped."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE + 1)
-    connected.pass_until_due()
-    connected.tick()
-    with pytest.raises(DependencyUnavailable):
-        connected.rescue()
-    assert len(connected.rescue_queue.messages) == 1
-    assert connected.rescue() == [Rescued.COMMITTED]
-
-
-def test_f03_with_the_queue_down_too_it_is_tried_to_the_end_and_reported(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03: nobody took it; that is said, and the next refresh knows that an answer was lost."""
-    refuse_commits(connected, monkeypatch, 10_000)
-    connected.rescue_queue.down = True
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.LOST: 1}
-    assert 60 < sum(connected.paused) < 120
-    assert len(connected.reported) == 1
-    assert connected.grant().inflight is not None
-
-
-def test_f10_nothing_is_asked_while_the_rescue_queue_may_hold_the_answer(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F10: the old refresh token is not shown again; its successor is on its way."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
-    connected.goto.rotates = True
-    connected.pass_until_due()
-    connected.tick()
-    asked = len(connected.goto.asked)
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.WAITING: 1}
-    assert len(connected.goto.asked) == asked
-    assert connected.rescue() == [Rescued.COMMITTED]
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.REFRESHED: 1}
-    assert connected.goto.asked[-1]["refresh_token"] == "refresh-2"
-
-
-def test_f10_a_refusal_is_not_final_while_the_rescue_queue_holds_anything(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F10: even after the patience is over, when the old token had to be shown again."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
-    connected.goto.rotates = True
-    connected.pass_until_due()
-    connected.tick()
-    connected.goto.script = [refusal(400, "invalid_grant")] * 3
-    connected.clock.pass_(RESCUE_PATIENCE)
-    for _ in range(3):
-        connected.pass_until_due()
-        assert connected.tick() == {Outcome.UNCONFIRMED: 1}
-    assert connected.rescue() == [Rescued.COMMITTED]
-    assert connected.grant().refresh_token == "refresh-2"
-    assert connected.grant().status is Status.CONNECTED
-
-
-def test_f06_an_answer_after_the_verdict_brings_the_connection_back(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F06: the tokens were rescued, and come when all had given up: told, never silently."""
-    refuse_commits(connected, monkeypatch, ATTEMPTS_BEFORE_RESCUE)
-    connected.pass_until_due()
-    connected.tick()
-    messages, connected.rescue_queue.messages = connected.rescue_queue.messages, []
-    connected.goto.script = [refusal(400, "invalid_grant")] * 2
-    for _ in range(2):
-        connected.pass_until_due()
-        connected.tick()
-    assert connected.grant().status is Status.REAUTHORIZATION_REQUIRED
-    connected.rescue_queue.messages = messages
-    assert connected.rescue() == [Rescued.COMMITTED]
-    assert connected.history()[-2:] == ["reauthorization_required", "recovered"]
-    assert connected.grant().status is Status.CONNECTED
-
-
 def test_f08_429_slows_the_fleet_and_ends_nothing(connected: World) -> None:
     """F08: the request is tried again later; the rate is halved at the next tick."""
     connected.pass_until_due()
@@ -479,24 +319,6 @@ def test_f09_two_answers_that_never_come_leave_the_outcome_unknown(connected: Wo
         connected.pass_until_due()
         connected.tick()
     assert connected.grant().last_error == RESPONSE_LOST
-
-
-def test_f04_a_commit_whose_answer_was_lost_is_recognised(
-    connected: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F04: written, then no answer: read back and known as our own."""
-    commit = connected.connections.commit_refresh
-    lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")]
-
-    def lose(*arguments: Any, **named: Any) -> None:
-        commit(*arguments, **named)
-        if lost:
-            raise lost.pop()
-
-    monkeypatch.setattr(connected.connections, "commit_refresh", lose)
-    connected.pass_until_due()
-    assert connected.tick() == {Outcome.REFRESHED: 1}
-    assert connected.grant().version == 2
 
 
 def test_f11_a_secret_entered_during_the_refusal_is_used(connected: World) -> None:

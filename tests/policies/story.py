@@ -12,7 +12,7 @@ from chalicelib.oauth import Answer
 from chalicelib.web import LINK_COOKIE
 from tests.support.deployment import Deployment
 from tests.support.site import PAGE, Site
-from tests.support.world import refusal
+from tests.support.standins import refusal
 
 DAY = 86_400
 HOUR = 3_600

@@ -11,7 +11,8 @@ from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Status
 from chalicelib.store.rows import SCHEMA
 from ha_goto_tokens import item
-from tests.support.world import World, refusal
+from tests.support.standins import refusal
+from tests.support.world import World
 
 FILE = Path(__file__).parents[2] / "docs" / "tokens-item.schema.json"
 DESCRIPTION: dict[str, Any] = json.loads(FILE.read_text())

@@ -18,7 +18,8 @@ from ha_goto_tokens import (
     Unavailable,
 )
 from tests.reader.service import Invoked, reader_of
-from tests.support.world import World, refusal
+from tests.support.standins import refusal
+from tests.support.world import World
 
 THREADS = 64
 CONCURRENT = pytest.mark.parametrize("world", ["dynamodb-local", "memory"], indirect=True)

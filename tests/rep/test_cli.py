@@ -23,7 +23,8 @@ from chalicelib import commands
 from chalicelib.doctor import Part
 from chalicelib.errors import DependencyUnavailable
 from rep.service import Service, Stopped
-from tests.support.world import TESTER, World, refusal
+from tests.support.standins import refusal
+from tests.support.world import TESTER, World
 
 SECRET = "canary-secret"
 RAN = "ran"

@@ -14,7 +14,8 @@ from chalicelib.intake import MOST_CHECKS, EnteredClient, IntakeView
 from chalicelib.oauth import Answer, judge_client
 from chalicelib.times import INTAKE_LIFETIME, REQUEST_LIFETIME
 from tests.support.site import Answered, Site
-from tests.support.world import TESTER, World, refusal
+from tests.support.standins import refusal
+from tests.support.world import TESTER, World
 
 SECRET = "canary-secret-Xy1+/="
 RIGHT = {"client_id": "customer-id", "client_secret": SECRET}

@@ -23,7 +23,7 @@ from tests.support.authorised import key_arn
 from tests.support.aws import create_tables, environment
 from tests.support.recorder import acting, acting_as, listen
 from tests.support.site import PAGE, Site
-from tests.support.world import Clock, ObedientGoTo
+from tests.support.standins import Clock, ObedientGoTo
 
 STAGE = "test"
 SENDER = "goto@analytics.example"

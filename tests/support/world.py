@@ -1,7 +1,5 @@
 """The real use cases on real tables, with a clock and a GoTo that the test holds in its hands."""
 
-import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -18,13 +16,11 @@ from chalicelib.complete import Completion
 from chalicelib.credentials import CredentialIntake
 from chalicelib.disconnect import Disconnecting
 from chalicelib.doctor import Doctor, Part
-from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.fleet import FleetCounts
 from chalicelib.imports import Imports
 from chalicelib.intake import IntakeVisit
 from chalicelib.invitations import Invitations
-from chalicelib.model import LANES, Caller, Due, Grant, Reason, Revocation
-from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.model import LANES, Caller, Due, Grant, Reason
 from chalicelib.on_demand import Answer as DemandAnswer
 from chalicelib.on_demand import OnDemand
 from chalicelib.onboard import Onboarding
@@ -49,108 +45,9 @@ from chalicelib.store.tables import of
 from chalicelib.store.tenants import Tenants
 from chalicelib.vault import Vault
 from tests.support.aws import REGION, environment, session
-from tests.support.recorder import acting_as
-
-START = 1_800_000_000.0
+from tests.support.standins import Clock, ObedientGoTo, RescueBox
 
 TESTER = Caller("a test")
-
-
-class Clock:
-    """Epoch seconds that pass only when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pass_(self, seconds: float) -> None:
-        self.now += seconds
-
-
-Scripted = Answer | ProviderUnreachable | Callable[[], object]
-
-
-class ObedientGoTo:
-    """Answers token requests with numbered tokens, or with what the test scripted."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, str]] = []
-        self.clients: list[ClientCredentials] = []
-        self.revoked: list[str] = []
-        self.revocation = Revocation.DONE
-        self.script: list[Scripted] = []
-        self.account_key: str | None = "4000000001"
-        self.lifetime = 3600
-        self.rotates = False
-        self._numbers = itertools.count(1)
-
-    def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
-        self.asked.append(form)
-        self.clients.append(client)
-        if links.well_formed(form.get("refresh_token")) and not self.script:
-            return refusal(400, "invalid_grant")  # a made-up one, to check a client with
-        if self.script:
-            step = self.script.pop(0)
-            if isinstance(step, ProviderUnreachable):
-                raise step
-            with acting_as(None):  # what happens meanwhile is not the asking function's doing
-                answer = step() if callable(step) else step
-            if isinstance(answer, Answer):
-                return answer
-        return self.tokens(refresh=self.rotates or form["grant_type"] == "authorization_code")
-
-    def tokens(self, *, refresh: bool, **changed: Any) -> Answer:
-        number = next(self._numbers)
-        body = {
-            "access_token": f"access-{number}",
-            "token_type": "Bearer",
-            "expires_in": self.lifetime,
-            "scope": "users.v1.read",
-            "principal": "admin@acme.example",
-        }
-        if refresh:
-            body["refresh_token"] = f"refresh-{number}"
-        return Answer(200, json.dumps(body | changed).encode())
-
-    def revoke(self, client: ClientCredentials, token: str) -> Revocation:
-        self.revoked.append(token)
-        return self.revocation
-
-    def account(self, access_token: str) -> str | None:
-        return self.account_key
-
-
-def refusal(status: int, error: str, description: str = "") -> Answer:
-    """An OAuth error answer."""
-    return Answer(status, json.dumps({"error": error, "error_description": description}).encode())
-
-
-class RescueBox:
-    """The rescue queue in the small. ``down``: SQS takes and tells nothing."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.down = False
-
-    def send(self, message: str) -> None:
-        self._work()
-        self.messages.append(message)
-
-    def pending(self) -> int:
-        self._work()
-        return len(self.messages)
-
-    def deliver(self, commit: Callable[[str], Rescued]) -> Rescued:
-        """Hand the oldest message over; it leaves the queue only when that succeeds."""
-        outcome = commit(self.messages[0])
-        del self.messages[0]
-        return outcome
-
-    def _work(self) -> None:
-        if self.down:
-            raise DependencyUnavailable("sqs", "ServiceUnavailable")
 
 
 class World:

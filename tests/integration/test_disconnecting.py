@@ -1,0 +1,131 @@
+"""The rep ends connections and tenants: use stops, GoTo hears of it, counters stay."""
+
+import json
+
+import pytest
+
+from chalicelib.model import Revocation, Status
+from chalicelib.times import DAY
+from tests.support.reps import connected, show
+from tests.support.world import World
+
+
+def test_s22_disconnecting_stops_use_revokes_and_deletes(world: World) -> None:
+    """S22, F07: nothing of the grant is left but its counters."""
+    connected(world)
+    before = world.grant()
+    answer = world.rep("disconnect", tenant="acme")
+    assert answer == {"ok": True, "tenant": "acme", "withdrawn": True}
+    assert world.goto.revoked == ["refresh-1"]
+    rows = json.dumps(world.everything())
+    assert "refresh-1" not in rows
+    assert "access-1" not in rows
+    grant = world.grant()
+    assert grant.status is Status.DISCONNECTED
+    assert (grant.generation, grant.version) == (before.generation + 1, before.version + 1)
+    assert world.history()[-2:] == ["disconnected", "withdrawn"]
+    assert world.rep("disconnect", tenant="acme") == answer
+    assert world.goto.revoked == ["refresh-1"]
+    world.clock.pass_(DAY)
+    assert world.tick() == {}
+
+
+def test_s22_a_revocation_that_fails_is_tried_until_goto_has_heard(world: World) -> None:
+    """S22: use has stopped at once; a 503 is retried by the schedule."""
+    connected(world)
+    world.goto.revocation = Revocation.LATER
+    assert world.rep("disconnect", tenant="acme")["withdrawn"] is False
+    connection = world.connections.get("acme")
+    assert connection is not None
+    assert (connection.status, connection.access_token) == (Status.DISCONNECTED, None)
+    assert "could not be told yet" in show(world)["next_action"]
+    world.pass_until_due()
+    assert world.tick() == {"transient": 1}
+    world.goto.revocation = Revocation.DONE
+    world.pass_until_due()
+    assert world.tick() == {"withdrawn": 1}
+    assert world.grant().refresh_token is None
+    assert show(world)["next_action"].startswith("Nothing. If the customer")
+
+
+def test_s22_a_client_that_goto_forgot_ends_the_attempts(world: World) -> None:
+    connected(world)
+    world.goto.revocation = Revocation.REFUSED
+    assert world.rep("disconnect", tenant="acme")["withdrawn"] is True
+    assert "no longer knows" in show(world)["timeline"][0]["text"]
+
+
+def test_f07_tokens_that_come_after_a_disconnection_are_given_back(world: World) -> None:
+    """F07, S22: what GoTo gave to a refresh in flight neither counts nor lives on."""
+    connected(world)
+    world.pass_until_due()
+    world.goto.rotates = True
+    world.goto.script = [lambda: world.rep("disconnect", tenant="acme")]
+    assert world.tick() == {"superseded": 1}
+    assert world.goto.revoked == ["refresh-1", "refresh-2"]
+    assert show(world)["state"] == Status.DISCONNECTED
+    assert "refresh-2" not in json.dumps(world.everything())
+
+
+def test_f23_an_authorization_begun_before_a_disconnection_does_not_undo_it(world: World) -> None:
+    link = connected(world)
+    visitor = world.browser(link)
+    state = world.start(visitor)["state"]
+    world.rep("disconnect", tenant="acme")
+    world.come_back(visitor, state=state, code="a-code")
+    assert world.complete() == ["superseded"]
+    assert show(world)["state"] == Status.DISCONNECTED
+    world.connect(link)
+    assert show(world)["state"] == Status.CONNECTED
+
+
+def test_f07_a_removed_tenant_leaves_counters_and_comes_back_new(world: World) -> None:
+    """F07: and links of its former life stay dead."""
+    link = connected(world)
+    generation = world.grant().generation
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+    assert world.goto.revoked == ["refresh-1"]
+    rows = json.dumps(world.everything()[world.settings.tenants_table])
+    assert "admin@acme.example" not in rows
+    assert world.rep("tenant_show", tenant="acme")["kind"] == "unknown_tenant"
+    assert world.rep("tenant_list")["tenants"] == []
+    fresh = world.add_tenant()
+    assert show(world)["state"] == Status.AWAITING_AUTHORIZATION
+    with pytest.raises(Exception, match="links were revoked"):
+        world.visit.open_link(link)
+    world.connect(fresh)
+    assert world.grant().generation == generation + 2
+    assert world.history()[0] == "tenant_added"
+
+
+def test_a_tenant_is_kept_until_goto_has_heard_of_its_end(world: World) -> None:
+    connected(world)
+    world.goto.revocation = Revocation.LATER
+    assert world.rep("tenant_remove", tenant="acme")["kind"] == "still_connected"
+    assert show(world)["state"] == Status.DISCONNECTED
+    world.goto.revocation = Revocation.DONE
+    world.pass_until_due()
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
+def test_s22_one_command_disconnects_everybody(world: World) -> None:
+    for number in range(4):
+        connected(world, f"tenant-{number}")
+    world.add_tenant("never-connected")
+    after, stopped = None, 0
+    while True:
+        answer = world.rep("disconnect_all", after=after)
+        stopped, after = stopped + answer["disconnected"], answer["after"]
+        if after is None:
+            break
+    assert stopped == 4
+    assert world.tick() == {"withdrawn": 4}
+    assert len(world.goto.revoked) == 4
+    assert world.rep("disconnect_all")["disconnected"] == 0
+
+
+def test_who_was_never_connected_cannot_be_disconnected(world: World) -> None:
+    world.add_tenant()
+    assert world.rep("disconnect", tenant="acme")["kind"] == "not_connected"
+    assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
