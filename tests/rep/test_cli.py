@@ -4,7 +4,6 @@ ends. Only Lambda's wire is missing, which `tests/e2e/test_rep.py` adds."""
 import io
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,70 +18,10 @@ from botocore.exceptions import (
 )
 
 import rep.cli
-from chalicelib import commands
-from chalicelib.doctor import Part
-from chalicelib.errors import DependencyUnavailable
-from rep.service import Service, Stopped
+from rep.service import Service
+from tests.rep.program import HEADER, SECRET, Ran, Run, add, is_one_sentence, row
 from tests.support.standins import refusal
-from tests.support.world import TESTER, World
-
-SECRET = "canary-secret"
-RAN = "ran"
-
-
-class Ran:
-    """One run of the program."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every payload that would have gone to the function."""
-    sent: list[dict[str, Any]] = []
-
-    def invoke(self: Service, payload: dict[str, Any]) -> Any:
-        received = json.loads(json.dumps(payload))
-        sent.append(received)
-        return json.loads(json.dumps(commands.run(world.desk(), received, lambda: TESTER)))
-
-    monkeypatch.setattr(Service, "_invoke", invoke)
-    return sent
-
-
-@pytest.fixture
-def run(
-    wire: list[dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Run:
-    def ran(*arguments: str, stdin: str = "") -> Ran:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        capsys.readouterr()
-        code = rep.cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return Ran(code, captured.out, captured.err)
-
-    return ran
-
-
-def is_one_sentence(ran: Ran, code: int) -> None:
-    assert ran.code == code, ran.err
-    assert len(ran.err.strip().splitlines()) == 1, ran.err
-    assert ran.err.strip()
-    assert "Traceback" not in ran.err
-
-
-def add(run: Run, name: str = "acme") -> Ran:
-    return run("tenant", "add", name, "--admin-email", f"admin@{name}.example")
+from tests.support.world import World
 
 
 def test_a_new_tenant_is_told_its_redirect_uri_and_the_next_step(run: Run) -> None:
@@ -280,158 +219,12 @@ def test_a_confirmation_is_typed(world: World, run: Run, monkeypatch: pytest.Mon
     assert run("tenant", "remove", "acme", stdin="acme\n").code == 0
 
 
-HEADER = "tenant,display_name,admin_email,client_id,client_secret,refresh_token\n"
-
-
-def row(number: int, **changed: str) -> str:
-    values = {
-        "tenant": f"t{number}",
-        "display_name": f"Tenant {number}",
-        "admin_email": f"a@t{number}.example",
-        "client_id": f"id-{number}",
-        "client_secret": SECRET,
-        "refresh_token": f"canary-refresh-{number}",
-    }
-    return ",".join((values | changed).values()) + "\n"
-
-
-@pytest.mark.parametrize("world", ["memory"], indirect=True)
-def test_ten_thousand_lines_with_a_hundred_bad_ones(world: World, run: Run, tmp_path: Path) -> None:
-    """All hundred are named by line, and nothing is imported."""
-    add(run)
-    faults = [
-        {"tenant": "Not A Label"},
-        {"tenant": "acme"},
-        {"tenant": "t1"},
-        {"admin_email": "nobody"},
-        {"refresh_token": ""},
-        {"client_id": "a:b"},
-        {"client_secret": "s\u00fc\u00df"},
-        {"refresh_token": "x" * 5_000},
-    ]
-    bad = {100 * number: faults[number % len(faults)] for number in range(1, 101)}
-    file = tmp_path / "tenants.csv"
-    lines = [row(number, **bad.get(number, {})) for number in range(1, 10_001)]
-    file.write_text(HEADER + "".join(lines))
-    before = world.everything()
-    ran = run("import", str(file), "--yes")
-    is_one_sentence(ran, 2)
-    assert "100 lines are wrong; nothing was imported." in ran.err
-    named = [int(number) for number in re.findall(r"^line (\d+): ", ran.out, re.MULTILINE)]
-    assert named == [number + 1 for number in bad]  # the header is line 1
-    assert "canary" not in ran.out + ran.err
-    assert world.everything() == before
-    as_json = run("import", str(file), "--yes", "--json")
-    assert len(as_json.json["problems"]) == 100
-
-
-def test_an_import_goes_on_after_ctrl_c_without_a_duplicate(
-    world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "tenants.jsonl"
-    fields = HEADER.strip().split(",")
-    rows = [dict(zip(fields, row(number).strip().split(","), strict=True)) for number in range(60)]
-    file.write_text("".join(json.dumps(each) + "\n" for each in rows))
-    ask = Service.ask
-
-    def interrupted(self: Service, command: str, **payload: Any) -> dict[str, Any]:
-        answer = ask(self, command, **payload)
-        if command == "import_lines" and payload["lines"][0]["line"] > 25:
-            raise KeyboardInterrupt  # done by the service, never told
-        return answer
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Service, "ask", interrupted)
-        is_one_sentence(run("import", str(file), "--yes"), 130)
-    ran = run("import", str(file), "--yes")
-    assert ran.code == 0
-    assert "10 imported, 50 were there already." in ran.out
-    assert "previous holder" in ran.out
-    assert len(run("tenant", "list", "--json").json["tenants"]) == 60
-    assert [world.history(f"t{number}").count("imported") for number in range(60)] == [1] * 60
-    again = run("import", str(file), "--yes")
-    assert "0 imported, 60 were there already." in again.out
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("a.csv", "tenant,client_id\n", "display_name is not there"),
-        ("a.csv", HEADER + 'a,"b\n', "line 2"),
-        ("a.csv", HEADER + row(1).strip() + ",more\n", "more than the six"),
-        ("a.jsonl", "{\n", "no JSON"),
-        ("a.jsonl", "[]\n", "no JSON object"),
-        ("a.jsonl", json.dumps({"tenant": 5}) + "\n", "tenant is missing"),
-    ],
-)
-def test_a_file_that_is_none_is_told_in_words(
-    world: World, run: Run, tmp_path: Path, name: str, text: str, words: str
-) -> None:
-    file = tmp_path / name
-    file.write_text(text)
-    ran = run("import", str(file), "--yes")
-    assert ran.code == 2
-    assert words in ran.out + ran.err
-    assert SECRET not in ran.out + ran.err
-    file.write_bytes(b"\xff\xfe\x00")
-    is_one_sentence(run("import", str(file), "--yes"), 2)
-
-
 def test_everybody_is_disconnected_by_one_command(world: World, run: Run) -> None:
     for name in ("acme", "beta"):
         world.connect(world.add_tenant(name))
     world.add_tenant("gamma")
     ran = run("disconnect", "--all", "--yes", "--json")
     assert ran.json == {"disconnected": 2}
-
-
-@pytest.fixture
-def parts(world: World) -> None:
-    def fails() -> str | None:
-        raise DependencyUnavailable("kms", "Throttling")
-
-    world.parts += [
-        Part("GoTo", lambda: None, "never said"),
-        Part("schedule", lambda: "It has never run.", "Enable the rule."),
-        Part("secrets' key", fails, "Look into KMS."),
-    ]
-
-
-def test_the_doctor_names_each_failure_and_what_to_do(
-    world: World, run: Run, parts: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rep.outside._page", lambda url: "")
-    world.clock.now = 1_000.0  # the service's clock; this machine's is years ahead
-    ran = run("doctor")
-    assert ran.code == 1
-    lines = ran.out.splitlines()
-    assert "well  pages" in ran.out
-    assert next(line for line in lines if line.startswith("ILL")).startswith("ILL   clock")
-    assert "ILL   schedule  It has never run." in lines
-    assert "      Enable the rule." in lines
-    assert "kms: Throttling" in ran.out
-    assert "never said" not in ran.out
-
-
-def test_the_doctor_comes_even_where_the_service_does_not(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unreachable(self: Service, command: str, **payload: Any) -> dict[str, Any]:
-        raise Stopped(1, "AWS is out of reach (X).")
-
-    monkeypatch.setattr(Service, "ask", unreachable)
-    ran = run("doctor", "--json")
-    assert ran.code == 1
-    assert ran.json["findings"][0]["told"] == "AWS is out of reach (X)."
-
-
-def test_status_shows_the_fleet(world: World, run: Run) -> None:
-    world.connect(world.add_tenant())
-    ran = run("status")
-    assert ran.code == 0
-    assert "Last tick" in ran.out
-    assert "late: is the schedule on?" in ran.out
-    assert set(run("status", "--json").json["counts"]) >= {"connected", "degraded"}
 
 
 def test_help_and_completion_are_there(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
