@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test check pictures simulate processes protections mutants scan bench deploy diff rollback destroy lock clean
+.PHONY: help run test coverage check pictures simulate processes protections mutants scan bench deploy diff rollback destroy lock clean
 
 help:   ## what there is
 	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ run:    ## the product on this machine, with a GoTo to practise on
 
 test:   ## unit, integration and end-to-end tests
 	$(do) test
+
+coverage:  ## lines and branches that the quick suites reach, package by package
+	$(do) coverage
 
 check:  ## style, types, import directions, the packaged template
 	$(do) check

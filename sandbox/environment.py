@@ -39,6 +39,7 @@ _MODULES = {
     "run": "sandbox.run",
     # A worker more than cores: one waits for clocks in the end-to-end tests, most of its time.
     "test": "pytest -n 3 --dist loadgroup --no-loadscope-reorder",
+    "coverage": "tests.covered",
     "check": "sandbox.check",
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.faults.simulate",
@@ -266,7 +267,7 @@ def main(arguments: list[str]) -> int:
         if command == "lock":
             _lock(python)
             return 0
-        if command in ("test", "pictures", "processes", "bench"):
+        if command in ("test", "coverage", "pictures", "processes", "bench"):
             prepare_tests()
     except Missing as missing:
         print(missing, file=sys.stderr)

@@ -1,0 +1,79 @@
+"""What the rep's own machine finds out: whether the pages answer, and whether the clocks agree."""
+
+import runpy
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from rep import outside
+from rep.service import Service
+
+
+class _Pages(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        well = self.path == "/healthz" and self.headers["Host"].startswith("health.localhost")
+        self.send_response(200 if well else 503)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def pages() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), _Pages)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://health.localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def found(monkeypatch: pytest.MonkeyPatch, url: str, at: float) -> dict[str, Any]:
+    """Findings by name, where the service itself says ``url`` and ``at``."""
+    answer = {"at": at, "health_url": url, "findings": []}
+    monkeypatch.setattr(Service, "ask", lambda self, command: dict(answer))
+    monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
+    return {row["name"]: row for row in outside.examine(Service("prod"))}
+
+
+def test_pages_that_answer_and_clocks_that_agree_are_well(
+    pages: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = found(monkeypatch, pages + "/healthz", 1_800_000_000.0 + outside.CLOCK_ERROR)
+    assert all(row["well"] and row["advice"] == "" for row in rows.values()), rows
+
+
+def test_pages_that_answer_with_an_error_are_told_with_advice(
+    pages: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = found(monkeypatch, pages + "/other", 1_800_000_000.0)["pages"]
+    assert row["told"] == f"{pages}/other answers 503."
+    assert "DNS" in row["advice"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://health.localhost:1/healthz", "https://127.0.0.1:1/healthz"]
+)
+def test_pages_that_do_not_answer_are_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = found(monkeypatch, url, 1_800_000_000.0)["pages"]
+    assert row["told"] == f"{url} does not answer (ConnectionRefusedError)."
+
+
+@pytest.mark.parametrize("apart", [-300, 300])
+def test_a_clock_that_is_off_is_told(apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = found(monkeypatch, "http://health.localhost:1/", 1_800_000_000.0 + apart)["clock"]
+    assert row["told"] == "This machine's clock is 300 s off."
+
+
+def test_the_module_runs_as_the_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ha-goto", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("rep", run_name="__main__")
+    assert ended.value.code == 0
+    assert "tenant" in capsys.readouterr().out

@@ -1,0 +1,117 @@
+"""Who calls a rep's command is what AWS says of a proof, and nothing that the caller says."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from chalicelib.caller import LONGEST_PROOF, STAGE_HEADER, Callers
+from chalicelib.errors import CallerRefused, DependencyUnavailable
+
+STS = "https://sts.eu-central-1.amazonaws.com/"
+PROOF = (
+    "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60"
+    f"&X-Amz-SignedHeaders=host%3B{STAGE_HEADER}&X-Amz-Signature=0123abcd"
+)
+NAMED = "<Arn>arn:aws:sts::123456789012:assumed-role/Reps/ann@hireanalytix.example</Arn>"
+
+
+class Sts:
+    """Answers as it is told to, and keeps what it was asked."""
+
+    def __init__(self, status: int = 200, body: str = NAMED, fails: bool = False) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self._status, self._body, self._fails = status, body, fails
+
+    def __call__(self, url: str, **options: Any) -> requests.Response:
+        self.asked.append((url, options))
+        if self._fails:
+            raise requests.ConnectTimeout(url)
+        answer = requests.Response()
+        answer.status_code = self._status
+        answer._content = self._body.encode()
+        return answer
+
+
+def callers(sts: Sts) -> Callers:
+    return Callers(STS, "prod", get=sts)
+
+
+def test_a_proof_is_shown_to_sts_alone_for_this_stage_alone() -> None:
+    sts = Sts()
+    caller = callers(sts).identify({"proof": PROOF, "by": "somebody else"}, "number")
+    assert caller == ("assumed-role/Reps/ann@hireanalytix.example", "number")
+    [(url, options)] = sts.asked
+    assert url == STS + "?" + PROOF
+    assert options["headers"] == {STAGE_HEADER: "prod"}
+    assert options["allow_redirects"] is False
+    assert options["timeout"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "named"),
+    [
+        ("ann@laptop", "ann@laptop (not verified)"),
+        ("ann\nverified: root", "somebody (not verified)"),
+        ("a" * 81, "somebody (not verified)"),
+        (7, "somebody (not verified)"),
+        (None, "somebody (not verified)"),
+    ],
+)
+def test_who_proves_nothing_is_named_so(claim: object, named: str) -> None:
+    sts = Sts()
+    assert callers(sts).identify({"by": claim}, "number").who == named
+    assert sts.asked == []
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        PROOF.replace("GetCallerIdentity", "GetSessionToken"),
+        PROOF + "&Action=GetSessionToken",
+        PROOF.replace(STAGE_HEADER, "x-other"),
+        PROOF + "#@other.example/",
+        PROOF + "\r\nHost: other.example",
+        PROOF + "&x=" + "a" * LONGEST_PROOF,
+        "",
+        7,
+    ],
+    ids=[
+        "another question",
+        "two questions",
+        "no stage",
+        "fragment",
+        "header",
+        "long",
+        "empty",
+        "n",
+    ],
+)
+def test_a_proof_of_anything_else_never_leaves(proof: object) -> None:
+    sts = Sts()
+    with pytest.raises(CallerRefused):
+        callers(sts).identify({"proof": proof}, "number")
+    assert sts.asked == []
+
+
+@pytest.mark.parametrize(
+    "sts",
+    [
+        Sts(403, NAMED),
+        Sts(307, NAMED),
+        Sts(200, "<Arn>anything</Arn>"),
+        Sts(200, "<Arn>arn:aws:iam::123456789012:user/<b></Arn>"),
+    ],
+    ids=["refused", "redirected", "no arn", "markup"],
+)
+def test_what_sts_does_not_confirm_is_refused(sts: Sts) -> None:
+    with pytest.raises(CallerRefused):
+        callers(sts).identify({"proof": PROOF}, "number")
+
+
+@pytest.mark.parametrize(("sts", "code"), [(Sts(503), "503"), (Sts(fails=True), "ConnectTimeout")])
+def test_sts_down_is_a_dependency_and_quotes_no_proof(sts: Sts, code: str) -> None:
+    """S20"""
+    with pytest.raises(DependencyUnavailable) as refused:
+        callers(sts).identify({"proof": PROOF}, "number")
+    assert str(refused.value) == f"sts: {code}"
