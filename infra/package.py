@@ -5,6 +5,7 @@ bytecode in the package every cold start compiles every module. Cached by what g
 the packager takes seconds; the same input makes the same archive, byte for byte.
 """
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -56,11 +57,19 @@ class Package:
 
 def build() -> Package:
     """The package of the sources as they are. Raises `NotPackaged`."""
-    wanted = digest()
+    package = Package(FOLDER / "sam.yaml", FOLDER / "deployment.zip", digest())
+    FOLDER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FOLDER.with_suffix(".lock").open("w") as lock:
+        # Two processes at once would write the same files: the second finds them made.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make(package)
+    return package
+
+
+def _make(package: Package) -> None:
     mark = FOLDER / "digest"
-    package = Package(FOLDER / "sam.yaml", FOLDER / "deployment.zip", wanted)
-    if mark.exists() and mark.read_text() == wanted:
-        return package
+    if mark.exists() and mark.read_text() == package.digest:
+        return
     build_unslimmed(FOLDER)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -69,8 +78,7 @@ def build() -> Package:
         _shorten(folder / "botocore" / "data")
         _compile(folder)
         _archive(folder, package.code)
-    mark.write_text(wanted)
-    return package
+    mark.write_text(package.digest)
 
 
 def build_unslimmed(folder: Path) -> None:
