@@ -37,6 +37,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks when its turn comes
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests stay together in one of several processes: those of a file, and all that use the
     one local cloud. Those begin first: they take longest, waiting for clocks."""
