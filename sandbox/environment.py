@@ -38,7 +38,7 @@ _LOCKS = (
 _MODULES = {
     "run": "sandbox.run",
     # A worker more than cores: one waits for clocks in the end-to-end tests, most of its time.
-    "test": "pytest -n 3 --dist loadgroup --no-loadscope-reorder",
+    "test": "pytest -n 3 --dist loadscope --no-loadscope-reorder",
     "coverage": "tests.covered",
     "check": "sandbox.check",
     "pictures": "tests.e2e.pictures",

@@ -9,6 +9,11 @@ import pytest
 
 pytest_plugins = ["tests.support.fixtures"]
 
+OWN_CLOUD = tuple(
+    f"tests/e2e/test_{name}.py" for name in ("deploying", "gateway_errors", "upgrade")
+)
+"""End-to-end tests that don't use the cloud that the others share."""
+
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -37,13 +42,23 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks when its turn comes
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Which tests stay together in one of several processes: those of a file, and all that use the
-    one local cloud. Those begin first: they take longest, waiting for clocks."""
-    for item in items:
-        on_cloud = "cloud" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("cloud" if on_cloud else item.path.stem))
+    one local cloud. By a scheduler, for this pytest takes no group's mark from xdist 3.8."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # has no types
+
+    class TogetherScheduling(LoadScopeScheduling):  # type: ignore[misc]  # likewise
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            shared = file.startswith("tests/e2e/") and file not in OWN_CLOUD
+            return "tests/e2e" if shared else file
+
+    return TogetherScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The end-to-end tests begin first: they take longest, waiting for clocks."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
 
 
