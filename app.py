@@ -166,8 +166,10 @@ def healthz() -> Response:
 @app.lambda_function(name="complete")
 def complete(event: dict[str, str], context: Any) -> None:
     """Finish one authorization request; ``event`` holds its key alone."""
-    reason = services().completion(_time_left(context)).run(event["request"])
+    completion = services().completion(_time_left(context))
+    reason = completion.run(event["request"])
     logger().info("authorization request finished", reason=reason)
+    services().metrics.connect(completion.finished)
 
 
 @app.lambda_function(name="intake")
@@ -189,9 +191,9 @@ def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
     started = time.monotonic()
     schedule = services().schedule(REFRESH_THREADS, _time_left(event.context))
     counts = dict(schedule.tick())
-    taken, overdue = time.monotonic() - started, schedule.oldest_overdue
+    taken = time.monotonic() - started
     logger().info("tick", outcomes=counts, seconds=round(taken, 3))
-    services().measure(counts, TickSeconds=taken, OldestOverdueSeconds=overdue)
+    services().metrics.tick(counts, schedule.glimpse, taken)
     return counts
 
 
@@ -202,7 +204,7 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
     wait = float(event.get("wait", 0))  # a tick of the version before this one names none
     counts = dict(schedule.lane(int(event["lane"]), float(event["rate"]), wait))
     logger().info("lane", lane=event["lane"], outcomes=counts)
-    services().measure(counts)
+    services().metrics.lane(counts, schedule.glimpse)
     return counts
 
 

@@ -132,6 +132,7 @@ class Deployment:
         return Schedule(
             connections=world.connections,
             provider=world.provider,
+            fleet=world.fleet,
             refresher_for=self._refresher,
             run=map,
             hand_over=hand_over,  # type: ignore[arg-type]  # a lane hands over nothing

@@ -5,6 +5,7 @@ asked, so it is never sent twice (F21). A request that fails changes no connecti
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib import oauth
@@ -23,7 +24,18 @@ if TYPE_CHECKING:
     from chalicelib.vault import Vault
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a request ended that was there to finish: why not in a connection, and after how many
+    seconds from the admin's return it was committed. None: it was not, or waits to be rescued."""
+
+    reason: Reason | None
+    seconds: float | None
+
+
 class Completion:
+    """``finished`` is None until `run` has had something to do."""
+
     def __init__(
         self,
         *,
@@ -46,6 +58,8 @@ class Completion:
         self._pause = pause
         self._time_left = time_left
         self._report = report
+        self.finished: Finished | None = None
+        self._committed_after: float | None = None
 
     def run(self, key: str) -> Reason | None:
         """Finish the request under ``key`` (the digest of its state).
@@ -62,6 +76,7 @@ class Completion:
         except Exception as error:  # noqa: BLE001 - the admin is waiting for an end of any kind
             self._report(error)
             reason = Reason.INTERNAL
+        self.finished = Finished(reason, self._committed_after)
         if reason is not None:
             self._end(request, reason)
         return reason
@@ -106,12 +121,15 @@ class Completion:
         """
         fresh = fresh_tokens(request.tenant, tokens, asked_at)
         principal = tokens.principal
-        _, refused = keep(
+        committed, refused = keep(
             lambda: self._commits.connect(request, fresh, account, principal),
             lambda: self._rescue_queue.send(connect_message(request, fresh, account, principal)),
             pause=self._pause,
             time_left=self._time_left,
         )
+        if committed and refused is None:
+            returned_at = request.returned_at or request.started_at
+            self._committed_after = self._clock() - returned_at
         return refused
 
     def _end(self, request: AuthorizationRequest, reason: Reason) -> None:

@@ -1,8 +1,16 @@
-"""What alarms and the dashboard watch: outcomes of refreshes, grouped by who must act on them."""
+"""What alarms, service levels and the dashboard watch: the metrics by name. docs/slo.md says what
+is promised on them.
 
-from collections.abc import Mapping
+None is a tenant's: each name would be a metric of its own, and paid for.
+"""
 
+from collections.abc import Callable, Mapping
+
+from chalicelib.complete import Finished
+from chalicelib.model import Reason
 from chalicelib.refresh import Outcome
+from chalicelib.schedule import Glimpse
+from chalicelib.times import CONNECT_IN_TIME, TICK_IN_TIME
 
 GROUPS = {
     "Refreshed": (Outcome.REFRESHED,),
@@ -13,13 +21,78 @@ GROUPS = {
     "OutcomeUnknown": (Outcome.WAITING, Outcome.UNCONFIRMED),
     "NeedsPerson": (Outcome.GRANT_REFUSED, Outcome.CLIENT_REFUSED),
 }
-"""Metrics by name. The outcomes left out are nobody's business: another worker had the tenant, or
-the minute was over."""
+"""Outcomes of refreshes by who must act on them. Those left out are nobody's business: another
+worker had the tenant, or the minute was over."""
+
+NOT_OURS = (
+    Reason.DENIED,
+    Reason.OTHER_ACCOUNT,
+    Reason.ACCOUNT_UNREADABLE,
+    Reason.CLIENT_REFUSED,
+    Reason.SUPERSEDED,
+)
+"""Ends of an authorization request that say nothing of how well we serve: the customer's client or
+account is another, or a later press of the button has won."""
 
 
-def of(outcomes: Mapping[str, int]) -> dict[str, float]:
+class Metrics:
+    """``write`` takes the metrics of one invocation, by name."""
+
+    def __init__(self, write: Callable[[Mapping[str, float]], None]) -> None:
+        self._write = write
+
+    def tick(self, outcomes: Mapping[str, int], glimpse: Glimpse, seconds: float) -> None:
+        """A tick that took ``seconds``."""
+        lives = of_refreshes(outcomes) | of_lives(glimpse)
+        self._tell(lives | of_tick(glimpse, seconds))
+
+    def lane(self, outcomes: Mapping[str, int], glimpse: Glimpse) -> None:
+        """One lane of a large fleet."""
+        self._tell(of_refreshes(outcomes) | of_lives(glimpse))
+
+    def connect(self, finished: Finished | None) -> None:
+        """One authorization request that came back from GoTo."""
+        self._tell(of_connect(finished))
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        if values:
+            self._write(values)
+
+
+def of_refreshes(outcomes: Mapping[str, int]) -> dict[str, float]:
     """The metrics of some refreshes; none where there was nothing to count."""
     found = {
         name: float(sum(outcomes.get(each, 0) for each in kinds)) for name, kinds in GROUPS.items()
     }
     return {name: value for name, value in found.items() if value}
+
+
+def of_lives(glimpse: Glimpse) -> dict[str, float]:
+    """How near its end the token was that was nearest to it."""
+    left = glimpse.least_left
+    return {} if left is None else {"LeastSecondsToExpiry": float(left)}
+
+
+def of_tick(glimpse: Glimpse, seconds: float) -> dict[str, float]:
+    """The metrics of one tick that took ``seconds``: itself, and the fleet as it found it."""
+    values = {
+        "TickSeconds": seconds,
+        "TicksOnTime": float(seconds < TICK_IN_TIME),
+        "OldestOverdueSeconds": glimpse.oldest_overdue,
+        "ProviderDown": float(glimpse.provider_down),
+    }
+    without, in_use = glimpse.without_token, glimpse.in_use
+    if without is None or in_use is None:
+        return values
+    values |= {"TenantsInUse": float(in_use), "TenantsWithoutToken": float(without)}
+    return values | ({"WithoutTokenPercent": 100 * without / in_use} if in_use else {})
+
+
+def of_connect(finished: Finished | None) -> dict[str, float]:
+    """The metrics of one authorization request, from the admin's return to the commit."""
+    if finished is None or finished.reason in NOT_OURS:
+        return {}
+    seconds = finished.seconds
+    late = seconds is None or seconds > CONNECT_IN_TIME
+    values = {"ConnectsLate": float(late), "ConnectsLatePercent": 100.0 * late}
+    return values if seconds is None else values | {"ConnectSeconds": seconds}

@@ -115,6 +115,9 @@ class Refresher:
         self._pause = pause
         self._time_left = time_left
         self._report = report
+        self.lives_left: list[int] = []
+        """Seconds that the access tokens of the tenants it took had left, negative for dead ones.
+        Threads may append at once."""
 
     def refresh(self, due: Due, note: JournalEntry | None = None) -> Outcome:
         """Take one tenant through claim, ask and commit; ``note`` is journalled with a success.
@@ -129,6 +132,8 @@ class Refresher:
             grant = self._connections.claim(due, now, lease_until)
             if grant is None:
                 return Outcome.NOT_TAKEN
+            if grant.status is not Status.DISCONNECTED:
+                self.lives_left.append(grant.access_expires_at - now)
             return self._ask_and_commit(grant, note)
         except DependencyUnavailable as error:
             self._report(error)

@@ -6,19 +6,21 @@ stays due. While GoTo is down only a few are asked.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib import circuit
 from chalicelib.commits import SCHEDULER
 from chalicelib.errors import Conflict, DependencyUnavailable
-from chalicelib.model import LANES, PROVIDER, Due, JournalEntry, Provider
+from chalicelib.model import LANES, PROVIDER, Due, JournalEntry, Provider, Status
 from chalicelib.pool import Run
 from chalicelib.refresh import Outcome, Refresher
-from chalicelib.times import CIRCUIT_TURN, TICK_WORKS_FOR
+from chalicelib.times import CIRCUIT_TURN, DEAD_AFTER, TICK_WORKS_FOR
 
 if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
+    from chalicelib.store.fleet import Fleet
     from chalicelib.store.provider import ProviderRow
 
 LANE_BATCH = 100
@@ -51,6 +53,30 @@ RefresherFor = Callable[[float, float, float], Refresher]
 and the seconds before the first."""
 
 
+@dataclass(slots=True)
+class Glimpse:
+    """What a tick or a lane saw of the fleet on its way, for its metrics; in seconds and tenants.
+
+    ``least_left``: what the token with the least life left had when it was taken, negative where it
+    had run out; who is not due has more. ``long_overdue`` is counted among the rows that the tick
+    read. ``in_use`` and ``degraded`` are None where they could not be read.
+    """
+
+    oldest_overdue: float = 0.0
+    long_overdue: int = 0
+    provider_down: bool = False
+    least_left: float | None = None
+    in_use: int | None = None
+    degraded: int | None = None
+
+    @property
+    def without_token(self) -> int | None:
+        """Connected tenants whose readers have no live token; None where nobody knows."""
+        if self.in_use is None or self.degraded is None:
+            return None
+        return min(self.in_use, self.degraded + self.long_overdue)
+
+
 class Schedule:
     """``cap`` is the deployment's refreshes a second, ``hand_over`` starts `lane` elsewhere with
     its number, its share of the rate and the seconds it waits at first."""
@@ -60,6 +86,7 @@ class Schedule:
         *,
         connections: "Connections",
         provider: "ProviderRow",
+        fleet: "Fleet",
         refresher_for: RefresherFor,
         run: Run,
         hand_over: Callable[[int, float, float], None],
@@ -69,20 +96,21 @@ class Schedule:
     ) -> None:
         self._connections = connections
         self._provider = provider
+        self._fleet = fleet
         self._refresher_for = refresher_for
         self._run = run
         self._hand_over = hand_over
         self._cap = cap
         self._clock = clock
         self._report = report
-        self.oldest_overdue = 0.0
-        """Seconds for which the most overdue tenant that the tick saw has waited."""
+        self.glimpse = Glimpse()
 
     def tick(self) -> Counter[str]:
         """Refresh what is due, or have it refreshed. Counts outcomes, and lanes handed over."""
         counts = self._tick()
         try:
             self._provider.ticked(int(self._clock()))
+            self._count_fleet()
         except DependencyUnavailable as error:
             self._report(error)
         return counts
@@ -90,13 +118,13 @@ class Schedule:
     def _tick(self) -> Counter[str]:
         provider = self._turn()
         down = provider.open_since is not None
-        lanes = {lane: self._due(lane, PROBES if down else LANE_BATCH) for lane in range(LANES)}
+        lanes = {lane: self._due(lane, LANE_BATCH) for lane in range(LANES)}
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
-        self.oldest_overdue = self._clock() - due[0].at if due else 0.0
+        self._look_at(due, down=down)
         rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
         if down or len(due) <= min(FITS, rate * TICK_WORKS_FOR):
             refresher = self._refresher_for(rate, TICK_WORKS_FOR, 0.0)
-            return self._counted(self._run(refresher.refresh, due[:PROBES] if down else due))
+            return self._refreshed(refresher, due[:PROBES] if down else due)
         busy = [lane for lane, rows in lanes.items() if rows]
         for turn, lane in enumerate(busy):
             self._hand(lane, rate / len(busy), turn / rate)
@@ -115,7 +143,7 @@ class Schedule:
             if not batch:
                 break
             tried |= {row.tenant for row in batch}
-            counts += self._counted(self._run(refresher.refresh, batch))
+            counts += self._refreshed(refresher, batch)
         return counts
 
     def _turn(self) -> Provider:
@@ -148,6 +176,23 @@ class Schedule:
             self._hand_over(lane, rate, wait)
         except DependencyUnavailable as error:
             self._report(error)
+
+    def _look_at(self, due: Sequence[Due], *, down: bool) -> None:
+        now = self._clock()
+        self.glimpse.provider_down = down
+        self.glimpse.oldest_overdue = now - due[0].at if due else 0.0
+        self.glimpse.long_overdue = sum(now - row.at > DEAD_AFTER for row in due)
+
+    def _count_fleet(self) -> None:
+        counts = self._fleet.counts()
+        self.glimpse.degraded = counts[Status.DEGRADED]
+        self.glimpse.in_use = counts[Status.CONNECTED] + counts[Status.DEGRADED]
+
+    def _refreshed(self, refresher: Refresher, due: Iterable[Due]) -> Counter[str]:
+        counts = self._counted(self._run(refresher.refresh, due))
+        known = () if self.glimpse.least_left is None else (self.glimpse.least_left,)
+        self.glimpse.least_left = min((*known, *refresher.lives_left), default=None)
+        return counts
 
     def _counted(self, outcomes: Iterable[Outcome]) -> Counter[str]:
         """Add to what the next turn will look at, and pass the counts on."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.intake import IntakeVisit
     from chalicelib.invitations import Invitations
     from chalicelib.mail_feedback import MailFeedback
+    from chalicelib.measures import Metrics
     from chalicelib.on_demand import OnDemand
     from chalicelib.onboard import Onboarding
     from chalicelib.overview import Overview
@@ -76,6 +77,7 @@ class Services(Adapters):
         return Schedule(
             connections=self._connections,
             provider=self._provider,
+            fleet=self._fleet,
             refresher_for=partial(self._refresher, threads, time_left),
             run=pooled(threads),
             hand_over=self._start_lane,
@@ -84,13 +86,12 @@ class Services(Adapters):
             report=_report,
         )
 
-    def measure(self, outcomes: Mapping[str, int], **seconds: float) -> None:
-        """Metrics of some refreshes; ``seconds`` by their names in CloudWatch."""
-        from chalicelib import measures
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """What CloudWatch is told."""
+        from chalicelib.measures import Metrics
 
-        values = measures.of(outcomes) | seconds
-        if values:
-            measure(f"ha-goto-{self.settings.stage}", values)
+        return Metrics(partial(measure, f"ha-goto-{self.settings.stage}"))
 
     def on_demand(self, time_left: Callable[[], float]) -> "OnDemand":
         """One tenant's refresh for HA's services; one an invocation. ``time_left`` in seconds."""

@@ -34,12 +34,14 @@ def report(message: str, error: BaseException) -> None:
 
 
 def measure(namespace: str, values: Mapping[str, float]) -> None:
-    """Metrics of this invocation, in CloudWatch's embedded format: counts, and seconds where the
-    name ends so. Never a tenant's name: each would be a metric of its own, and paid for."""
+    """Metrics of this invocation, in CloudWatch's embedded format: counts, and seconds or a
+    percentage where the name says so. Never a tenant's name: each would be a metric of its own, and
+    paid for."""
     from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
     metrics = EphemeralMetrics(namespace=namespace, service=SERVICE)
     for name, value in values.items():
-        unit = MetricUnit.Seconds if name.endswith("Seconds") else MetricUnit.Count
+        units = (MetricUnit.Seconds, MetricUnit.Percent)
+        unit = next((each for each in units if each.value in name), MetricUnit.Count)
         metrics.add_metric(name, unit, value)
     metrics.flush_metrics()

@@ -70,6 +70,17 @@ BACKOFF_CAP = 900
 TICK_WORKS_FOR = 55.0
 """Of a tick's minute in which requests are begun: the next tick's share comes after."""
 
+TICK_IN_TIME = 60.0
+"""In which a tick is on time: then the next one begins."""
+
+CONNECT_IN_TIME = 10.0
+"""From the admin's return to the commit that are promised to 95 of 100: about as long as a
+person looks at a page that waits."""
+
+DEAD_AFTER = ASSUMED_LIFETIME / 3
+"""Overdue for so long, a tenant counts as without a token: a refresh is due at two thirds of GoTo's
+hour at the latest, and what was not refreshed since has run out."""
+
 CIRCUIT_TURN = 45
 """Between decisions on GoTo as a whole at least: a tick delivered twice decides once (F17)."""
 

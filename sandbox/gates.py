@@ -12,6 +12,9 @@ LOCK = ROOT / "sandbox" / "requirements-gates.txt"
 
 SHIPPED = ("app.py", "chalicelib", "infra", "reader/src", "rep")
 
+BESIDE = tuple(sorted((ROOT / "infra").glob("*.yaml")))
+"""Templates of the stacks beside the product's."""
+
 BILL = STATE / "sbom.json"
 """What goes to Lambda, by CycloneDX."""
 
@@ -36,7 +39,7 @@ def run(built: Package) -> bool:
     """Whether all of them are clean."""
     folder = private_folder(STATE) / "gates-venv"
     scripts = virtual_environment(folder, LOCK, "The scanners").parent
-    templates = [built.template, *policies.BESIDE]
+    templates = [built.template, *BESIDE]
     files = [word for file in templates for word in ("--file", str(file))]
     clean = [
         _ran(scripts, "bandit", "--quiet", "--configfile", "pyproject.toml", "-r", *SHIPPED),

@@ -19,7 +19,7 @@ from tests.policies.cloudformation import ACCOUNT, REGION, Resolver, made_of
 FOLDER = STATE / "policies"
 
 BESIDE = tuple(ROOT / "infra" / f"{name}.yaml" for name in ("reader-access", "rep-access"))
-"""Templates of the stacks beside the product's."""
+"""Templates of the stacks beside the product's that hold policies."""
 
 ACCEPTED = {
     # A part of an encryption context is a string to parliament. CloudWatch Logs puts an ARN there,

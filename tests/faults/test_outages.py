@@ -228,6 +228,7 @@ def on(
     return Schedule(
         connections=world.connections,
         provider=world.provider,
+        fleet=world.fleet,
         refresher_for=lambda rate, seconds, wait: world.refresher(),
         run=run,
         hand_over=hand_over or (lambda number, rate, wait: None),

@@ -6,18 +6,21 @@ AWS's services are written down as AWS documents them.
 
 import json
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
 
+import app
 from chalicelib import measures, refresh
-from chalicelib.errors import DependencyUnavailable
+from chalicelib.errors import DependencyUnavailable, Misconfigured
+from chalicelib.measures import Metrics
 from chalicelib.model import Fresh
 from chalicelib.oauth import Answer
 from chalicelib.telemetry import SERVICE, measure
 from infra import cloudformation, package
-from tests.support.standins import refusal
+from infra.deploy import TICK
+from tests.support.standins import START, refusal
 from tests.support.world import World
 
 NAMESPACE = "ha-goto-test"
@@ -42,14 +45,17 @@ BY_AWS: dict[str, tuple[Series, Series]] = {
 }
 """What AWS counts on a good day, and on the day of the alarm's cause."""
 
+OURS = ("AnswersUnstored", "GoToDown", "ManyNeedPeople", "Overdue", "OwnFailures")
+
 
 @cache
 def alarms() -> dict[str, dict[str, Any]]:
+    """Those that tell somebody by themselves; tests/integration/test_objectives.py has the rest."""
     resources = cloudformation.load(package.build().template.read_text())["Resources"]
     return {
         name: made["Properties"]
         for name, made in resources.items()
-        if made["Type"] == "AWS::CloudWatch::Alarm"
+        if made["Type"] == "AWS::CloudWatch::Alarm" and "AlarmActions" in made["Properties"]
     }
 
 
@@ -71,12 +77,11 @@ def _breaches(alarm: dict[str, Any], value: float | None) -> bool:
 
 
 def emitted(capsys: pytest.CaptureFixture[str], world: World) -> dict[str, float]:
-    """Metrics of one tick, read back from the embedded format as CloudWatch does."""
+    """Metrics of one tick of half a second, as CloudWatch reads the embedded format."""
     schedule = world.schedule()
     counts = schedule.tick()
     capsys.readouterr()
-    values = measures.of(counts) | {"OldestOverdueSeconds": schedule.oldest_overdue}
-    measure(NAMESPACE, values)
+    Metrics(partial(measure, NAMESPACE)).tick(counts, schedule.glimpse, 0.5)
     line = json.loads(capsys.readouterr().out)
     [described] = line["_aws"]["CloudWatchMetrics"]
     assert described["Namespace"] == NAMESPACE
@@ -89,7 +94,7 @@ def test_every_alarm_is_provoked_somewhere_here() -> None:
     ours = {
         name for name, alarm in alarms().items() if not str(alarm["Namespace"]).startswith("AWS/")
     }
-    assert ours == {"Overdue", "AnswersUnstored", "OwnFailures", "ManyNeedPeople"}
+    assert ours == set(OURS)
     assert set(alarms()) == set(BY_AWS) | ours
 
 
@@ -103,12 +108,12 @@ def test_an_alarm_on_what_aws_counts(name: str) -> None:
         assert not rings(alarm, QUIET)
 
 
-@pytest.mark.parametrize("name", ["Overdue", "AnswersUnstored", "OwnFailures", "ManyNeedPeople"])
+@pytest.mark.parametrize("name", OURS)
 def test_an_alarm_on_our_own_metric_names_it_as_it_is_emitted(name: str) -> None:
     alarm = alarms()[name]
     assert alarm["Namespace"] == {"Fn::Sub": "ha-goto-${Stage}"}
     assert alarm["Dimensions"] == [{"Name": "service", "Value": SERVICE}]
-    assert alarm["MetricName"] in {*measures.GROUPS, "OldestOverdueSeconds"}
+    assert alarm["MetricName"] in {*measures.GROUPS, "OldestOverdueSeconds", "ProviderDown"}
     assert not rings(alarm, QUIET)
 
 
@@ -116,7 +121,16 @@ def test_a_good_tick_rings_nothing(world: World, capsys: pytest.CaptureFixture[s
     world.connect(world.add_tenant("acme"))
     world.pass_until_due()
     found = emitted(capsys, world)
-    assert found == {"Refreshed": 1.0, "OldestOverdueSeconds": 0.0}
+    assert found == {
+        "Refreshed": 1.0,
+        "LeastSecondsToExpiry": world.goto.lifetime - (world.clock.now - START),
+        "TickSeconds": 0.5,
+        "TicksOnTime": 1.0,
+        "OldestOverdueSeconds": 0.0,
+        "ProviderDown": 0.0,
+        "TenantsInUse": 0.0,
+        "TenantsWithoutToken": 0.0,
+    }
     for alarm in alarms().values():
         if alarm["MetricName"] in found:
             assert not rings(alarm, [found[alarm["MetricName"]]] * 5)
@@ -194,3 +208,63 @@ def test_what_goto_refuses_for_a_while_is_its_own_metric(
     world.pass_until_due()
     world.goto.script = [Answer(503, b"")]
     assert emitted(capsys, world)["ProviderFailures"] == 1
+
+
+HANDLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "TickFails": ("refresh_tick", TICK),
+    "LaneFails": ("refresh_lane", {"lane": 0, "rate": 1}),
+    "CompletionFails": ("complete", {"request": "0" * 64}),
+    "RefreshNowFails": ("refresh_now", {"tenant": "acme", "min_valid_seconds": 60}),
+    "RepsTurnedAway": ("rep_command", {"command": "status"}),
+}
+
+
+class Context:
+    aws_request_id = "a-request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@pytest.mark.parametrize("name", sorted(HANDLERS))
+def test_a_function_that_fails_is_an_error_to_lambda_and_rings(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler itself raises where its settings are wrong; Lambda counts that."""
+
+    def misconfigured() -> None:
+        raise Misconfigured("TOKENS_TABLE is not set")
+
+    monkeypatch.setattr(app, "services", misconfigured)
+    handler, event = HANDLERS[name]
+    errors = 0
+    for _ in range(3):
+        try:
+            getattr(app, handler)(event, Context())
+        except Misconfigured:
+            errors += 1
+    alarm = alarms()[name]
+    assert alarm["MetricName"] == "Errors"
+    series = [errors] if alarm["EvaluationPeriods"] == 1 else [1.0] * errors
+    assert rings(alarm, series)
+
+
+def test_f12_goto_is_down(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """F12: a fleet that gets no answer; the tick decides, and says so until GoTo answers."""
+    for number in range(6):
+        world.connect(world.add_tenant(f"t{number}"))
+    world.pass_until_due("t0")
+    world.clock.pass_(600)
+    world.goto.script = [Answer(503, b"")] * 1_000
+    down = []
+    for _ in range(12):
+        down.append(emitted(capsys, world)["ProviderDown"])
+        world.clock.pass_(60)
+    assert down[0] == 0
+    assert rings(alarms()["GoToDown"], down)
+    assert not rings(alarms()["GoToDown"], down[:5])
+    world.goto.script = []
+    for _ in range(30):
+        last = emitted(capsys, world)["ProviderDown"]
+        world.clock.pass_(60)
+    assert last == 0

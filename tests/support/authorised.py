@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from infra import cloudformation
 from tests.policies.cloudformation import ACCOUNT, REGION, STACK
+from tests.support.aws import template
 
 READ = ("kms:Decrypt", "kms:DescribeKey")
 WRITE = ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo")
@@ -67,7 +67,7 @@ def logical(name: str) -> str:
 @cache
 def _key_of(kind: str, name: str) -> str | None:
     """The key that the template puts a table or queue under."""
-    resource = cloudformation.merged()["Resources"][name]
+    resource = template()["Resources"][name]
     assert resource["Type"] == kind
     properties = resource["Properties"]
     key = properties.get("SSESpecification", {}).get("KMSMasterKeyId")
@@ -112,6 +112,7 @@ def _item(operation: str, request: Parameters) -> Iterator[Asked]:
     ]
     if operation in _READS:
         context.append(("dynamodb:Select", _selected(request, bool(index))))
+        context.extend(_leading_keys(table, request))
     elif "ReturnValues" in request:
         context.append(("dynamodb:ReturnValues", request["ReturnValues"]))
     yield Asked(f"dynamodb:{operation}", table_arn(table) + index, tuple(context))
@@ -129,6 +130,17 @@ def _attributes(request: Parameters) -> set[str]:
     keys = request.get("Keys") or [request.get("Key", {})]
     names = {*request.get("Item", {}), *(name for key in keys for name in key)}
     return names | set(request.get("ExpressionAttributeNames", {}).values())
+
+
+def _leading_keys(table: str, request: Parameters) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Which rows, where a request names them: rows of the service's own by name, tenants as one."""
+    schema = template()["Resources"][table]["Properties"]["KeySchema"]
+    [hashed] = [part["AttributeName"] for part in schema if part["KeyType"] == "HASH"]
+    keys = request.get("Keys") or [request.get("Key", {})]
+    named = {value for key in keys for value in key.get(hashed, {}).values()}
+    if named:
+        known = {name if name.startswith("#") else "tenant" for name in named}
+        yield ("dynamodb:LeadingKeys", tuple(sorted(known)))
 
 
 def _selected(request: Parameters, index: bool) -> str:

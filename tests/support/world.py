@@ -243,6 +243,7 @@ class World:
         return Schedule(
             connections=self.connections,
             provider=self.provider,
+            fleet=self.fleet,
             refresher_for=lambda rate, seconds, wait: self.refresher(),
             run=map,
             hand_over=lambda *share: self.handed.append(share),

@@ -1,0 +1,77 @@
+"""CloudWatch in the small: metrics minute by minute, and alarms evaluated by their definitions."""
+
+import operator
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from infra import cloudformation
+from sandbox.environment import ROOT
+
+ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
+
+_COMPARED: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+}
+_STATISTICS: dict[str, Callable[[list[float]], float]] = {
+    "Average": lambda values: sum(values) / len(values),
+    "Sum": sum,
+    "Maximum": max,
+    "Minimum": min,
+}
+
+
+@cache
+def objectives() -> dict[str, Any]:
+    """The alarms made of alarms, from the stack that stands beside."""
+    found: dict[str, Any] = cloudformation.load((ROOT / "infra" / "objectives.yaml").read_text())
+    return dict(found["Resources"])
+
+
+class CloudWatch:
+    """Samples by metric and second; ``rings`` is what an alarm over them would be at a moment."""
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self._alarms = {
+            name: made for name, made in resources.items() if made.get("Type") in (ALARM, COMPOSITE)
+        }
+        self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def put(self, at: float, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._samples[name].append((at, value))
+
+    def ringing(self, now: float) -> set[str]:
+        return {name for name in self._alarms if self.rings(name, now)}
+
+    def rings(self, name: str, now: float) -> bool:
+        """Whether it is in ALARM, after windows that end at ``now``."""
+        made = self._alarms[name]
+        if made["Type"] == COMPOSITE:
+            return all(self.rings(child, now) for child in children(made))
+        alarm = made["Properties"]
+        periods = int(alarm["EvaluationPeriods"])
+        breaching = sum(self._breaches(alarm, now, back) for back in range(periods))
+        return breaching >= int(alarm.get("DatapointsToAlarm", periods))
+
+    def _breaches(self, alarm: Mapping[str, Any], now: float, back: int) -> bool:
+        end = now - back * alarm["Period"]
+        begin = end - alarm["Period"]
+        samples = self._samples[alarm["MetricName"]]
+        values = [value for at, value in samples if begin < at <= end]
+        if not values:
+            return bool(alarm["TreatMissingData"] == "breaching")
+        value = _STATISTICS[alarm["Statistic"]](values)
+        return bool(_COMPARED[alarm["ComparisonOperator"]](value, float(alarm["Threshold"])))
+
+
+def children(composite: Mapping[str, Any]) -> list[str]:
+    """The alarms that a rule joins; rules here are AND alone."""
+    rule = composite["Properties"]["AlarmRule"]["Fn::Sub"].strip()
+    terms = rule.split(" AND ")
+    found = [re.fullmatch(r'ALARM\("ha-goto-\$\{Stage\}-(\w+)"\)', term) for term in terms]
+    assert all(found), rule
+    return [match[1] for match in found if match]
