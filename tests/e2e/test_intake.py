@@ -4,7 +4,7 @@ from playwright.sync_api import Browser, Request, expect
 
 from sandbox.cloud import LocalCloud
 from tests.e2e import story
-from tests.e2e.test_secrecy import logged
+from tests.e2e.holdings import logged
 
 
 def test_a_customer_enters_the_client_and_connects(cloud: LocalCloud, browser: Browser) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.model import LANES
 from chalicelib.refresh import Outcome
 from tests.support import fleet
 from tests.support.aws import REGION, create_tables, session
@@ -61,7 +62,7 @@ def _consumed(client: Any, world: World, metered: Metered) -> dict[str, float]:
 
 def test_a_ticks_capacity_follows_what_is_due_not_the_fleet(dynamodb_endpoint: str) -> None:
     """100 due among 1,000 and among 100,000 tenants, all of them in every table that it reads."""
-    client = session().create_client("dynamodb", REGION, endpoint_url=dynamodb_endpoint)
+    client: Any = session().create_client("dynamodb", REGION, endpoint_url=dynamodb_endpoint)
     metered = Metered(client)
     world = World(metered, create_tables(client, "capacity-"))
     world.vault = fleet.Secrets()  # type: ignore[assignment]  # stands in for the adapter
@@ -71,8 +72,15 @@ def test_a_ticks_capacity_follows_what_is_due_not_the_fleet(dynamodb_endpoint: s
         seeds = (_seed(f"idle-{number}", later) for number in range(first, end))
         fleet.write(client, world.settings, seeds)
 
+    def count(tenants: int) -> None:
+        for lane in range(LANES):
+            row = {"tenant": {"S": f"#lane#{lane}"}, "connected": {"N": str(tenants // LANES)}}
+            client.put_item(TableName=world.settings.fleet_table, Item=row)
+
+    count(SMALL)
     idle(DUE, SMALL)
     small = _consumed(client, world, metered)
+    count(LARGE)
     idle(SMALL, LARGE)
     large = _consumed(client, world, metered)
     print(f"\n{'capacity units of a tick':40} {SMALL:>10,} {LARGE:>10,}")
@@ -80,6 +88,7 @@ def test_a_ticks_capacity_follows_what_is_due_not_the_fleet(dynamodb_endpoint: s
         print(f"{name:40} {small.get(name, 0):10.1f} {large.get(name, 0):10.1f}")
     print(f"{'in all':40} {sum(small.values()):10.1f} {sum(large.values()):10.1f}")
     assert sum(small.values()) > DUE
+    assert small["batch_get_item capacity-Fleet"] >= LANES / 2, "the fleet's counts are read"
     assert large == pytest.approx(small, rel=0.01)
 
 
