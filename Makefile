@@ -2,26 +2,42 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help run test coverage check pictures simulate processes protections mutants scan bench deploy diff rollback destroy lock clean
+.PHONY: help setup run clean test coverage check docs pictures lock simulate processes protections mutants scan bench deploy diff rollback destroy
 
-help:   ## what there is
-	@sed -n 's/^\([a-z]*\): *## /make \1	/p' $(MAKEFILE_LIST)
+help:
+	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ First
+setup:  ## everything that working on it needs, and git's hook
+	$(do) setup
 
 run:    ## the product on this machine, with a GoTo to practise on
 	$(do) run
 
-test:   ## unit, integration and end-to-end tests
+clean:  ## forget the local cloud and everything in it
+	$(do) clean
+
+##@ Before each change lands
+check:  ## style, types, import directions, the packaged template, scanners
+	$(do) check
+
+test:   ## unit, integration, security, fault and end-to-end tests
 	$(do) test
 
 coverage:  ## lines and branches that the quick suites reach, package by package
 	$(do) coverage
 
-check:  ## style, types, import directions, the packaged template
-	$(do) check
+docs:   ## the pages as a site, every link of it checked
+	$(do) docs
 
+##@ When something is made anew
 pictures:  ## the pictures of docs/images, from the running product
 	$(do) pictures
 
+lock:   ## resolve the requirements anew and write the locks
+	$(do) lock
+
+##@ What shows that it holds
 simulate:  ## a year of a fleet under each of GoTo's rotation rules
 	$(do) simulate
 
@@ -40,20 +56,15 @@ scan:   ## a web scanner against the product on this machine
 bench:  ## what things cost, as ratios to named floors
 	$(do) bench $(BENCH)
 
-deploy: ## STAGE into your AWS account: shows the change set, asks, tries the product
-	$(do) deploy $(STAGE) $(ARGUMENTS)
-
+##@ In an AWS account (STAGE=...)
 diff:   ## what `make deploy STAGE=...` would change
 	$(do) diff $(STAGE)
+
+deploy: ## STAGE into your AWS account: shows the change set, asks, tries the product
+	$(do) deploy $(STAGE) $(ARGUMENTS)
 
 rollback:  ## the version before, back into STAGE
 	$(do) rollback $(STAGE) $(ARGUMENTS)
 
 destroy:  ## everything of STAGE but tables and keys, gone
 	$(do) destroy $(STAGE)
-
-lock:   ## resolve the requirements anew and write the locks
-	$(do) lock
-
-clean:  ## forget the local cloud and everything in it
-	$(do) clean

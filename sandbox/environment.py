@@ -32,6 +32,7 @@ _LOCKS = (
     (("sandbox/requirements-cloud.in",), "sandbox/requirements-cloud.txt"),
     (("sandbox/requirements-scan.in",), "sandbox/requirements-scan.txt"),
     (("sandbox/requirements-gates.in",), "sandbox/requirements-gates.txt"),
+    (("sandbox/requirements-docs.in",), "sandbox/requirements-docs.txt"),
 )
 
 
@@ -48,6 +49,7 @@ _MODULES = {
     "mutants": "tests.security.mutants",
     "scan": "sandbox.scan",
     "bench": "bench",
+    "docs": "sandbox.docs",
     **{name: f"infra.deploy {name}" for name in ("deploy", "diff", "rollback", "destroy")},
 }
 
@@ -248,6 +250,13 @@ def _lock(python: Path) -> None:
         _call([*npm, "--prefix", "tests", "--ignore-scripts"], "npm failed")
 
 
+def _setup() -> None:
+    """What is left once everything is installed: git looks for its hooks in this repository."""
+    if (ROOT / ".git").exists():
+        _call(["git", "config", "core.hooksPath", ".hooks"], "Setting up git's hooks failed")
+    print("Ready. Next: `make run`, or `make help`.")
+
+
 def _clean() -> None:
     if STATE.exists():
         shutil.rmtree(STATE)
@@ -267,8 +276,13 @@ def main(arguments: list[str]) -> int:
         if command == "lock":
             _lock(python)
             return 0
-        if command in ("test", "coverage", "pictures", "processes", "bench"):
+        if command in ("setup", "test", "coverage", "pictures", "processes", "bench"):
             prepare_tests()
+        if command == "docs":
+            _ensure_node_packages()  # its diagrams are drawn by a library from npm
+        if command == "setup":
+            _setup()
+            return 0
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1

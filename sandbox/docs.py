@@ -1,0 +1,169 @@
+"""`make docs`: the site, from the pages where they stand in the repository.
+
+Pages keep their paths, so that a link means the same in the repository and in the site. What was
+built is then read again: every link, picture and anchor must be there, and no page may load
+anything from elsewhere. Links that lead out can't be tried without a network: they are listed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sandbox.environment import NODE, ROOT, STATE, private_folder, step, virtual_environment
+
+LOCK = ROOT / "sandbox" / "requirements-docs.txt"
+PAGES = STATE / "site-pages"
+SITE = STATE / "site"
+LEADING_OUT = STATE / "site-links.txt"
+"""Links to elsewhere, one a line, with the page that has it."""
+
+SHOWN = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "LICENSE",
+    "docs",
+    "rep/README.md",
+    "reader/README.md",
+    "bench/README.md",
+    "infra/stages/example.json",
+)
+"""What the site holds: pages, and files that pages link to."""
+
+STYLE = """\
+/* A picture of a page is told from the page around it by a line. */
+.md-typeset img { border: 1px solid var(--md-default-fg-color--lightest); border-radius: 4px; }
+.md-typeset img[src$=".svg"] { border: 0; }
+/* Tables are read, not clicked through: they take the width that there is. */
+.md-typeset table:not([class]) { font-size: 0.68rem; }
+.md-typeset table:not([class]) td code { word-break: normal; overflow-wrap: anywhere; }
+.md-typeset table:not([class]) th { min-width: 0; }
+"""
+
+_LOADED = {"script": "src", "img": "src", "link": "href", "source": "src", "iframe": "src"}
+"""Attributes whose address a browser opens by itself."""
+
+
+def main() -> int:
+    """Build and check; 1 where something is wrong, each in a line."""
+    lay_out(PAGES)
+    python = virtual_environment(private_folder(STATE) / "docs-venv", LOCK, "The site's builder")
+    with step("The site"):
+        said = _build(python)
+    wrong = [*said, *check(SITE)]
+    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
+    out = leading_out(SITE)
+    LEADING_OUT.write_text("".join(f"{link}  {page}\n" for link, page in out))
+    print(f"{len(out)} links lead out and were not tried: {LEADING_OUT.relative_to(ROOT)}")
+    if not wrong:
+        print(f"Open {(SITE / 'index.html').relative_to(ROOT)} in a browser.")
+    return 1 if wrong else 0
+
+
+def lay_out(folder: Path) -> None:
+    """Copy what is shown, at the paths that it has here, and what the pages load."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in SHOWN:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    assets = folder / "assets"
+    assets.mkdir()
+    (assets / "site.css").write_text(STYLE)
+    mermaid = NODE / "node_modules" / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
+    shutil.copy(mermaid, assets)
+
+
+def _build(python: Path) -> list[str]:
+    """What MkDocs complained of; nothing where it built."""
+    # Material announces that it ends in May 2027 at every build: docs/decisions.md knows.
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "SOURCE_DATE_EPOCH": "0"}
+    command = [str(python), "-m", "mkdocs", "build", "--strict", "--clean", "--quiet"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return said or (["MkDocs failed and said nothing."] if done.returncode else [])
+
+
+class Page(HTMLParser):
+    """What one built page names, loads and links to."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note ids, and addresses by who opens them: a person or the browser."""
+        given = dict(attrs)
+        self.anchors.update(value for name in ("id", "name") if (value := given.get(name)))
+        if tag == "a" and given.get("href"):
+            self.links.append(str(given["href"]))
+        address = given.get(_LOADED.get(tag, ""))
+        if address and given.get("rel") != "canonical":
+            self.loaded.append(address)
+
+
+def read(site: Path) -> dict[Path, Page]:
+    """Every page of a built site."""
+    return {file: Page(file.read_text()) for file in sorted(site.rglob("*.html"))}
+
+
+def check(site: Path) -> list[str]:
+    """A line for each link or picture that leads nowhere, and for what is loaded from elsewhere."""
+    pages = read(site)
+    wrong: list[str] = []
+    for file, page in pages.items():
+        name = file.relative_to(site)
+        wrong += [f"{name} loads {address}" for address in page.loaded if _is_elsewhere(address)]
+        wrong += [
+            f"{name}: nothing is at {address}"
+            for address in (*page.links, *page.loaded)
+            if not _is_elsewhere(address) and not _is_there(address, file, pages, site)
+        ]
+    return wrong
+
+
+def leading_out(site: Path) -> list[tuple[str, str]]:
+    """Each link that leads out of the site, with its page."""
+    return sorted(
+        {
+            (address, str(file.relative_to(site)))
+            for file, page in read(site).items()
+            for address in page.links
+            if _is_elsewhere(address)
+        }
+    )
+
+
+def _is_elsewhere(address: str) -> bool:
+    parts = urlsplit(address)
+    return bool(parts.scheme or parts.netloc)
+
+
+def _is_there(address: str, file: Path, pages: dict[Path, Page], site: Path) -> bool:
+    parts = urlsplit(address)
+    # The page for addresses that are not there names its links from the root.
+    base = site if parts.path.startswith("/") else file.parent
+    target = (base / unquote(parts.path).lstrip("/")).resolve() if parts.path else file
+    if target.is_dir():
+        target /= "index.html"
+    if not target.is_file() or not target.is_relative_to(site.resolve()):
+        return False
+    page = pages.get(target)
+    return not parts.fragment or page is None or unquote(parts.fragment) in page.anchors
+
+
+if __name__ == "__main__":
+    sys.exit(main())
