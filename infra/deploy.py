@@ -9,6 +9,7 @@ with the parameters is said before anything is touched.
 import argparse
 import json
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import package, parameters
+from infra import package, parameters, zone
 from infra.stack import Plan, Stack, StackFailed
 
 EXPECTED = (
@@ -41,6 +42,9 @@ TICK = {
 }
 """What EventBridge sends each minute. One tick more than the schedule's has no effect (F17)."""
 
+SMOKE_SECONDS, PAUSE_SECONDS = 60, 5
+"""How long a deployment has to answer, and how long to wait between two tries."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """The command's exit code: 1 where something was refused or failed, in one sentence."""
@@ -54,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         built = package.build()
         given = parameters.read(options.stage, built.template)
         session = boto3.Session()
+        if options.command in ("deploy", "diff"):
+            zone.check(session.client("route53"), given)
         operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
         if options.command == "deploy":
             return operator.deploy(built, given)
@@ -161,26 +167,39 @@ class Operator:
 class Smoke:
     """Tries a deployment: the web function answers, a tick runs through."""
 
-    def __init__(self, session: Any, endpoint: str | None = None, pages: str | None = None) -> None:
-        """``pages``: address of the stage's API, where it is not the stack's own."""
+    def __init__(
+        self,
+        session: Any,
+        endpoint: str | None = None,
+        pages: str | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """``pages``: where the pages answer, where it is not as the stack says."""
         self._lambda = session.client("lambda", endpoint_url=endpoint)
         self._pages = pages
+        self._pause = pause
 
     def __call__(self, outputs: dict[str, str]) -> None:
         """Raises `StackFailed`."""
-        address = (self._pages or outputs["EndpointURL"]).rstrip("/") + "/healthz"
-        try:
-            with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 # nosec B310 - https, or the local cloud
-                healthy = json.load(answer) == {"ok": True}
-        except (OSError, ValueError) as error:
-            raise StackFailed(f"The web function does not answer: {error}") from None
-        if not healthy:
+        address = (self._pages or outputs["PagesURL"]) + "/healthz"
+        if not self._answered(address):
             raise StackFailed("The web function answers, but not that it is well.")
         ticked = self._lambda.invoke(
             FunctionName=outputs["RefreshTickFunction"], Payload=json.dumps(TICK).encode()
         )
         if "FunctionError" in ticked:
             raise StackFailed("A tick ended in an error; the log of RefreshTick says why.")
+
+    def _answered(self, address: str) -> bool:
+        """Whether it is well. Tried for a minute: a new host takes its time to be known."""
+        for _ in range(SMOKE_SECONDS // PAUSE_SECONDS):
+            try:
+                with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 # nosec B310 - https, or the local cloud
+                    return bool(json.load(answer) == {"ok": True})
+            except (OSError, ValueError) as error:
+                said = error
+            self._pause(PAUSE_SECONDS)
+        raise StackFailed(f"The web function does not answer: {said}")
 
 
 if __name__ == "__main__":

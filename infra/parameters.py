@@ -14,6 +14,9 @@ from infra import cloudformation
 
 STAGES = Path(__file__).resolve().parent / "stages"
 
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+"""A host's name as certificates and API Gateway take it: small letters, no port."""
+
 _STAGE = re.compile(r"[a-z0-9-]{1,20}")
 _LOOPBACK = ("localhost", "127.0.0.1")
 
@@ -96,3 +99,33 @@ def _consistent(given: Mapping[str, str]) -> None:
         here = (parts.hostname or "").rpartition(".")[2] in _LOOPBACK or parts.hostname in _LOOPBACK
         if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and here)):
             raise BadParameters(f"{name} is {value!r}; it must be an https address.")
+    if "TenantOrigin" in given:
+        _front(given)
+
+
+def _front(given: Mapping[str, str]) -> None:
+    """One of the three ways to stand in front, whole: see docs/deploying.md."""
+    origin, front = given["TenantOrigin"], given.get("Front", "forwarded")
+    if set("{}") & set(origin.replace("{tenant}", "")) or origin.count("{tenant}") > 1:
+        raise BadParameters(f"TenantOrigin is {origin!r}; it may say {{tenant}} once, no more.")
+    if given.get("VisitorHeader") and (front != "forwarded" or given.get("Firewall") == "off"):
+        raise BadParameters("VisitorHeader is for the firewall behind a front that forwards.")
+    if front == "forwarded":
+        if given.get("HostedZoneId"):
+            raise BadParameters("HostedZoneId is of no use while Front is 'forwarded'.")
+        return
+    if not given.get("HostedZoneId"):
+        raise BadParameters(f"HostedZoneId is missing; Front {front!r} makes records in that zone.")
+    _own_host(origin, front)
+
+
+def _own_host(origin: str, front: str) -> None:
+    host = origin.removeprefix("https://")
+    if front == "host" and "{tenant}" in host:
+        raise BadParameters("TenantOrigin says {tenant}, but Front 'host' is one host for all.")
+    if front == "wildcard" and not host.startswith("{tenant}."):
+        raise BadParameters("TenantOrigin must begin with https://{tenant}. for Front 'wildcard'.")
+    if not _HOST.fullmatch(host.replace("{tenant}", "tenant")):
+        raise BadParameters(
+            f"TenantOrigin is {origin!r}; Front {front!r} wants https, small letters and no port."
+        )

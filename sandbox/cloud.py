@@ -144,6 +144,8 @@ class LocalCloud:
             "GoToIssuer": settings.issuer,
             "GoToClientAuth": settings.client_auth,
             "GoToScope": settings.scope,
+            # MiniStack knows no place for one: AWS::WAFv2::WebACLAssociation.
+            "Firewall": "off",
             "MailFrom": MAIL_FROM,
             "RepMail": REP_MAIL,
         }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra import package
-from infra.deploy import Operator, Smoke
+from infra.deploy import SMOKE_SECONDS, Operator, Smoke
 from infra.stack import BEFORE, LIVE, Plan, StackFailed
 from sandbox.ministack import STACK, MiniStack
 
@@ -18,6 +18,7 @@ GIVEN = {
     "Stage": STAGE,
     "TenantOrigin": "https://{tenant}.example.com",
     "MailFrom": "no-reply@example.com",
+    "Firewall": "off",
 }
 
 
@@ -129,6 +130,9 @@ def test_what_exists_nowhere_else_is_not_lost_by_the_way(
 def test_smoke_is_found(aws: MiniStack) -> None:
     aws.deploy(package.build(), GIVEN)
     outputs = aws.stack.outputs
-    nowhere = Smoke(aws.session, aws.endpoint, f"{aws.endpoint}/_aws/execute-api/none/api")
+    waited: list[float] = []
+    none = f"{aws.endpoint}/_aws/execute-api/none/api"
+    nowhere = Smoke(aws.session, aws.endpoint, none, waited.append)
     with pytest.raises(StackFailed, match="web function"):
         nowhere(outputs)
+    assert sum(waited) == SMOKE_SECONDS

@@ -78,7 +78,7 @@ def test_s19_the_intake_keeps_secrets_and_reads_none(resources: dict[str, Any]) 
     ]
 
 
-@pytest.mark.parametrize("kind", ["DEFAULT_4XX", "DEFAULT_5XX"])
+@pytest.mark.parametrize("kind", ["DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "WAF_FILTERED"])
 def test_s11_the_gateways_own_errors_carry_the_headers(
     resources: dict[str, Any], kind: str
 ) -> None:
@@ -206,11 +206,21 @@ def test_s20_every_log_is_encrypted_and_ends(resources: dict[str, Any]) -> None:
 
 def test_s16_s20_the_gateway_throttles_and_logs_no_request(resources: dict[str, Any]) -> None:
     """S20: a log of executions holds whole addresses, and with them links and codes."""
-    [settings] = resources["RestAPI"]["Properties"]["MethodSettings"]
-    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
-    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 200
-    assert settings["LoggingLevel"] == "OFF"
-    assert settings["DataTraceEnabled"] is False
+    api = resources["RestAPI"]["Properties"]
+    stage, *routes = api["MethodSettings"]
+    assert (stage["ResourcePath"], stage["HttpMethod"]) == ("/*", "*")
+    posts = {
+        f"/{path.replace('/', '~1')}"
+        for path, methods in api["DefinitionBody"]["paths"].items()
+        if "post" in methods
+    }
+    assert {(route["ResourcePath"], route["HttpMethod"]) for route in routes} == {
+        (path, "POST") for path in posts
+    }
+    for settings in (stage, *routes):
+        assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 200
+        assert settings["LoggingLevel"] == "OFF"
+        assert settings["DataTraceEnabled"] is False
 
 
 def test_s20_the_access_log_names_routes_only(resources: dict[str, Any]) -> None:

@@ -126,4 +126,6 @@ class Resolver:
                 return not self._test(argument[0])
             case "Fn::And":
                 return all(map(self._test, argument))
+            case "Fn::Or":
+                return any(map(self._test, argument))
         raise NotImplementedError(name)

@@ -1,6 +1,7 @@
 """A stage's parameters: what is wrong is said in one sentence, before anything is touched."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from infra import package, parameters
 from infra.deploy import main
 
 GOOD = json.loads((parameters.STAGES / "example.json").read_text())
+
+OWN = {"Front": "host", "HostedZoneId": "Z1", "TenantOrigin": "https://goto.example.com"}
+WILDCARD = {"Front": "wildcard", "HostedZoneId": "Z1"}
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,23 @@ def test_the_example_is_taken_as_it_is(template: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        OWN,
+        WILDCARD,
+        {"TenantOrigin": "https://goto.example.com"},
+        {"VisitorHeader": "X-Visitor"},
+        WILDCARD | {"Firewall": "off"},
+    ],
+)
+def test_each_way_to_stand_in_front_is_taken(
+    tmp_path: Path, template: Path, change: dict[str, str]
+) -> None:
+    given = GOOD | change
+    assert read(tmp_path, template, json.dumps(given)) == given | {"Stage": "prod"}
+
+
+@pytest.mark.parametrize(
     ("change", "sentence"),
     [
         ({"TenantOrigin": None}, "TenantOrigin is missing"),
@@ -39,6 +60,22 @@ def test_the_example_is_taken_as_it_is(template: Path) -> None:
         ({"TokenRate": "0"}, "must be a number from 1 to 100000"),
         ({"TokenRate": "ten"}, "must be a number"),
         ({"MailFrom": "nobody"}, "MailFrom is 'nobody'"),
+        ({"Front": "own"}, "must be one of forwarded, host, wildcard"),
+        ({"TenantOrigin": "https://{tenent}.example.com"}, "may say {tenant} once"),
+        ({"TenantOrigin": "https://{tenant}.{tenant}.example.com"}, "may say {tenant} once"),
+        ({"HostedZoneId": "Z1"}, "HostedZoneId is of no use"),
+        ({"HostedZoneId": "example.com"}, "HostedZoneId is 'example.com'"),
+        ({"Front": "wildcard"}, "HostedZoneId is missing"),
+        (OWN | {"TenantOrigin": "https://{tenant}.example.com"}, "one host for all"),
+        (OWN | {"TenantOrigin": "https://goto.example.com:8443"}, "no port"),
+        (OWN | {"TenantOrigin": "https://GoTo.example.com"}, "small letters"),
+        (OWN | {"TenantOrigin": "http://goto.localhost"}, "wants https"),
+        (OWN | {"TenantOrigin": "https://localhost"}, "TenantOrigin is 'https://localhost'"),
+        (WILDCARD | {"TenantOrigin": "https://goto.example.com"}, "must begin with"),
+        (WILDCARD | {"TenantOrigin": "https://a-{tenant}.example.com"}, "must begin with"),
+        (OWN | {"VisitorHeader": "X-Visitor"}, "VisitorHeader is for the firewall"),
+        ({"VisitorHeader": "X-Visitor", "Firewall": "off"}, "VisitorHeader is for the firewall"),
+        ({"VisitorHeader": "X Visitor"}, "VisitorHeader is 'X Visitor'"),
         ({"Stage": "other"}, "is of stage 'other', not 'prod'"),
     ],
 )
@@ -46,7 +83,7 @@ def test_a_wrong_parameter_is_named(
     tmp_path: Path, template: Path, change: dict[str, str | None], sentence: str
 ) -> None:
     given = {name: value for name, value in (GOOD | change).items() if value is not None}
-    with pytest.raises(parameters.BadParameters, match=sentence) as refused:
+    with pytest.raises(parameters.BadParameters, match=re.escape(sentence)) as refused:
         read(tmp_path, template, json.dumps(given))
     assert "\n" not in str(refused.value)
 
