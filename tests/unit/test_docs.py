@@ -1,0 +1,92 @@
+"""What the pages tell somebody to type is real: each `ha-goto`, `make`, path and output exists."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from rep import cli
+from sandbox.docs import SHOWN
+from sandbox.environment import ROOT
+from tests.support.aws import template
+
+PAGES = {
+    str(page.relative_to(ROOT)): page.read_text()
+    for name in SHOWN
+    for page in ([ROOT / name] if name.endswith(".md") else sorted((ROOT / name).glob("*.md")))
+}
+RUNBOOK = PAGES["docs/runbook.md"]
+
+ROOMS = ("", "chalicelib", "chalicelib/store", "docs", "infra", "tests/security")
+"""Where a file that a page names without its folder is looked for, besides the page's own."""
+
+NOT_OF_THE_REPOSITORY = (".sandbox", "developer.logmeininc.com", "/")
+"""Beginnings of what looks like a path and is none: what is made, addresses."""
+
+
+def code(text: str) -> str:
+    """What stands in blocks of `sh` or between backticks."""
+    return "\n".join(
+        map("".join, re.findall(r"```sh\n(.*?)```|`([^`\n]+(?:\n[^`\n]+)?)`", text, re.DOTALL))
+    )
+
+
+CODE = {name: code(text) for name, text in PAGES.items()}
+REP = sorted(
+    {
+        words
+        for text in CODE.values()
+        for words in re.findall(r"ha-goto ([a-z]+)(?:[ \n]+([a-z]+))?", text)
+    }
+)
+PATHS = sorted(
+    {
+        (name, path)
+        for name, text in PAGES.items()
+        for path in re.findall(
+            r"`([\w.-]*/[\w./-]*|[\w-]+\.(?:py|md|ya?ml|toml|html|css|js|mjs))`", text
+        )
+        if not path.startswith(NOT_OF_THE_REPOSITORY)
+    }
+)
+
+
+@pytest.mark.parametrize("words", REP, ids=" ".join)
+def test_each_command_of_a_rep_exists(words: tuple[str, str]) -> None:
+    found: Any = typer.main.get_command(cli.app)
+    for word in words:
+        if word and hasattr(found, "commands"):
+            assert word in found.commands
+            found = found.commands[word]
+    assert not hasattr(found, "commands"), "a group is no command"
+
+
+@pytest.mark.parametrize("page", sorted(CODE))
+def test_each_target_of_make_exists(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", CODE[page])) <= targets
+
+
+@pytest.mark.parametrize(("page", "path"), PATHS, ids="-".join)
+def test_each_path_leads_somewhere(page: str, path: str) -> None:
+    rooms = [(ROOT / page).parent, *(ROOT / room for room in ROOMS)]
+    assert any((room / path).exists() for room in rooms)
+
+
+def test_each_output_and_resource_exists() -> None:
+    outputs, resources = template()["Outputs"], template()["Resources"]
+    named = set(re.findall(r"\$\(out (\w+)\)", CODE["docs/runbook.md"]))
+    assert {"GrantsTable", "AfterRestoreFunction", "RefreshTickFunction"} <= named
+    assert named <= set(outputs)
+    assert set(re.findall(r"\$\(id (\w+)\)", CODE["docs/runbook.md"])) <= set(resources)
+    assert set(re.findall(r"\b\w+Key\b", RUNBOOK)) - {"OutputKey"} <= set(resources)
+
+
+def test_the_pages_were_found() -> None:
+    """Without commands and paths the tests above would pass for nothing."""
+    assert len(PAGES) >= 15
+    assert ("disconnect", "") in REP or any(words[0] == "disconnect" for words in REP)
+    assert ("docs/architecture.md", "chalicelib/refresh.py") in PATHS
+    assert Path(ROOT / "docs" / "admin.md").exists()
