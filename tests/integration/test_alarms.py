@@ -33,6 +33,7 @@ BY_AWS: dict[str, tuple[Series, Series]] = {
     "TickMissing": ([1, 1, 1, 1, 1], [None] * 5),
     "TickFails": ([0, 1, 0, 0, 1], [1, 1, 0, 0, 1]),
     "LaneFails": ([0, 0, 3, 0, 0], [16, 0, 16, 0, 16]),
+    "CompletionDropped": ([0], [1]),
     "CompletionFails": ([0], [1]),
     "PagesFail": ([2], [3]),
     "RefreshNowFails": ([0, 1, 1, 0, 0], [1, 1, 1, 0, 0]),

@@ -49,14 +49,14 @@ def test_s21_every_function_has_its_own_role_and_policy(resources: dict[str, Any
 
 
 def test_s21_no_policy_names_everything(resources: dict[str, Any]) -> None:
-    """S21: listing streams is the one action that AWS knows no resource for."""
+    """S21: listing streams and sending traces: AWS knows no resource for either."""
     wide = {
         (function, statement["Sid"])
         for function in FUNCTIONS
         for statement in statements(resources, function)
         if statement["Resource"] == "*" or "*" in statement["Action"]
     }
-    assert wide == {("Announce", "ListStreams")}
+    assert wide == {("Announce", "ListStreams")} | {(name, "SendTraces") for name in FUNCTIONS}
 
 
 def test_s19_the_web_role_reaches_no_grant_and_no_secret(resources: dict[str, Any]) -> None:
@@ -115,6 +115,18 @@ def test_tables_with_secrets_are_under_their_own_keys(resources: dict[str, Any])
     secret = {keys.pop(name)[0] for name in ("Tokens", "Grants", "AuthorizationRequests")}
     assert len(secret) == 3
     assert {key[0] for key in keys.values()} == {"RecordsKey"}
+
+
+def test_every_function_is_traced_and_the_gateway_is_not(resources: dict[str, Any]) -> None:
+    """S20: traces of the gateway hold whole addresses; those of Lambda times and outcomes alone."""
+    traced = {resources[name]["Properties"]["Tracing"] for name in FUNCTIONS}
+    assert traced == {"Active"}
+    assert not resources["RestAPI"]["Properties"].get("TracingEnabled")
+
+
+def test_functions_run_on_arm(resources: dict[str, Any]) -> None:
+    architectures = [resources[name]["Properties"]["Architectures"] for name in FUNCTIONS]
+    assert architectures == [["arm64"]] * len(FUNCTIONS)
 
 
 def test_f21_a_completion_is_not_repeated_by_lambda(resources: dict[str, Any]) -> None:
