@@ -112,7 +112,7 @@ BY_LAMBDA: Mapping[str, tuple[Asked, ...]] = {
 }
 """What Lambda itself does with a function's role, besides its log: read what invokes it."""
 
-BY_LAMBDA_WHERE_ALLOWED = ("xray:PutTelemetryRecords", "xray:PutTraceSegments")
+TRACING = (Asked("xray:PutTelemetryRecords", "*"), Asked("xray:PutTraceSegments", "*"))
 """Traces are sent by Lambda's own daemon, which no test hears."""
 
 
@@ -121,6 +121,7 @@ def by_lambda(function: str) -> Iterator[Asked]:
     name = "ha-goto-test-rep-command" if function == "RepCommand" else f"{STACK}-{function}-1AB"
     group = arn("logs", f"log-group:/aws/lambda/{name}:log-stream:2026/11/24/[$LATEST]1a2b")
     yield from (asked._replace(resource=group) for asked in LOGGING)
+    yield from TRACING
     yield from BY_LAMBDA.get(function, ())
 
 
@@ -166,7 +167,7 @@ def unused(roles: Roles, function: str, calls: Iterable[Asked]) -> list[str]:
     found: list[str] = []
     spoken: dict[str, set[str]] = {}
     for part, hits in _hits(roles, function, sorted(calls)):
-        if not hits and part["Action"] not in BY_LAMBDA_WHERE_ALLOWED:
+        if not hits:
             found.append(f"{part['Sid']}: {part['Action']} on {part['Resource']}")
         unspoken = spoken.setdefault(part["Sid"], set(_attributes(part)))
         for one in hits:
