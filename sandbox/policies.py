@@ -120,7 +120,8 @@ def _speak_plainly(statement: dict[str, Any], where: str, name: str) -> None:
 
 def _documents(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
-        if "Statement" in value:
+        # A rule of the firewall has a statement too, that allows and denies nothing.
+        if isinstance(value.get("Statement"), list) or "Effect" in value.get("Statement", {}):
             yield where.strip("."), value
             return
         for name, part in value.items():

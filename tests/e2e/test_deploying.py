@@ -1,6 +1,7 @@
 """The operator's commands against the local cloud: deploy, diff, roll back, destroy."""
 
 import socket
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -136,3 +137,31 @@ def test_smoke_is_found(aws: MiniStack) -> None:
     with pytest.raises(StackFailed, match="web function"):
         nowhere(outputs)
     assert sum(waited) == SMOKE_SECONDS
+
+
+def test_a_stack_gets_a_host_of_its_own_and_gives_it_back(aws: MiniStack) -> None:
+    """Forwarded to, a host for each tenant, one host for all, and forwarded to again."""
+    route53 = aws.session.client("route53", endpoint_url=aws.endpoint)
+    made = route53.create_hosted_zone(Name="example.com", CallerReference="once")
+    zone = made["HostedZone"]["Id"].rpartition("/")[2]
+    gateway = aws.session.client("apigateway", endpoint_url=aws.endpoint)
+
+    def hosts(**given: str) -> list[tuple[str, str]]:
+        aws.deploy(package.build(), GIVEN | given)
+        found = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        names = {domain["domainName"] for domain in gateway.get_domain_names()["items"]}
+        records = [(one["Name"].rstrip("."), one["Type"]) for one in found if "AliasTarget" in one]
+        assert {name for name, _ in records} == names
+        return records
+
+    assert hosts() == []
+    every = hosts(Front="wildcard", HostedZoneId=zone)
+    assert every == [("*.example.com", "A"), ("*.example.com", "AAAA")]
+    one = {"Front": "host", "HostedZoneId": zone, "TenantOrigin": "https://goto.example.com"}
+    assert hosts(**one) == [("goto.example.com", "A"), ("goto.example.com", "AAAA")]
+    request = urllib.request.Request(
+        f"{aws.endpoint}/healthz", headers={"Host": "goto.example.com"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.read() == b'{"ok":true}'
+    assert hosts(Front="forwarded", HostedZoneId="") == []

@@ -42,6 +42,10 @@ def test_a_host_of_the_stacks_own_is_made_where_asked_for(
     assert resolver.holds("OwnHost") is (host is not None)
     closed = resources["RestAPI"]["Properties"]["DisableExecuteApiEndpoint"]
     assert resolver.resolve(closed) is (host is not None)
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-disable-default-endpoint.html:
+    # it takes effect when a setting of a stage changes.
+    variables = resources["RestAPI"]["Properties"]["Variables"]
+    assert resolver.resolve(variables) == {"Front": front}
     if host:
         named = [resources[name]["Properties"] for name in ("Certificate", "PagesDomain")]
         assert {resolver.resolve(each["DomainName"]) for each in named} == {host}
