@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help setup run clean test coverage check docs pictures lock simulate processes protections mutants scan bench deploy diff rollback destroy
+.PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback destroy
 
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ coverage:  ## lines and branches that the quick suites reach, package by package
 
 docs:   ## the pages as a site, every link of it checked
 	$(do) docs
+
+newcomer:  ## every command of the pages, typed into an empty checkout
+	$(do) newcomer
 
 ##@ When something is made anew
 pictures:  ## the pictures of docs/images, from the running product

@@ -45,6 +45,12 @@ STYLE = """\
 .md-typeset table:not([class]) th { min-width: 0; }
 """
 
+SCRIPTS = {
+    "mermaid.tiny.js": "@mermaid-js/tiny/dist/mermaid.tiny.js",
+    "iframe-worker.js": "iframe-worker/shim/index.js",
+}
+"""What pages load beside Material's own, by where npm has put it."""
+
 _LOADED = {"script": "src", "img": "src", "link": "href", "source": "src", "iframe": "src"}
 """Attributes whose address a browser opens by itself."""
 
@@ -78,8 +84,8 @@ def lay_out(folder: Path) -> None:
     assets = folder / "assets"
     assets.mkdir()
     (assets / "site.css").write_text(STYLE)
-    mermaid = NODE / "node_modules" / "@mermaid-js" / "tiny" / "dist" / "mermaid.tiny.js"
-    shutil.copy(mermaid, assets)
+    for script, installed in SCRIPTS.items():
+        shutil.copy(NODE / "node_modules" / installed, assets / script)
 
 
 def _build(python: Path) -> list[str]:

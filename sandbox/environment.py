@@ -33,6 +33,7 @@ _LOCKS = (
     (("sandbox/requirements-scan.in",), "sandbox/requirements-scan.txt"),
     (("sandbox/requirements-gates.in",), "sandbox/requirements-gates.txt"),
     (("sandbox/requirements-docs.in",), "sandbox/requirements-docs.txt"),
+    (("sandbox/requirements-newcomer.in",), "sandbox/requirements-newcomer.txt"),
 )
 
 
@@ -50,6 +51,7 @@ _MODULES = {
     "scan": "sandbox.scan",
     "bench": "bench",
     "docs": "sandbox.docs",
+    "newcomer": "sandbox.newcomer",
     **{name: f"infra.deploy {name}" for name in ("deploy", "diff", "rollback", "destroy")},
 }
 
@@ -276,7 +278,7 @@ def main(arguments: list[str]) -> int:
         if command == "lock":
             _lock(python)
             return 0
-        if command in ("setup", "test", "coverage", "pictures", "processes", "bench"):
+        if command in ("setup", "test", "coverage", "pictures", "processes", "bench", "newcomer"):
             prepare_tests()
         if command == "docs":
             _ensure_node_packages()  # its diagrams are drawn by a library from npm

@@ -1,0 +1,185 @@
+"""What people do between the commands of the pages: open the link, answer, fill in, wait."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import Empty, Queue
+
+from playwright.sync_api import expect, sync_playwright
+
+from sandbox.environment import chromium
+from sandbox.shell import Answers, Shell, Stuck
+
+_READY_SECONDS = 240
+"""Packages are installed, the product packaged and deployed."""
+_STOP_SECONDS = 60
+_TICK_SECONDS = 150
+"""Two ticks and a half."""
+_GOTO = "http://127.0.0.1:8001"
+
+
+class Newcomer:
+    """Who types: a checkout, and the product that runs in it meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.client: tuple[str, str] = ("", "")
+        self._product: subprocess.Popen[str] | None = None
+        self._lines: Queue[str] = Queue()
+
+    def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, str]:
+        """`make run` in a terminal of its own, until the admin is connected; it runs on."""
+        # Without an account: it is its own.
+        bare = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+        self._product = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=self.folder,
+            env=bare,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._listen, args=(self._product,), daemon=True).start()
+        said: list[str] = []
+        link = self._link(said)
+        if link is None:
+            return 1, "".join(said)
+        connect(link)
+        return 0, "".join(said)
+
+    def _listen(self, product: subprocess.Popen[str]) -> None:
+        assert product.stdout is not None
+        for line in product.stdout:
+            self._lines.put(line)
+
+    def _link(self, said: list[str]) -> str | None:
+        until = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < until:
+            try:
+                said.append(self._lines.get(timeout=1))
+            except Empty:
+                assert self._product is not None
+                if self._product.poll() is not None:
+                    return None
+                continue
+            found = re.match(r"Connect link: (http\S+)", said[-1])
+            if found:
+                return found[1]
+        return None
+
+    def stop(self) -> None:
+        """Ctrl-C."""
+        if self._product is None or self._product.poll() is not None:
+            return
+        os.killpg(self._product.pid, signal.SIGINT)
+        try:
+            self._product.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._product.pid, signal.SIGKILL)
+
+    def filled(self, answers: Answers) -> Answers:
+        """With the client's id and secret where they are asked for."""
+        client_id, secret = self.client
+        return [(ask, told.format(client_id=client_id, secret=secret)) for ask, told in answers]
+
+
+def connect(link: str) -> None:
+    """The four steps of the README, in Chromium; fails where the page does not say so."""
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = chrome.new_page()
+        page.set_default_timeout(30_000)
+        page.goto(link)
+        page.get_by_role("button", name="Get Access Token").click()
+        page.get_by_label("Email").fill("admin@acme.example")
+        page.get_by_label("Password").fill("practice")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("button", name="Allow").click()
+        field = page.get_by_label("GoTo Access Token")
+        expect(page.get_by_text("Connected", exact=True)).to_be_visible(timeout=30_000)
+        expect(field).not_to_have_value("")
+        chrome.close()
+
+
+def make_client(newcomer: Newcomer, _shell: Shell) -> None:
+    """The customer makes a client in the portal, here the sandbox's."""
+    newcomer.client = (f"beta-{secrets.token_hex(8)}", secrets.token_urlsafe(32))
+    body = {
+        "client_id": newcomer.client[0],
+        "client_secret": newcomer.client[1],
+        "redirect_uris": ["http://beta.localhost:8000/admin/settings/activities/"],
+        "name": "hireanalytiX",
+    }
+    request = urllib.request.Request(
+        f"{_GOTO}/sandbox/clients",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+def wait_for_a_tick(_newcomer: Newcomer, shell: Shell) -> None:
+    """The schedule's first minute goes by; the command that follows says whether it has run."""
+    until = time.monotonic() + _TICK_SECONDS
+    while shell.type("ha-goto doctor")[0] and time.monotonic() < until:
+        time.sleep(5)
+
+
+def fill_in(newcomer: Newcomer, _shell: Shell) -> None:
+    """The operator copies example.json and fills it in."""
+    stages = newcomer.folder / "infra" / "stages"
+    # The local cloud knows no place for a firewall: AWS::WAFv2::WebACLAssociation.
+    given = json.loads((stages / "example.json").read_text()) | {"Firewall": "off"}
+    (stages / "production.json").write_text(json.dumps(given))
+
+
+def change(newcomer: Newcomer, shell: Shell) -> None:
+    """Another version is deployed, so that there is one to go back from."""
+    app = newcomer.folder / "app.py"
+    app.write_text(app.read_text() + "\n# The next version.\n")
+    code, said = shell.type("make deploy STAGE=production ARGUMENTS=--yes", seconds=300)
+    if code:
+        raise Stuck(said)
+
+
+def delete_key(_newcomer: Newcomer, shell: Shell) -> None:
+    """Somebody has scheduled the key's deletion."""
+    shell.type("aws kms schedule-key-deletion --key-id $(id GrantsKey) --pending-window-in-days 7")
+
+
+MEANWHILE: dict[str, Callable[[Newcomer, Shell], None]] = {
+    "ha-goto credentials set beta": make_client,
+    "ha-goto doctor": wait_for_a_tick,
+    "make diff STAGE=production": fill_in,
+    "make rollback STAGE=production": change,
+    "aws kms cancel-key-deletion": delete_key,
+}
+"""What happens before a command, by how it begins."""
+
+_SURE = "to go on"
+
+ANSWERS: dict[str, Answers] = {
+    "ha-goto credentials set beta": (
+        ("Client ID", "{client_id}"),
+        ("Client secret", "{secret}"),
+    ),
+    "ha-goto link revoke beta": ((_SURE, "beta"),),
+    "ha-goto pin lift acme": ((_SURE, "acme"),),
+    "ha-goto disconnect acme": ((_SURE, "acme"),),
+    "ha-goto disconnect --all": ((_SURE, "disconnect all of main"),),
+    "ha-goto tenant remove beta": ((_SURE, "beta"),),
+    "make deploy STAGE=production": (("[y/N]", "y"),),
+    "make rollback STAGE=production": (("[y/N]", "y"),),
+    "make destroy STAGE=production": (("to destroy it", "production"),),
+}
+"""What a command asks, by how it begins, and what is typed then."""

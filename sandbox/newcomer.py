@@ -1,0 +1,201 @@
+"""`make newcomer`: every command of the pages, typed in order into an empty checkout.
+
+A shell for each page, as a person has one: what a command sets, the next finds. The person who
+opens the link, answers questions and fills a file in is `PEOPLE` and `MEANWHILE`. Where a page
+needs an AWS account, the local cloud of `make run` stands in for it, by AWS's own variables.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox import commands
+from sandbox.environment import ROOT, STATE, private_folder, virtual_environment
+from sandbox.meanwhile import ANSWERS, MEANWHILE, Newcomer
+from sandbox.processes import require_free
+from sandbox.shell import Shell, Stuck
+
+LOCK = ROOT / "sandbox" / "requirements-newcomer.txt"
+PORTS = (8000, 8001, 8002)
+LONGEST = 300
+"""Seconds for one command; the slowest here sets up packages."""
+
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "rep/README.md",
+    "reader/README.md",
+    "bench/README.md",
+    "docs/admin.md",
+    "docs/architecture.md",
+    "docs/local.md",
+    "docs/deploying.md",
+    "docs/contract.md",
+    "docs/slo.md",
+    "docs/runbook.md",
+    "docs/costs.md",
+    "docs/decisions.md",
+    "docs/four-values.md",
+    "docs/glossary.md",
+    "docs/security.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+)
+"""In the order in which somebody reads them who reads all."""
+
+EXCEPTED = {
+    "make test": "CI runs it before this",
+    ".venv/bin/python -m pytest -q tests/unit": "a part of make test, which CI runs before this",
+    "make check": "CI runs it first of all",
+    "make docs": "CI runs it before this",
+    "aws cloudformation deploy --stack-name ha-goto-production-objectives": (
+        "the local cloud knows no alarms that are made of alarms; tests/integration evaluates them"
+    ),
+    "aws dynamodb restore-table-to-point-in-time": (
+        "the local cloud keeps no history to restore from; tests/faults/test_restore.py does it"
+    ),
+    "aws dynamodb wait table-exists --table-name ha-goto-grants-restored": (
+        "waits for the table of the command before"
+    ),
+}
+"""What is not typed here, by how it begins, each with its reason."""
+
+LAST = ("make destroy",)
+"""Typed after all pages: what it ends is needed by the pages that follow."""
+
+ACCOUNT = {
+    "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORTS[2]}",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "practice",
+    "AWS_SECRET_ACCESS_KEY": "practice",
+    "AWS_PAGER": "",
+}
+"""The AWS environment that operators and services have."""
+
+
+@dataclass
+class Typed:
+    """What became of the commands: page, command, seconds, exit code or the reason for none."""
+
+    rows: list[tuple[str, str, float, str]] = field(default_factory=list)
+    failed: int = 0
+
+    def note(self, page: str, command: str, seconds: float, ended: str) -> None:
+        """One more, shown at once."""
+        self.rows.append((page, command, seconds, ended))
+        first, *more = command.splitlines()
+        shown = f"{first} ..." if more else first
+        print(f"{ended:>4}  {seconds:6.1f} s  {page:<18} {shown}", flush=True)
+
+
+def main() -> int:
+    """Type everything; 1 where a command failed or hung."""
+    for port in PORTS:
+        require_free(port)
+    tools = virtual_environment(private_folder(STATE) / "newcomer-venv", LOCK, "AWS's command line")
+    typed = Typed()
+    with checkout() as folder:
+        newcomer = Newcomer(folder)
+        try:
+            _type_all(newcomer, tools.parent, typed)
+        finally:
+            newcomer.stop()
+    begun = sum(row[2] for row in typed.rows)
+    excepted = sum(row[3] == "-" for row in typed.rows)
+    print(f"\n{len(typed.rows) - excepted} commands typed in {begun:.0f} s, {excepted} excepted:")
+    for beginning, reason in EXCEPTED.items():
+        print(f"  {beginning}: {reason}")
+    ran = len(typed.rows) - excepted - typed.failed
+    print(f"\n{ran} passed, {typed.failed} failed")
+    return 1 if typed.failed else 0
+
+
+def excepted(command: str) -> bool:
+    """Whether it is not typed here."""
+    return any(command.startswith(beginning) for beginning in EXCEPTED)
+
+
+def _type_all(newcomer: Newcomer, tools: Path, typed: Typed) -> None:
+    later: list[tuple[str, str]] = []
+    for page in PAGES:
+        found = commands.of_page(newcomer.folder / page)
+        later += [(page, command) for command in found if command.startswith(LAST)]
+        now = [command for command in found if not command.startswith(LAST)]
+        _type_page(newcomer, tools, page, now, typed)
+    for page, command in later:
+        _type_page(newcomer, tools, page, [command], typed)
+
+
+def _type_page(newcomer: Newcomer, tools: Path, page: str, found: list[str], typed: Typed) -> None:
+    if not found:
+        return
+    shell = Shell(newcomer.folder, environment(tools))
+    try:
+        for command in found:
+            if excepted(command):
+                typed.note(page, command, 0, "-")
+                continue
+            begun = time.monotonic()
+            try:
+                code, said = _type(newcomer, shell, command)
+            except Stuck as stuck:
+                code, said = 124, stuck.said
+            typed.note(page, command, time.monotonic() - begun, str(code))
+            if code:
+                typed.failed += 1
+                print(said, flush=True)
+    finally:
+        shell.close()
+
+
+def _type(newcomer: Newcomer, shell: Shell, command: str) -> tuple[int, str]:
+    if command.startswith("make run"):
+        return newcomer.run(command, shell.environment)
+    for beginning, act in MEANWHILE.items():
+        if command.startswith(beginning):
+            act(newcomer, shell)
+    answers = next((told for start, told in ANSWERS.items() if command.startswith(start)), ())
+    return shell.type(command, newcomer.filled(answers), LONGEST)
+
+
+def environment(tools: Path) -> dict[str, str]:
+    """A person's own, without what this program was started with, and an AWS account's."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "GOTO_", "HA_GOTO_", "VIRTUAL_ENV", "MAKE", "MFLAGS"))
+        and name not in ("PORT", "CI", "STAGE", "ARGUMENTS", "BENCH")
+    }
+    return {**kept, **ACCOUNT, "PATH": f"{kept['PATH']}:{tools}"}
+
+
+@contextmanager
+def checkout() -> Iterator[Path]:
+    """A clone of this repository, with what is not committed yet, and nothing else."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "checkout"
+        git = ["git", "-C", str(ROOT)]
+        subprocess.run([*git, "clone", "-q", str(ROOT), str(folder)], check=True)
+        listing = [*git, "ls-files", "-z", "-m", "-o", "--exclude-standard"]
+        changed = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+        for file in filter(None, changed.split("\0")):
+            if (ROOT / file).exists():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, folder / file)
+            else:
+                (folder / file).unlink(missing_ok=True)
+        yield folder
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""A shell at a terminal, typed into command by command; questions are answered as they come."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+Answers = Sequence[tuple[str, str]]
+"""Questions, as they are recognised, each with what is typed then."""
+
+
+class Stuck(Exception):
+    """A command did not end in time, or ended the shell."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("The command did not end.")
+        self.said = said
+
+
+class Shell:
+    """One bash. Standard input of commands is a terminal, so that they ask; what is typed there
+    is answered from `Answers` only, and what they say is kept."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self._terminal, terminal = pty.openpty()
+        self._name = os.ttyname(terminal)
+        self._held = terminal
+        self._count = 0
+        self._bash = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            cwd=folder,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def type(self, command: str, answers: Answers = (), seconds: float = 60) -> tuple[int, str]:
+        """Exit code and what was said. Raises `Stuck`."""
+        assert self._bash.stdin is not None
+        self._count += 1
+        mark = f"--ended-{os.getpid()}-{self._count}:"
+        # Braces, not parentheses: what the command sets is for the next one as well.
+        text = f"{{ {command}\n}} <{self._name}\nprintf '\\n%s%s\\n' '{mark}' $?\n"
+        self._bash.stdin.write(text.encode())
+        self._bash.stdin.flush()
+        return self._read(mark, list(answers), time.monotonic() + seconds)
+
+    def _read(self, mark: str, answers: list[tuple[str, str]], until: float) -> tuple[int, str]:
+        assert self._bash.stdout is not None
+        said, read_to = "", 0
+        while not (ended := re.search(re.escape(mark) + r"(\d+)\n", said)):
+            ready, _, _ = select.select(
+                [self._bash.stdout], [], [], max(0, until - time.monotonic())
+            )
+            piece = os.read(self._bash.stdout.fileno(), 65_536) if ready else b""
+            if not piece:
+                raise Stuck(said)
+            said += piece.decode(errors="replace")
+            while answers and (at := said.find(answers[0][0], read_to)) >= 0:
+                read_to = at + len(answers[0][0])
+                os.write(self._terminal, f"{answers.pop(0)[1]}\n".encode())
+        return int(ended[1]), said[: ended.start()].strip()
+
+    def close(self) -> None:
+        """End it, and what it has left running."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._bash.pid, 15)
+        self._bash.wait(10)
+        for descriptor in (self._terminal, self._held):
+            os.close(descriptor)
