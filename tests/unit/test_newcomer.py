@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.deploy import pages_of
 from sandbox import commands, docs, newcomer
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
@@ -101,3 +102,11 @@ def test_the_site_s_checker_sees_what_leads_nowhere(tmp_path: Path) -> None:
     assert docs.leading_out(tmp_path) == [("https://x.y/", "index.html")]
     (tmp_path / "index.html").write_text(good + bad)
     assert len(docs.check(tmp_path)) == 5
+
+
+def test_a_deployment_is_tried_where_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = {"PagesURL": "https://x.example", "ApiId": "a", "ApiStage": "api"}
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert pages_of(outputs) == "https://x.example"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8002/")
+    assert pages_of(outputs) == "http://127.0.0.1:8002/_aws/execute-api/a/api"
