@@ -16,9 +16,9 @@ from queue import Empty, Queue
 from playwright.sync_api import expect, sync_playwright
 
 from sandbox.environment import chromium
-from sandbox.shell import Answers, Shell, Stuck
+from sandbox.shell import Answer, Answers, Shell, Stuck
 
-_READY_SECONDS = 240
+_READY_SECONDS = 420
 """Packages are installed, the product packaged and deployed."""
 _STOP_SECONDS = 60
 _TICK_SECONDS = 150
@@ -89,7 +89,10 @@ class Newcomer:
     def filled(self, answers: Answers) -> Answers:
         """With the client's id and secret where they are asked for."""
         client_id, secret = self.client
-        return [(ask, told.format(client_id=client_id, secret=secret)) for ask, told in answers]
+        return [
+            one._replace(typed=one.typed.format(client_id=client_id, secret=secret))
+            for one in answers
+        ]
 
 
 def connect(link: str) -> None:
@@ -170,16 +173,16 @@ _SURE = "to go on"
 
 ANSWERS: dict[str, Answers] = {
     "ha-goto credentials set beta": (
-        ("Client ID", "{client_id}"),
-        ("Client secret", "{secret}"),
+        Answer("Client ID", "{client_id}"),
+        Answer("Client secret", "{secret}", hidden=True),
     ),
-    "ha-goto link revoke beta": ((_SURE, "beta"),),
-    "ha-goto pin lift acme": ((_SURE, "acme"),),
-    "ha-goto disconnect acme": ((_SURE, "acme"),),
-    "ha-goto disconnect --all": ((_SURE, "disconnect all of main"),),
-    "ha-goto tenant remove beta": ((_SURE, "beta"),),
-    "make deploy STAGE=production": (("[y/N]", "y"),),
-    "make rollback STAGE=production": (("[y/N]", "y"),),
-    "make destroy STAGE=production": (("to destroy it", "production"),),
+    "ha-goto link revoke beta": (Answer(_SURE, "beta"),),
+    "ha-goto pin lift acme": (Answer(_SURE, "acme"),),
+    "ha-goto disconnect acme": (Answer(_SURE, "acme"),),
+    "ha-goto disconnect --all": (Answer(_SURE, "disconnect all of main"),),
+    "ha-goto tenant remove beta": (Answer(_SURE, "beta"),),
+    "make deploy STAGE=production": (Answer("[y/N]", "y"),),
+    "make rollback STAGE=production": (Answer("[y/N]", "y"),),
+    "make destroy STAGE=production": (Answer("to destroy it", "production"),),
 }
 """What a command asks, by how it begins, and what is typed then."""

@@ -25,6 +25,9 @@ from sandbox.shell import Shell, Stuck
 
 LOCK = ROOT / "sandbox" / "requirements-newcomer.txt"
 PORTS = (8000, 8001, 8002)
+STUCK = 124
+"""Exit code of what did not end, as `timeout` has it."""
+
 LONGEST = 300
 """Seconds for one command; the slowest here sets up packages."""
 
@@ -148,11 +151,14 @@ def _type_page(newcomer: Newcomer, tools: Path, page: str, found: list[str], typ
             try:
                 code, said = _type(newcomer, shell, command)
             except Stuck as stuck:
-                code, said = 124, stuck.said
+                code, said = STUCK, stuck.said
             typed.note(page, command, time.monotonic() - begun, str(code))
             if code:
                 typed.failed += 1
                 print(said, flush=True)
+            if code == STUCK:
+                print(f"The rest of {page} was not typed: its shell hangs.", flush=True)
+                return
     finally:
         shell.close()
 

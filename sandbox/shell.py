@@ -5,13 +5,24 @@ import pty
 import re
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-Answers = Sequence[tuple[str, str]]
-"""Questions, as they are recognised, each with what is typed then."""
+
+class Answer(NamedTuple):
+    """A question, as it is recognised, and what is typed then. ``hidden``: not before the terminal
+    has stopped to echo, since what was typed until then is thrown away."""
+
+    question: str
+    typed: str
+    hidden: bool = False
+
+
+Answers = Sequence[Answer]
 
 
 class Stuck(Exception):
@@ -53,7 +64,7 @@ class Shell:
         self._bash.stdin.flush()
         return self._read(mark, list(answers), time.monotonic() + seconds)
 
-    def _read(self, mark: str, answers: list[tuple[str, str]], until: float) -> tuple[int, str]:
+    def _read(self, mark: str, answers: list[Answer], until: float) -> tuple[int, str]:
         assert self._bash.stdout is not None
         said, read_to = "", 0
         while not (ended := re.search(re.escape(mark) + r"(\d+)\n", said)):
@@ -64,10 +75,18 @@ class Shell:
             if not piece:
                 raise Stuck(said)
             said += piece.decode(errors="replace")
-            while answers and (at := said.find(answers[0][0], read_to)) >= 0:
-                read_to = at + len(answers[0][0])
-                os.write(self._terminal, f"{answers.pop(0)[1]}\n".encode())
+            while answers and (at := said.find(answers[0].question, read_to)) >= 0:
+                read_to = at + len(answers[0].question)
+                self._answer(answers.pop(0), until)
         return int(ended[1]), said[: ended.start()].strip()
+
+    def _answer(self, answer: Answer, until: float) -> None:
+        while answer.hidden and self._echoes() and time.monotonic() < until:
+            time.sleep(0.02)
+        os.write(self._terminal, f"{answer.typed}\n".encode())
+
+    def _echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._held)[3] & termios.ECHO)
 
     def close(self) -> None:
         """End it, and what it has left running."""

@@ -13,7 +13,7 @@ from sandbox import commands, docs, newcomer
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
 from sandbox.meanwhile import ANSWERS, MEANWHILE
-from sandbox.shell import Shell, Stuck
+from sandbox.shell import Answer, Shell, Stuck
 
 SHOWN_PAGES = {
     str(page.relative_to(ROOT))
@@ -79,8 +79,16 @@ def test_what_a_command_sets_the_next_one_finds(shell: Shell) -> None:
 
 def test_questions_are_answered_at_a_terminal(shell: Shell) -> None:
     command = "read -p 'first? ' a; test -t 0 && read -p 'second? ' b; echo \"$a-$b\""
-    code, said = shell.type(command, [("first?", "1"), ("second?", "2")])
+    code, said = shell.type(command, [Answer("first?", "1"), Answer("second?", "2")])
     assert (code, said.splitlines()[-1]) == (0, "first? second? 1-2")
+
+
+def test_a_hidden_answer_waits_until_it_is_heard(shell: Shell) -> None:
+    """What is typed before `getpass` has switched the echo off is thrown away."""
+    asks = "import getpass, time; print('secret:', flush=True); time.sleep(0.3); "
+    command = f'python3 -c "{asks}print(getpass.getpass(str()) == str(12))"'
+    code, said = shell.type(command, [Answer("secret:", "12", hidden=True)], seconds=10)
+    assert (code, said.split()) == (0, ["secret:", "True"])
 
 
 def test_a_command_that_waits_for_nobody_is_given_up(shell: Shell) -> None:
