@@ -180,7 +180,11 @@ def _answer(target: str, asked: dict[str, Any]) -> dict[str, Any]:
         row |= {"client_id": "id", "secret_version": "1"}
         texts = {name: {"S": value} for name, value in row.items()}
         return {"Item": {**texts, **asked["Key"]}}
-    return {"Items": [], "Count": 0} if operation == "Query" else {}
+    nothing: dict[str, Any] = {
+        "Query": {"Items": [], "Count": 0},
+        "BatchGetItem": {"Responses": {}, "UnprocessedKeys": {}},
+    }
+    return dict(nothing.get(operation, {}))
 
 
 class _Handler(BaseHTTPRequestHandler):
