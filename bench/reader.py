@@ -56,6 +56,7 @@ def rows(rounds: int, calls: int) -> list[Row]:
             median["cached"] / MOST_CACHED,
             1.0,
             f"{median['cached'] * 1e6:.3f} us",
+            bound=True,
         ),
     ]
 

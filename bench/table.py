@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Row:
     """One ratio of the product to its floor. ``shown``: both, in their own unit; ``facts``: what
-    the arithmetic of `bench.costs` goes on with."""
+    the arithmetic of `bench.costs` goes on with. ``bound``: the floor is a number, not measured
+    beside it, so the ratio holds the machine's speed as well."""
 
     name: str
     ratio: float
     goal: float | None
     shown: str
     facts: Mapping[str, float] = field(default_factory=dict)
+    bound: bool = False
 
     @property
     def reached(self) -> bool:
