@@ -170,7 +170,8 @@ def pages_of(outputs: Mapping[str, str]) -> str:
     names instead of AWS, which no name of the world's leads to."""
     elsewhere = os.environ.get("AWS_ENDPOINT_URL")
     if not elsewhere:
-        return outputs["PagesURL"]
+        # A version that is gone back to may be older than that output.
+        return outputs.get("PagesURL") or outputs["EndpointURL"].rstrip("/")
     stage = f"{outputs['ApiId']}/{outputs['ApiStage']}"
     return f"{elsewhere.rstrip('/')}/_aws/execute-api/{stage}"
 
