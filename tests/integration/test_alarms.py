@@ -1,128 +1,305 @@
-"""Each alarm's definition over the metrics of its cause: it fires, and a good day keeps it quiet.
+"""Each alarm's cause is brought about, and it rings; on a good day none does.
 
-Metrics of our own are what the product emitted when the test brought the cause about. Those of
-AWS's services are written down as AWS documents them.
+Everything runs through `app.py` on moto. Our own metrics are what it emits; AWS's are counted as
+AWS documents it (tests/support/counted.py).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
-import app
 from chalicelib import measures, refresh
-from chalicelib.errors import DependencyUnavailable, Misconfigured
 from chalicelib.measures import Metrics
-from chalicelib.model import Fresh
 from chalicelib.oauth import Answer
 from chalicelib.telemetry import SERVICE, measure
 from infra import cloudformation, package
-from infra.deploy import TICK
+from tests.support.cloudwatch import ALARM, OURS
+from tests.support.counted import Counted
+from tests.support.site import PAGE
 from tests.support.standins import START, refusal
 from tests.support.world import World
 
-NAMESPACE = "ha-goto-test"
+Cause = Callable[[Counted], None]
 
-Series = Sequence[float | None]
-"""One value a period, the oldest first; None where there was no datapoint."""
 
-QUIET: Series = [None] * 5
-BY_AWS: dict[str, tuple[Series, Series]] = {
-    "TickMissing": ([1, 1, 1, 1, 1], [None] * 5),
-    "TickFails": ([0, 1, 0, 0, 1], [1, 1, 0, 0, 1]),
-    "LaneFails": ([0, 0, 3, 0, 0], [16, 0, 16, 0, 16]),
-    "CompletionDropped": ([0], [1]),
-    "CompletionFails": ([0], [1]),
-    "PagesFail": ([2], [3]),
-    "RefreshNowFails": ([0, 1, 1, 0, 0], [1, 1, 1, 0, 0]),
-    "ReadersTurnedAway": ([10, 10, 10, 10, 10], [11, 40, 0, 11, 0]),
-    "TellingLate": ([899_999] * 5, [900_001] * 5),
-    "RepsTurnedAway": ([2], [3]),
-    "RescueWaits": ([900], [901]),
-    "AnswersLost": ([0], [1]),
-    "NotTold": ([0], [1]),
-}
-"""What AWS counts on a good day, and on the day of the alarm's cause."""
-
-OURS = ("AnswersUnstored", "GoToDown", "ManyNeedPeople", "Overdue", "OwnFailures")
+@cache
+def resources() -> dict[str, Any]:
+    found: dict[str, Any] = cloudformation.load(package.build().template.read_text())["Resources"]
+    return found
 
 
 @cache
 def alarms() -> dict[str, dict[str, Any]]:
     """Those that tell somebody by themselves; tests/integration/test_objectives.py has the rest."""
-    resources = cloudformation.load(package.build().template.read_text())["Resources"]
     return {
         name: made["Properties"]
-        for name, made in resources.items()
-        if made["Type"] == "AWS::CloudWatch::Alarm" and "AlarmActions" in made["Properties"]
+        for name, made in resources().items()
+        if made["Type"] == ALARM and "AlarmActions" in made["Properties"]
     }
 
 
-def rings(alarm: dict[str, Any], series: Series) -> bool:
-    """Whether CloudWatch would be in ALARM after these periods (M of N; missing data as told)."""
-    periods = alarm["EvaluationPeriods"]
-    last = [*[None] * periods, *series][-periods:]
-    least = alarm.get("DatapointsToAlarm", periods)
-    return sum(_breaches(alarm, value) for value in last) >= int(least)
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    with mock_aws():
+        yield Counted(monkeypatch, resources())
 
 
-def _breaches(alarm: dict[str, Any], value: float | None) -> bool:
-    if value is None:
-        return bool(alarm["TreatMissingData"] == "breaching")
-    if alarm["ComparisonOperator"] == "LessThanThreshold":
-        return bool(value < alarm["Threshold"])
-    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-    return bool(value > alarm["Threshold"])
+def fleet(aws: Counted, size: int) -> list[str]:
+    """Tenants that are connected, with tokens that are due at once."""
+    names = [f"t{number}" for number in range(size)]
+    lines = [_line(number, name) for number, name in enumerate(names, 1)]
+    for start in range(0, size, 25):
+        aws.rep("import_check", lines=lines[start : start + 25])
+        aws.rep("import_lines", lines=lines[start : start + 25])
+    return names
 
 
-def emitted(capsys: pytest.CaptureFixture[str], world: World) -> dict[str, float]:
-    """Metrics of one tick of half a second, as CloudWatch reads the embedded format."""
-    schedule = world.schedule()
-    counts = schedule.tick()
-    capsys.readouterr()
-    Metrics(partial(measure, NAMESPACE)).tick(counts, schedule.glimpse, 0.5)
-    line = json.loads(capsys.readouterr().out)
-    [described] = line["_aws"]["CloudWatchMetrics"]
-    assert described["Namespace"] == NAMESPACE
-    assert described["Dimensions"] == [["service"]]
-    assert line["service"] == SERVICE
-    return {each["Name"]: float(line[each["Name"]][0]) for each in described["Metrics"]}
-
-
-def test_every_alarm_is_provoked_somewhere_here() -> None:
-    ours = {
-        name for name, alarm in alarms().items() if not str(alarm["Namespace"]).startswith("AWS/")
+def _line(number: int, name: str) -> dict[str, Any]:
+    return {
+        "line": number,
+        "tenant": name,
+        "display_name": name,
+        "admin_email": f"a@{name}.example",
+        "client_id": f"id-{name}",
+        "client_secret": "s",
+        "refresh_token": f"refresh-{name}",
     }
-    assert ours == set(OURS)
-    assert set(alarms()) == set(BY_AWS) | ours
 
 
-@pytest.mark.parametrize("name", sorted(BY_AWS))
-def test_an_alarm_on_what_aws_counts(name: str) -> None:
-    good, bad = BY_AWS[name]
-    alarm = alarms()[name]
-    assert not rings(alarm, good)
-    assert rings(alarm, bad)
-    if name != "TickMissing":
-        assert not rings(alarm, QUIET)
+def press(aws: Counted) -> None:
+    """An admin comes back from GoTo; `complete` is invoked, and has not run yet."""
+    site = aws.tenant("acme")
+    site.get(f"{PAGE}?state={site.press()['state']}&code=a-code")
+    assert [waiting.function for waiting in aws.queued] == ["Complete"]
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_an_alarm_on_our_own_metric_names_it_as_it_is_emitted(name: str) -> None:
-    alarm = alarms()[name]
-    assert alarm["Namespace"] == {"Fn::Sub": "ha-goto-${Stage}"}
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": SERVICE}]
-    assert alarm["MetricName"] in {*measures.GROUPS, "OldestOverdueSeconds", "ProviderDown"}
-    assert not rings(alarm, QUIET)
+def ask(aws: Counted, times: int = 1) -> None:
+    """HA's services ask for a refresh, so many at once."""
+    event = {"tenant": "t0", "min_valid_seconds": 60}
+    aws.at_once("RefreshNow", [event] * times)
 
 
-def test_a_good_tick_rings_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def unanswered(aws: Counted) -> None:
+    """DynamoDB takes no commit of what GoTo gave to a tick."""
+    fleet(aws, 1)
+    aws.down.add("TransactWriteItems")
+    aws.minutes(1)
+
+
+def answers_lost(aws: Counted) -> None:
+    unanswered(aws)
+    for _ in range(1_001):
+        aws.deliver()
+    aws.minutes(1)
+
+
+def answers_unstored(aws: Counted) -> None:
+    """F03: neither DynamoDB nor SQS takes what GoTo gave."""
+    aws.down.add("SendMessage")
+    unanswered(aws)
+
+
+def completion_dropped(aws: Counted) -> None:
+    """The account's concurrency is used up by something else."""
+    press(aws)
+    aws.throttled.add("Complete")
+    aws.minutes(2)
+
+
+def completion_fails(aws: Counted) -> None:
+    press(aws)
+    aws.down |= {"GetItem", "UpdateItem", "TransactWriteItems"}
+    aws.minutes(1)
+
+
+def feedback_dropped(aws: Counted) -> None:
+    aws.tenant("acme")
+    detail = {
+        "eventType": "Bounce",
+        "bounce": {"bounceType": "Permanent"},
+        "mail": {
+            "tags": {"tenant": ["acme"], "reader": ["admin"]},
+            "destination": ["a@acme.example"],
+        },
+    }
+    aws.bring("MailFeedback", aws.event("Bounce", "aws.ses", detail))
+    aws.down |= {"GetItem", "UpdateItem", "PutItem"}
+    aws.minutes(4)
+
+
+def goto_down(aws: Counted) -> None:
+    """F12: GoTo answers nobody of the fleet."""
+    fleet(aws, 6)
+    aws.goto.script = [refusal(503, "busy")] * 1_000
+    aws.minutes(12)
+
+
+def lane_fails(aws: Counted) -> None:
+    """More is due than a tick does by itself; the lanes are ended for their memory."""
+    fleet(aws, 60)
+    aws.killed.add("RefreshLane")
+    aws.minutes(4)
+
+
+def many_need_people(aws: Counted, tenants: int = 21) -> None:
+    """GoTo refuses the grants of many tenants at once."""
+    fleet(aws, tenants)
+    aws.goto.script = [refusal(400, "invalid_grant")] * tenants
+    aws.minutes(1)
+
+
+def not_told(aws: Counted, minutes: int = 105) -> None:
+    telling_late(aws, minutes)
+
+
+def telling_late(aws: Counted, minutes: int = 21) -> None:
+    """SES is out of reach, and there is a mail to send."""
+    aws.tenant("acme")
+    aws.rep("link_send", tenant="acme")
+    aws.down.add("SendEmail")
+    aws.minutes(minutes)
+
+
+def overdue(aws: Counted) -> None:
+    lane_fails(aws)
+    aws.minutes(12)
+
+
+def own_failures(aws: Counted) -> None:
+    """F16: Secrets Manager is down."""
+    fleet(aws, 1)
+    aws.down.add("GetSecretValue")
+    aws.minutes(5)
+
+
+def pages_fail(aws: Counted, visits: int = 3) -> None:
+    site = aws.connected("acme")
+    aws.down.add("GetItem")
+    assert [aws.visit(site, PAGE).status for _ in range(visits)] == [503] * visits
+
+
+def readers_turned_away(aws: Counted, at_once: int = 21) -> None:
+    fleet(aws, 1)
+    for _ in range(3):
+        ask(aws, at_once)
+        aws.minutes(1)
+
+
+def refresh_now_fails(aws: Counted) -> None:
+    fleet(aws, 1)
+    aws.unset.add("RefreshNow")
+    for _ in range(3):
+        ask(aws)
+        aws.minutes(1)
+
+
+def reps_turned_away(aws: Counted) -> None:
+    aws.unset.add("RepCommand")
+    for _ in range(3):
+        assert not aws.attempt("RepCommand", {"command": "status"})
+
+
+def rescue_waits(aws: Counted, minutes: int = 16) -> None:
+    unanswered(aws)
+    aws.minutes(minutes)
+
+
+def tick_fails(aws: Counted) -> None:
+    aws.unset.add("RefreshTick")
+    aws.minutes(3)
+
+
+def tick_missing(aws: Counted, minutes: int = 5) -> None:
+    """Somebody has disabled its rule."""
+    aws.scheduled = False
+    aws.minutes(minutes)
+
+
+CAUSES: dict[str, Cause] = {
+    "AnswersLost": answers_lost,
+    "AnswersUnstored": answers_unstored,
+    "CompletionDropped": completion_dropped,
+    "CompletionFails": completion_fails,
+    "FeedbackDropped": feedback_dropped,
+    "GoToDown": goto_down,
+    "LaneFails": lane_fails,
+    "ManyNeedPeople": many_need_people,
+    "NotTold": not_told,
+    "Overdue": overdue,
+    "OwnFailures": own_failures,
+    "PagesFail": pages_fail,
+    "ReadersTurnedAway": readers_turned_away,
+    "RefreshNowFails": refresh_now_fails,
+    "RepsTurnedAway": reps_turned_away,
+    "RescueWaits": rescue_waits,
+    "TellingLate": telling_late,
+    "TickFails": tick_fails,
+    "TickMissing": tick_missing,
+}
+
+
+UNTIL_A_PERSON_COMES = ("AnswersLost", "NotTold")
+"""What these ring for stays in a queue."""
+
+SHORT: dict[str, Cause] = {
+    "ManyNeedPeople": partial(many_need_people, tenants=20),
+    "NotTold": partial(not_told, minutes=100),
+    "PagesFail": partial(pages_fail, visits=2),
+    "ReadersTurnedAway": partial(readers_turned_away, at_once=20),
+    "RescueWaits": partial(rescue_waits, minutes=15),
+    "TellingLate": partial(telling_late, minutes=20),
+    "TickMissing": partial(tick_missing, minutes=4),
+}
+"""The most of a cause that is nobody's business yet."""
+
+
+def test_every_alarm_is_provoked_here() -> None:
+    assert set(CAUSES) == set(alarms())
+
+
+@pytest.mark.parametrize("name", sorted(CAUSES))
+def test_its_cause_makes_it_ring_and_the_cause_s_end_silences_it(aws: Counted, name: str) -> None:
+    aws.minutes(6)
+    assert aws.ringing == set()
+    CAUSES[name](aws)
+    assert name in aws.ringing
+    aws.mend()
+    aws.minutes(20)
+    assert aws.ringing == {name} & set(UNTIL_A_PERSON_COMES)
+
+
+@pytest.mark.parametrize("name", sorted(SHORT))
+def test_a_little_less_makes_nothing_ring(aws: Counted, name: str) -> None:
+    aws.minutes(6)
+    SHORT[name](aws)
+    assert name not in aws.ringing
+
+
+def test_a_day_of_a_connected_fleet_rings_nothing(aws: Counted) -> None:
+    """Three hours of it, with an admin, a rep and services; refreshed each time."""
+    names = fleet(aws, 3)
+    site = aws.connected("acme")
+    refreshed = 0
+    for _ in range(180):
+        refreshed += len(aws.goto.asked)
+        aws.goto.asked.clear()
+        aws.visit(site, PAGE)
+        aws.minutes(1)
+        ask(aws)
+        assert aws.ringing == set()
+    assert refreshed >= 3 * len(names)
+
+
+def test_a_good_tick_is_told_in_cloudwatch_s_format(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.connect(world.add_tenant("acme"))
     world.pass_until_due()
-    found = emitted(capsys, world)
-    assert found == {
+    assert emitted(capsys, world) == {
         "Refreshed": 1.0,
         "LeastSecondsToExpiry": world.goto.lifetime - (world.clock.now - START),
         "TickSeconds": 0.5,
@@ -132,64 +309,20 @@ def test_a_good_tick_rings_nothing(world: World, capsys: pytest.CaptureFixture[s
         "TenantsInUse": 0.0,
         "TenantsWithoutToken": 0.0,
     }
-    for alarm in alarms().values():
-        if alarm["MetricName"] in found:
-            assert not rings(alarm, [found[alarm["MetricName"]]] * 5)
 
 
-def test_overdue(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.connect(world.add_tenant("acme"))
-    world.pass_until_due()
-    world.clock.pass_(601)
-    late = emitted(capsys, world)["OldestOverdueSeconds"]
-    assert late == 601
-    assert rings(alarms()["Overdue"], [late] * 5)
-    assert not rings(alarms()["Overdue"], [late] * 4)
-
-
-def test_f03_answers_unstored(
-    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F03: neither DynamoDB nor SQS took what GoTo gave."""
-    world.connect(world.add_tenant("acme"))
-    world.pass_until_due()
-    world.rescue_queue.down = True
-
-    def refuse(asked: object, fresh: Fresh, note: object) -> bool:
-        raise DependencyUnavailable("dynamodb", "InternalServerError")
-
-    monkeypatch.setattr(world.commits, "refresh", refuse)
-    found = emitted(capsys, world)
-    assert rings(alarms()["AnswersUnstored"], [found["AnswersUnstored"]])
-
-
-def test_f16_own_failures(
-    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """F16: Secrets Manager is down."""
-    world.connect(world.add_tenant("acme"))
-    world.pass_until_due()
-
-    def refuse(tenant: str, version: str) -> None:
-        raise DependencyUnavailable("secretsmanager", "InternalServiceError")
-
-    monkeypatch.setattr(world.vault, "credentials", refuse)
-    found = emitted(capsys, world)["OwnFailures"]
-    assert rings(alarms()["OwnFailures"], [found, None, found, None, found])
-    assert not rings(alarms()["OwnFailures"], [found, None, None, None, found])
-
-
-def test_many_need_people(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """GoTo refuses the grants of 21 tenants at once; of 20 it may be chance."""
-    names = [f"t{number}" for number in range(21)]
-    for name in names:
-        world.connect(world.add_tenant(name))
-    world.clock.pass_(3_600)
-    world.goto.script = [refusal(400, "invalid_grant")] * len(names)
-    found = emitted(capsys, world)["NeedsPerson"]
-    assert found == 21
-    assert rings(alarms()["ManyNeedPeople"], [found])
-    assert not rings(alarms()["ManyNeedPeople"], [found - 1])
+def emitted(capsys: pytest.CaptureFixture[str], world: World) -> dict[str, float]:
+    """Metrics of one tick of half a second, as CloudWatch reads the embedded format."""
+    schedule = world.schedule()
+    counts = schedule.tick()
+    capsys.readouterr()
+    Metrics(partial(measure, OURS)).tick(counts, schedule.glimpse, 0.5)
+    line = json.loads(capsys.readouterr().out)
+    [described] = line["_aws"]["CloudWatchMetrics"]
+    assert described["Namespace"] == OURS
+    assert described["Dimensions"] == [["service"]]
+    assert line["service"] == SERVICE
+    return {each["Name"]: float(line[each["Name"]][0]) for each in described["Metrics"]}
 
 
 def test_every_outcome_is_counted_or_left_out_on_purpose() -> None:
@@ -209,63 +342,3 @@ def test_what_goto_refuses_for_a_while_is_its_own_metric(
     world.pass_until_due()
     world.goto.script = [Answer(503, b"")]
     assert emitted(capsys, world)["ProviderFailures"] == 1
-
-
-HANDLERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "TickFails": ("refresh_tick", TICK),
-    "LaneFails": ("refresh_lane", {"lane": 0, "rate": 1}),
-    "CompletionFails": ("complete", {"request": "0" * 64}),
-    "RefreshNowFails": ("refresh_now", {"tenant": "acme", "min_valid_seconds": 60}),
-    "RepsTurnedAway": ("rep_command", {"command": "status"}),
-}
-
-
-class Context:
-    aws_request_id = "a-request"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
-
-
-@pytest.mark.parametrize("name", sorted(HANDLERS))
-def test_a_function_that_fails_is_an_error_to_lambda_and_rings(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The handler itself raises where its settings are wrong; Lambda counts that."""
-
-    def misconfigured() -> None:
-        raise Misconfigured("TOKENS_TABLE is not set")
-
-    monkeypatch.setattr(app, "services", misconfigured)
-    handler, event = HANDLERS[name]
-    errors = 0
-    for _ in range(3):
-        try:
-            getattr(app, handler)(event, Context())
-        except Misconfigured:
-            errors += 1
-    alarm = alarms()[name]
-    assert alarm["MetricName"] == "Errors"
-    series = [errors] if alarm["EvaluationPeriods"] == 1 else [1.0] * errors
-    assert rings(alarm, series)
-
-
-def test_f12_goto_is_down(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """F12: a fleet that gets no answer; the tick decides, and says so until GoTo answers."""
-    for number in range(6):
-        world.connect(world.add_tenant(f"t{number}"))
-    world.pass_until_due("t0")
-    world.clock.pass_(600)
-    world.goto.script = [Answer(503, b"")] * 1_000
-    down = []
-    for _ in range(12):
-        down.append(emitted(capsys, world)["ProviderDown"])
-        world.clock.pass_(60)
-    assert down[0] == 0
-    assert rings(alarms()["GoToDown"], down)
-    assert not rings(alarms()["GoToDown"], down[:5])
-    world.goto.script = []
-    for _ in range(30):
-        last = emitted(capsys, world)["ProviderDown"]
-        world.clock.pass_(60)
-    assert last == 0

@@ -1,5 +1,6 @@
-"""Tables as the template declares them, on whatever engine a client talks to."""
+"""Tables and queues as the template declares them, on whatever engine a client talks to."""
 
+import json
 from functools import cache
 from typing import Any
 
@@ -43,6 +44,30 @@ def create_tables(client: Any, prefix: str) -> dict[str, str]:
             arguments = {key: properties[key] for key in kept if key in properties}
             client.create_table(TableName=prefix + name, **arguments)
     return {variable: prefix + name for variable, name in _TABLE_VARIABLES.items()}
+
+
+def create_queues(client: Any, prefix: str) -> dict[str, str]:
+    """Create every queue of the template; returns their addresses by their names there."""
+    addresses: dict[str, str] = {}
+    given: dict[str, str] = {}
+    declared = template()["Resources"].items()
+    queues = {name: made for name, made in declared if made.get("Type") == "AWS::SQS::Queue"}
+    for name in sorted(queues, key=lambda name: "RedrivePolicy" in queues[name]["Properties"]):
+        properties = queues[name]["Properties"]
+        attributes = {
+            key: str(properties[key])
+            for key in ("MessageRetentionPeriod", "VisibilityTimeout")
+            if key in properties
+        }
+        if redrive := properties.get("RedrivePolicy"):
+            target, _ = redrive["deadLetterTargetArn"]["Fn::GetAtt"]
+            policy = {**redrive, "deadLetterTargetArn": given[target]}
+            attributes["RedrivePolicy"] = json.dumps(policy)
+        made = client.create_queue(QueueName=prefix + name, Attributes=attributes)
+        addresses[name] = made["QueueUrl"]
+        wanted = {"QueueUrl": made["QueueUrl"], "AttributeNames": ["QueueArn"]}
+        given[name] = client.get_queue_attributes(**wanted)["Attributes"]["QueueArn"]
+    return addresses
 
 
 def environment(tables: dict[str, str], **changed: str) -> dict[str, str]:

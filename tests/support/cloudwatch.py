@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from chalicelib.telemetry import SERVICE
 from infra import cloudformation
 from sandbox.environment import ROOT
+
+STAGE = "test"
+OURS = f"ha-goto-{STAGE}"
+"""The namespace of our own metrics."""
 
 ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
@@ -31,6 +36,10 @@ def objectives() -> dict[str, Any]:
     return dict(found["Resources"])
 
 
+Metric = tuple[str, str, str]
+"""Namespace, the one dimension's value, name."""
+
+
 class CloudWatch:
     """Samples by metric and second; ``rings`` is what an alarm over them would be at a moment."""
 
@@ -38,11 +47,14 @@ class CloudWatch:
         self._alarms = {
             name: made for name, made in resources.items() if made.get("Type") in (ALARM, COMPOSITE)
         }
-        self._samples: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._samples: dict[Metric, list[tuple[float, float]]] = defaultdict(list)
 
-    def put(self, at: float, values: Mapping[str, float]) -> None:
+    def put(
+        self, at: float, values: Mapping[str, float], namespace: str = OURS, of: str = SERVICE
+    ) -> None:
+        """Samples of one second. ``of``: the dimension's value, or what it refers to."""
         for name, value in values.items():
-            self._samples[name].append((at, value))
+            self._samples[namespace, of, name].append((at, value))
 
     def ringing(self, now: float) -> set[str]:
         return {name for name in self._alarms if self.rings(name, now)}
@@ -60,12 +72,28 @@ class CloudWatch:
     def _breaches(self, alarm: Mapping[str, Any], now: float, back: int) -> bool:
         end = now - back * alarm["Period"]
         begin = end - alarm["Period"]
-        samples = self._samples[alarm["MetricName"]]
+        samples = self._samples[watched(alarm)]
         values = [value for at, value in samples if begin < at <= end]
         if not values:
             return bool(alarm["TreatMissingData"] == "breaching")
         value = _STATISTICS[alarm["Statistic"]](values)
         return bool(_COMPARED[alarm["ComparisonOperator"]](value, float(alarm["Threshold"])))
+
+
+def watched(alarm: Mapping[str, Any]) -> Metric:
+    """The metric that an alarm looks at."""
+    [dimension] = alarm["Dimensions"]
+    return _text(alarm["Namespace"]), _text(dimension["Value"]), str(alarm["MetricName"])
+
+
+def _text(value: Any) -> str:
+    """A value of the template; for what is known once a resource exists, its name there."""
+    match value:
+        case {"Fn::Sub": text}:
+            return str(text).replace("${Stage}", STAGE)
+        case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
+            return str(name)
+    return str(value)
 
 
 def children(composite: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import botocore.session
@@ -20,7 +20,7 @@ from chalicelib.services import Services
 from infra.deploy import TICK
 from tests.policies.cloudformation import ACCOUNT, REGION, STACK
 from tests.support.authorised import key_arn
-from tests.support.aws import create_tables, environment
+from tests.support.aws import create_queues, create_tables, environment
 from tests.support.recorder import acting, acting_as, listen
 from tests.support.site import PAGE, Site
 from tests.support.standins import Clock, ObedientGoTo
@@ -45,13 +45,22 @@ _HANDLERS: dict[str, Handler] = {
 }
 
 
+class Queued(NamedTuple):
+    """An asynchronous invocation. ``at`` in epoch seconds."""
+
+    function: str
+    event: Any
+    at: float
+    attempts: int = 0
+
+
 class Deployment:
-    """``queued``: asynchronous invocations that have not run yet, by function and payload."""
+    """``queued``: asynchronous invocations that have not run yet."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.clock = Clock()
         self.goto = ObedientGoTo()
-        self.queued: list[tuple[str, dict[str, Any]]] = []
+        self.queued: list[Queued] = []
         self.down: set[str] = set()
         self._functions: dict[str, Services] = {}
         self._told: set[str] = set()
@@ -63,6 +72,7 @@ class Deployment:
         self._session.register("before-call.lambda.Invoke", self._invoked)
         self.dynamodb: Any = self.client("dynamodb")
         self.tables = create_tables(self.dynamodb, f"{STACK}-")
+        self.queues = create_queues(self.client("sqs"), f"{STACK}-")
         for name, value in self._environment().items():
             patch.setenv(name, value)
         self._hold(patch)
@@ -82,7 +92,8 @@ class Deployment:
     def run_queued(self) -> None:
         """Run what was invoked asynchronously."""
         while self.queued:
-            self.invoke(*self.queued.pop(0))
+            waiting = self.queued.pop(0)
+            self.invoke(waiting.function, waiting.event)
 
     def tick(self) -> dict[str, int]:
         """The schedule's minute."""
@@ -162,7 +173,7 @@ class Deployment:
 
     def rescue(self) -> None:
         """Deliver what waits in the rescue queue."""
-        sqs, url = self.client("sqs"), self._queue()
+        sqs, url = self.client("sqs"), self.queues["RescueQueue"]
         while received := sqs.receive_message(QueueUrl=url).get("Messages"):
             [message] = received
             self.invoke("Rescue", {"Records": [{"body": message["Body"], "receiptHandle": "h"}]})
@@ -172,7 +183,7 @@ class Deployment:
         """Bring the journal's new rows to `announce`, as the table's stream does."""
         while rows := self._untold():
             self._told |= {row["at"]["S"] for row in rows}
-            self.invoke("Announce", {"Records": [_streamed(row) for row in rows]})
+            self.invoke("Announce", {"Records": [streamed(row) for row in rows]})
 
     def _untold(self) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=f"{STACK}-Journal")
@@ -181,9 +192,6 @@ class Deployment:
             (row for row in rows if row["at"]["S"] not in self._told),
             key=lambda row: str(row["at"]["S"]),
         )
-
-    def _queue(self) -> str:
-        return str(self.client("sqs").create_queue(QueueName=f"{STACK}-RescueQueue")["QueueUrl"])
 
     def _environment(self) -> dict[str, str]:
         self.client("events").create_event_bus(Name=f"{STACK}-Bus")
@@ -203,7 +211,7 @@ class Deployment:
             MAIL_FROM=SENDER,
             MAIL_CONFIGURATION=f"{STACK}-MailConfiguration",
             REP_MAIL=REP,
-            RESCUE_QUEUE=self._queue(),
+            RESCUE_QUEUE=self.queues["RescueQueue"],
             SECRETS_KEY=key_arn("SecretsKey"),
             TOKEN_RATE="1",
             **{variable: f"{STACK}-{name}" for variable, name in functions.items()},
@@ -213,6 +221,7 @@ class Deployment:
         """Take clock, GoTo and threads into the test's hands."""
         clock = self.clock
         held = SimpleNamespace(time=clock, monotonic=clock, sleep=clock.pass_)
+        patch.setattr(entry, "time", held)
         patch.setattr("chalicelib.services.time", held)
         patch.setattr("chalicelib.adapters.time", held)
         patch.setattr("chalicelib.pool.pooled", lambda threads: map)
@@ -233,7 +242,7 @@ class Deployment:
         function = params["url_path"].split("/")[-2].removeprefix(f"{STACK}-")
         payload = json.loads(params["body"])
         if params["headers"].get("X-Amz-Invocation-Type") == "Event":
-            self.queued.append((function, payload))
+            self.queued.append(Queued(function, payload, self.clock.now))
             answer = None
         else:
             answer = self.invoke(function, payload)
@@ -245,7 +254,7 @@ class Deployment:
             raise EndpointConnectionError(endpoint_url="https://aws.example")
 
 
-def _streamed(row: dict[str, Any]) -> dict[str, Any]:
+def streamed(row: dict[str, Any]) -> dict[str, Any]:
     """A record of the stream."""
     return {
         "awsRegion": REGION,
