@@ -24,7 +24,7 @@ REP_MAIL = "reps@hireanalytix.example"
 _ACCESS_TOKEN_SECONDS = 180
 """Life of an access token at the sandbox's GoTo: short, so that a refresh is soon to be seen."""
 _TABLES = ("tokens", "tenants", "links", "authorization_requests", "grants", "journal")
-_FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce")
+_FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce", "rescue")
 
 Step = Callable[[str], AbstractContextManager[None]]
 

@@ -3,13 +3,17 @@
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from infra.deploy import TICK
 from sandbox.cloud import LocalCloud
+from sandbox.processes import Failed
 from tests.e2e import holdings, story
 
 
@@ -28,7 +32,7 @@ class Overheard:
 def test_s20_nothing_that_is_kept_holds_what_opens_a_door(
     cloud: LocalCloud, browser: Browser
 ) -> None:
-    """S20: connect, replay, denial, a failed exchange, refreshes, intake, rep, disconnect, mails.
+    """S20: connect, replay, a failed exchange, refreshes, rescue, intake, rep, disconnect, mails.
 
     Links may stand in mails, and nowhere else; tokens, codes and verifiers in their own attributes.
     """
@@ -44,13 +48,14 @@ def test_s20_nothing_that_is_kept_holds_what_opens_a_door(
     story.change(tenant, "grants", next_refresh_at=1)
     cloud.aws.invoke(cloud.functions["refresh_tick"], TICK)
     values.add(tenant.row("tokens")["access_token"]["S"])
+    values |= rescue(cloud, tenant)
     values.add(json.loads((cloud.folder / f"client-{tenant.name}.json").read_text())["secret"])
     values |= heard.values["code"] | heard.values["state"] | pending(cloud)
     values |= {cookie["value"] for cookie in page.context.cookies()} - {tenant_link(tenant.link)}
     assert cloud.rep("disconnect", tenant=tenant.name)["ok"]
     links = {tenant_link(tenant.link), mailed_link(cloud, tenant)}
     places = holdings.of(cloud)
-    for told in ("answered with a problem", "authorization request finished", "credential intake"):
+    for told in ("answered with a problem", "request finished", "credential intake", '"rescue"'):
         assert told in places["logs"]
     for metric in ("LeastSecondsToExpiry", "ConnectSeconds", "TenantsInUse"):
         assert metric in places["logs"], "metrics are lines of the log"
@@ -59,6 +64,20 @@ def test_s20_nothing_that_is_kept_holds_what_opens_a_door(
     assert holdings.holding(values, places) == set()
     assert {place for place, _ in holdings.holding(links, places)} <= {"mails"}
     assert "Traceback" not in places["logs"]
+
+
+def test_s20_a_message_that_nobody_can_commit_is_told_by_its_kind(cloud: LocalCloud) -> None:
+    """S20: the rescue function fails with what it was given in its hands."""
+    broken = json.dumps(
+        {"schema": 1, "asked": {}, "fresh": {"access_token": "canary-of-a-message"}}
+    )
+    for body in ("canary-of-a-message", broken):
+        record = {"body": body, "receiptHandle": "a-handle"}
+        with pytest.raises(Failed):
+            cloud.aws.invoke(cloud.functions["rescue"], {"Records": [record]})
+    places = holdings.of(cloud)
+    assert {"JSONDecodeError", "TypeError"} <= set(re.findall(r"\w+Error", places["logs"]))
+    assert holdings.holding({"canary-of-a-message"}, places) == set()
 
 
 def test_s20_a_leak_would_be_seen_wherever_it_is(cloud: LocalCloud) -> None:
@@ -99,6 +118,31 @@ def fail(cloud: LocalCloud, page: Page, tenant: story.Tenant) -> set[str]:
     story.change(tenant, "grants", next_refresh_at=1)
     cloud.aws.invoke(cloud.functions["refresh_tick"], TICK)
     return {"canary-of-a-refresh"}
+
+
+def rescue(cloud: LocalCloud, tenant: story.Tenant) -> set[str]:
+    """DynamoDB refuses a refresh, the queue keeps it, and from there it is committed."""
+    before = tenant.row("tokens")
+    with without_tokens_table(cloud, cloud.functions["refresh_tick"]):
+        story.change(tenant, "grants", next_refresh_at=1)
+        assert "rescued" in cloud.aws.invoke(cloud.functions["refresh_tick"], TICK)
+        assert tenant.row("tokens") == before
+    until = time.monotonic() + 60
+    while (row := tenant.row("tokens")) == before:
+        assert time.monotonic() < until, "nothing came from the queue"
+        time.sleep(0.3)
+    return {row["access_token"]["S"]}
+
+
+@contextmanager
+def without_tokens_table(cloud: LocalCloud, function: str) -> Iterator[None]:
+    """A function's transactions fail, for one of their tables is out of reach; its reads don't."""
+    aws: Any = cloud.aws.lambda_  # its stubs want a type of their own
+    found = aws.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    broken = {"Variables": found | {"TOKENS_TABLE": "none"}}
+    aws.update_function_configuration(FunctionName=function, Environment=broken)
+    yield
+    aws.update_function_configuration(FunctionName=function, Environment={"Variables": found})
 
 
 def take_in(cloud: LocalCloud, browser: Browser) -> set[str]:
