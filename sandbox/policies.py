@@ -13,8 +13,8 @@ from typing import Any
 
 from infra import cloudformation
 from infra.package import Package
+from infra.resolve import ACCOUNT, REGION, Resolver, made_of
 from sandbox.environment import ROOT, STATE, private_folder
-from tests.policies.cloudformation import ACCOUNT, REGION, Resolver, made_of
 
 FOLDER = STATE / "policies"
 

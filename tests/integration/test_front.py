@@ -8,7 +8,7 @@ import pytest
 import app as entry
 from infra import package
 from infra.cloudformation import load
-from tests.policies.cloudformation import Resolver
+from infra.resolve import Resolver
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
 from tests.support.site import PAGE, Site

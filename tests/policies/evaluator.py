@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from infra.resolve import ACCOUNT
 from sandbox.environment import NODE
-from tests.policies.cloudformation import ACCOUNT
 
 _SCRIPT = Path(__file__).with_name("evaluate.mjs")
 

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from infra import cloudformation, package
+from infra.resolve import ACCOUNT, STACK, Resolver, made_of
 from sandbox.environment import ROOT
-from tests.policies.cloudformation import ACCOUNT, STACK, Resolver, made_of
 from tests.policies.evaluator import Request, evaluate_each
 from tests.support import authorised
 from tests.support.authorised import Asked, arn, queue_arn, table_arn

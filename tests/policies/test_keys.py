@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from infra.resolve import ACCOUNT, REGION
 from tests.policies import roles
-from tests.policies.cloudformation import ACCOUNT, REGION
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
 from tests.policies.roles import FUNCTIONS, MADE_UP, Roles
 from tests.support.authorised import key_arn

@@ -11,8 +11,8 @@ import pytest
 from moto import mock_aws
 
 from infra import cloudformation
+from infra.resolve import ACCOUNT, REGION, Resolver
 from rep.service import Service
-from tests.policies.cloudformation import ACCOUNT, REGION, Resolver
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
 from tests.policies.roles import FUNCTIONS
 

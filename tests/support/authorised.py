@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from tests.policies.cloudformation import ACCOUNT, REGION, STACK
+from infra.resolve import ACCOUNT, REGION, STACK
 from tests.support.aws import template
 
 READ = ("kms:Decrypt", "kms:DescribeKey")

@@ -18,7 +18,7 @@ from moto.sqs.models import sqs_backends
 from chalicelib import config
 from chalicelib.services import Services
 from infra.deploy import TICK
-from tests.policies.cloudformation import REGION, STACK
+from infra.resolve import REGION, STACK
 from tests.support.cloudwatch import CloudWatch
 from tests.support.deployment import Deployment, Queued, streamed
 from tests.support.recorder import acting

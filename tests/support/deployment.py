@@ -18,7 +18,7 @@ from botocore.exceptions import EndpointConnectionError
 import app as entry
 from chalicelib.services import Services
 from infra.deploy import TICK
-from tests.policies.cloudformation import ACCOUNT, REGION, STACK
+from infra.resolve import ACCOUNT, REGION, STACK
 from tests.support.authorised import key_arn
 from tests.support.aws import create_queues, create_tables, environment
 from tests.support.recorder import acting, acting_as, listen

@@ -45,16 +45,19 @@ class Resolver:
     """One stack: a template, its parameters, and what Ref and GetAtt of its resources give."""
 
     def __init__(self, template: Mapping[str, Any], made: Mapping[str, str], **given: Any) -> None:
-        """``made``: values of `Logical` (Ref) and `Logical.Attribute` (GetAtt)."""
+        """``made``: values of `Logical` (Ref) and `Logical.Attribute` (GetAtt); ``given``: the
+        stack's parameters. Raises `ValueError` where one is unknown or not as its pattern says."""
         self._made = made
         self._conditions = template.get("Conditions", {})
         declared = template.get("Parameters", {})
-        assert set(given) <= set(declared), "no such parameter"
+        if unknown := set(given) - set(declared):
+            raise ValueError(f"No such parameter: {', '.join(sorted(unknown))}.")
         self._parameters = {}
         for name, parameter in declared.items():
             value = given.get(name, parameter.get("Default"))
             pattern = parameter.get("AllowedPattern")
-            assert not pattern or value is None or re.fullmatch(pattern, value), name
+            if pattern and value is not None and not re.fullmatch(pattern, value):
+                raise ValueError(f"{name} is not as its pattern says.")
             is_list = parameter["Type"] == "CommaDelimitedList"
             self._parameters[name] = value.split(",") if is_list else value
 
