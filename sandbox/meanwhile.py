@@ -176,6 +176,7 @@ ANSWERS: dict[str, Answers] = {
         Answer("Client ID", "{client_id}"),
         Answer("Client secret", "{secret}", hidden=True),
     ),
+    "ha-goto import": (Answer(_SURE, "import"),),
     "ha-goto link revoke beta": (Answer(_SURE, "beta"),),
     "ha-goto pin lift acme": (Answer(_SURE, "acme"),),
     "ha-goto disconnect acme": (Answer(_SURE, "acme"),),
