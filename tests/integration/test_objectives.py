@@ -18,7 +18,7 @@ from chalicelib.telemetry import SERVICE
 from chalicelib.times import DEAD_AFTER
 from sandbox.environment import ROOT
 from tests.support.aws import create_tables, template
-from tests.support.cloudwatch import ALARM, COMPOSITE, CloudWatch, children, objectives
+from tests.support.cloudwatch import ALARM, COMPOSITE, EMITTED, CloudWatch, children, objectives
 from tests.support.memory import MemoryDynamoDB
 from tests.support.standins import refusal
 from tests.support.world import World
@@ -26,12 +26,6 @@ from tests.support.world import World
 HOUR = 3_600
 OBJECTIVES = objectives()
 WINDOWS = {child for made in OBJECTIVES.values() for child in children(made)}
-EMITTED = (
-    set(measures.GROUPS)
-    | set(measures.of_tick(Glimpse(in_use=1, degraded=0), 1.0))
-    | set(measures.of_lives(Glimpse(least_left=1)))
-    | set(measures.of_connect(Finished(None, 1.0)))
-)
 COUNTED_BY_AWS = {
     "AWS/Lambda": {"Errors", "Throttles", "Invocations", "IteratorAge"},
     "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},

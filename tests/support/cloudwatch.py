@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from chalicelib import measures
+from chalicelib.complete import Finished
+from chalicelib.schedule import Glimpse
 from chalicelib.telemetry import SERVICE
 from infra import cloudformation
 from sandbox.environment import ROOT
@@ -16,6 +19,14 @@ OURS = f"ha-goto-{STAGE}"
 """The namespace of our own metrics."""
 
 ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
+
+EMITTED = (
+    set(measures.GROUPS)
+    | set(measures.of_tick(Glimpse(in_use=1, degraded=0), 1.0))
+    | set(measures.of_lives(Glimpse(least_left=1)))
+    | set(measures.of_connect(Finished(None, 1.0)))
+)
+"""Our own metrics, by name."""
 
 _COMPARED: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,

@@ -4,6 +4,8 @@ import pytest
 
 from bench import costs
 from chalicelib.model import LANES
+from tests.support.aws import template
+from tests.support.cloudwatch import ALARM, EMITTED, objectives
 
 
 def test_the_page_shows_what_was_measured() -> None:
@@ -23,3 +25,14 @@ def test_a_fleet_that_the_lanes_cannot_keep_alive_is_refused() -> None:
     assert costs.functions(1_000_000, measured) == LANES
     with pytest.raises(ValueError, match="more than 16 lanes"):
         costs.functions(2 * costs.most(measured), measured)
+
+
+def test_what_does_not_grow_with_the_fleet_is_as_the_page_says() -> None:
+    resources = template()["Resources"]
+    alarms = sum(made.get("Type") == ALARM for made in resources.values())
+    watching = 0.10 * alarms + 0.50 * len(objectives()) + 3 + 0.30 * len(EMITTED)
+    rules = resources["PagesFirewall"]["Properties"]["Rules"]
+    page = costs.PAGE.read_text()
+    assert f"about ${watching:.0f}, whatever the fleet" in page
+    assert f"${5 + len(rules)}, whatever the fleet" in page
+    assert len(resources) < 100, "SAM makes a few more of them: the page says under 150"
