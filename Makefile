@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback destroy
+.PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback restore destroy
 
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ deploy: ## STAGE into your AWS account: shows the change set, asks, tries the pr
 
 rollback:  ## the version before, back into STAGE
 	$(do) rollback $(STAGE) $(ARGUMENTS)
+
+restore:  ## rows of a restored table (FROM=...) into STAGE's own (TABLE=...)
+	$(do) restore $(STAGE) $(TABLE) $(FROM) $(ARGUMENTS)
 
 destroy:  ## everything of STAGE but tables and keys, gone
 	$(do) destroy $(STAGE)

@@ -52,6 +52,7 @@ _MODULES = {
     "bench": "bench",
     "docs": "sandbox.docs",
     "newcomer": "sandbox.newcomer",
+    "restore": "infra.restore",
     **{name: f"infra.deploy {name}" for name in ("deploy", "diff", "rollback", "destroy")},
 }
 

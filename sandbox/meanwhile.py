@@ -160,10 +160,20 @@ def delete_key(_newcomer: Newcomer, shell: Shell) -> None:
     shell.type("aws kms schedule-key-deletion --key-id $(id GrantsKey) --pending-window-in-days 7")
 
 
+def be_restored(_newcomer: Newcomer, shell: Shell) -> None:
+    """The table that AWS makes of a backup is there, without rows."""
+    shell.type(
+        "aws dynamodb create-table --table-name ha-goto-grants-restored"
+        " --attribute-definitions AttributeName=tenant,AttributeType=S"
+        " --key-schema AttributeName=tenant,KeyType=HASH --billing-mode PAY_PER_REQUEST"
+    )
+
+
 MEANWHILE: dict[str, Callable[[Newcomer, Shell], None]] = {
     "ha-goto credentials set beta": make_client,
     "ha-goto doctor": wait_for_a_tick,
     "make diff STAGE=production": fill_in,
+    "make restore STAGE=production": be_restored,
     "make rollback STAGE=production": change,
     "aws kms cancel-key-deletion": delete_key,
 }

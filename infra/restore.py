@@ -1,0 +1,101 @@
+"""Put the rows of a restored table into the stack's own: `make restore`.
+
+    python -m infra.restore STAGE TABLE SOURCE [--over]
+
+They go from one to the other through this process's memory: many are tokens, so none is written
+to a file or shown. What the stack's table has stays, unless ``--over``. Cut off, run it again.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.stack import Stack, StackFailed
+
+AT_ONCE = 16
+"""Rows that are written at the same time."""
+
+
+def main(arguments: list[str] | None = None, session: Any = None) -> int:
+    """The command's exit code: 1 where something was refused or failed, in one sentence."""
+    parser = argparse.ArgumentParser(prog="restore", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("stage")
+    parser.add_argument("table", help="as the stack's outputs name it: Grants, Tokens ...")
+    parser.add_argument("source", help="the restored table's name")
+    parser.add_argument("--over", action="store_true", help="rows that are there go, too")
+    options = parser.parse_args(arguments)
+    session = session or boto3.Session()
+    try:
+        outputs = Stack(session, f"ha-goto-{options.stage}").outputs
+        require_rest(session, outputs)
+        target = _target(outputs, options.table)
+        dynamodb = session.client("dynamodb", config=Config(max_pool_connections=AT_ONCE))
+        counts = put_back(dynamodb, options.source, target, over=options.over)
+    except (StackFailed, ClientError, BotoCoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{counts[True]} rows were put back; {counts[False]} were there already, and stay.")
+    return 0
+
+
+def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
+    """Raise `StackFailed` while ticks run: they would use what has not been checked (F19)."""
+    functions, events = session.client("lambda"), session.client("events")
+    tick = functions.get_function(FunctionName=outputs["RefreshTickFunction"])
+    address = tick["Configuration"]["FunctionArn"]
+    for name in events.list_rule_names_by_target(TargetArn=address)["RuleNames"]:
+        if events.describe_rule(Name=name)["State"] != "DISABLED":
+            raise StackFailed(f"Ticks still run: disable the rule {name} first.")
+
+
+def put_back(dynamodb: Any, source: str, target: str, *, over: bool) -> Counter[bool]:
+    """Copy rows from table to table; how many were written, and how many were left as they are.
+
+    Raises `StackFailed` where the two are not of one kind, and what DynamoDB refuses.
+    """
+    keys = [
+        dynamodb.describe_table(TableName=name)["Table"]["KeySchema"] for name in (source, target)
+    ]
+    if source == target or keys[0] != keys[1]:
+        raise StackFailed(f"{source} is no restored copy of {target}.")
+    key = next(part["AttributeName"] for part in keys[0] if part["KeyType"] == "HASH")
+    unless: dict[str, Any] = {
+        "ConditionExpression": "attribute_not_exists(#key)",
+        "ExpressionAttributeNames": {"#key": key},
+    }
+
+    def put(row: dict[str, Any]) -> bool:
+        try:
+            dynamodb.put_item(TableName=target, Item=row, **({} if over else unless))
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    counts: Counter[bool] = Counter()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for page in _pages(dynamodb, source):
+            counts.update(pool.map(put, page))
+    return counts
+
+
+def _pages(dynamodb: Any, table: str) -> Iterator[list[dict[str, Any]]]:
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield page["Items"]
+
+
+def _target(outputs: Mapping[str, str], table: str) -> str:
+    names = sorted(name.removesuffix("Table") for name in outputs if name.endswith("Table"))
+    if table not in names:
+        raise StackFailed(f"There is no table {table}; there are {', '.join(names)}.")
+    return outputs[f"{table}Table"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

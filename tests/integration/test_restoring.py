@@ -1,0 +1,174 @@
+"""`make restore`: rows of a restored table go into the stack's own, and nowhere else (F19)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from chalicelib.restore import Found
+from infra import restore
+from infra.stack import StackFailed
+from tests.support.aws import REGION, create_tables, session, template
+from tests.support.world import World
+
+RULE, FUNCTION = "tick-rule", "product-RefreshTick"
+
+
+class Account:
+    """A boto3 session of an account with one stack, whose ticks run or rest."""
+
+    def __init__(self, outputs: dict[str, str], *, ticking: bool = False) -> None:
+        self._outputs = {"RefreshTickFunction": FUNCTION, **outputs}
+        self._state = "ENABLED" if ticking else "DISABLED"
+        self.region_name = REGION
+
+    def client(self, service: str, **options: Any) -> Any:
+        match service:
+            case "cloudformation":
+                told = [{"OutputKey": k, "OutputValue": v} for k, v in self._outputs.items()]
+                stack = {"StackStatus": "UPDATE_COMPLETE", "Outputs": told}
+                return SimpleNamespace(describe_stacks=lambda **_: {"Stacks": [stack]})
+            case "lambda":
+                return SimpleNamespace(get_function=self._function)
+            case "events":
+                return SimpleNamespace(
+                    list_rule_names_by_target=self._rules,
+                    describe_rule=lambda Name: {"State": self._state},  # noqa: N803 - AWS's name
+                )
+        options.pop("endpoint_url", None)
+        made: Any = session()
+        return made.create_client(service, REGION, **options)
+
+    def _function(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        assert FunctionName == FUNCTION
+        return {"Configuration": {"FunctionArn": f"arn:{FUNCTION}"}}
+
+    def _rules(self, TargetArn: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        assert TargetArn == f"arn:{FUNCTION}"
+        return {"RuleNames": [RULE]}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        client: Any = session().create_client("dynamodb", REGION)
+        yield World(client, create_tables(client, "own-"))
+
+
+def backed_up(world: World, *tenants: str) -> str:
+    """Connect tenants; a restored table with their grants as they are now."""
+    for name in tenants:
+        world.connect(world.add_tenant(name))
+    schema = template()["Resources"]["Grants"]["Properties"]["KeySchema"]
+    world.dynamodb.create_table(
+        TableName="restored",
+        KeySchema=schema,
+        AttributeDefinitions=[{"AttributeName": "tenant", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for row in grants(world).values():
+        world.dynamodb.put_item(TableName="restored", Item=row)
+    return "restored"
+
+
+def grants(world: World) -> dict[str, dict[str, Any]]:
+    table = world.settings.grants_table
+    rows = world.dynamodb.scan(TableName=table)["Items"]
+    return {row["tenant"]["S"]: row for row in rows}
+
+
+def lose(world: World, tenant: str) -> None:
+    key = {"tenant": {"S": tenant}}
+    world.dynamodb.delete_item(TableName=world.settings.grants_table, Key=key)
+
+
+def account(world: World, *, ticking: bool = False) -> Account:
+    return Account({"GrantsTable": world.settings.grants_table}, ticking=ticking)
+
+
+def test_f19_lost_rows_come_back_and_newer_ones_stay(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """F19: and after the check of the lanes the tenants are refreshed, or asked to connect."""
+    source = backed_up(world, "acme", "beta")
+    world.pass_until_due("acme")
+    world.tick()
+    newer = grants(world)
+    lose(world, "beta")
+    assert restore.main(["main", "Grants", source], account(world)) == 0
+    told = capsys.readouterr()
+    assert told.out == "1 rows were put back; 1 were there already, and stay.\n"
+    assert "refresh-" not in told.out + told.err
+    assert grants(world)["acme"] == newer["acme"]
+    assert grants(world)["beta"]["refresh_token"] == newer["beta"]["refresh_token"]
+    assert sum(world.restore().values()) == 2
+    assert restore.main(["main", "Grants", source], account(world)) == 0
+    assert "0 rows were put back; 2 were there" in capsys.readouterr().out
+
+
+def test_f19_over_what_is_there(world: World) -> None:
+    """F19: whatever GoTo has replaced since is not shown to it: the check comes after."""
+    source = backed_up(world, "acme")
+    before = grants(world)["acme"]
+    world.goto.rotates = True
+    world.pass_until_due("acme")
+    world.tick()
+    assert grants(world)["acme"] != before
+    assert restore.main(["main", "Grants", source, "--over"], account(world)) == 0
+    assert grants(world)["acme"] == before
+    assert world.restore() == {Found.QUARANTINED: 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "ticking", "said"),
+    [
+        (["Grants", "restored"], True, f"Ticks still run: disable the rule {RULE} first."),
+        (["Grant", "restored"], False, "There is no table Grant; there are Grants."),
+        (["Grants", "own-Links"], False, "own-Links is no restored copy of own-Grants."),
+        (["Grants", "own-Grants"], False, "own-Grants is no restored copy of own-Grants."),
+        (["Grants", "none"], False, "ResourceNotFoundException"),
+    ],
+)
+def test_what_is_refused_changes_nothing(
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    ticking: bool,
+    said: str,
+) -> None:
+    backed_up(world, "acme")
+    lose(world, "acme")
+    before = world.everything()
+    assert restore.main(["main", *words], account(world, ticking=ticking)) == 1
+    assert said in capsys.readouterr().err
+    assert world.everything() == before
+
+
+def test_cut_off_it_goes_on_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"t{number}" for number in range(5)]
+    source = backed_up(world, *names)
+    whole = grants(world)
+    for name in names:
+        lose(world, name)
+    put = world.dynamodb.put_item
+    written: list[str] = []
+
+    def put_item(**given: Any) -> Any:
+        if len(written) == 3:
+            raise StackFailed("cut off")
+        written.append(given["Item"]["tenant"]["S"])
+        return put(**given)
+
+    monkeypatch.setattr(world.dynamodb, "put_item", put_item)
+    monkeypatch.setattr(restore, "AT_ONCE", 1)
+    target = world.settings.grants_table
+    with pytest.raises(StackFailed, match="cut off"):
+        restore.put_back(world.dynamodb, source, target, over=False)
+    monkeypatch.undo()
+    assert restore.put_back(world.dynamodb, source, target, over=False) == Counter(
+        {True: 2, False: 3}
+    )
+    assert grants(world) == whole
