@@ -167,9 +167,11 @@ def healthz() -> Response:
 def complete(event: dict[str, str], context: Any) -> None:
     """Finish one authorization request; ``event`` holds its key alone."""
     completion = services().completion(_time_left(context))
-    reason = completion.run(event["request"])
-    logger().info("authorization request finished", reason=reason)
-    services().metrics.connect(completion.finished)
+    try:
+        reason = completion.run(event["request"])
+        logger().info("authorization request finished", reason=reason)
+    finally:  # also where its end could not be written
+        services().metrics.connect(completion.finished)
 
 
 @app.lambda_function(name="intake")
@@ -211,8 +213,10 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
 @app.lambda_function(name="refresh_now")
 def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Refresh one tenant for one of HA's services. The answer holds no token."""
-    answer = services().on_demand(_time_left(context)).refresh(event)
+    on_demand = services().on_demand(_time_left(context))
+    answer = on_demand.refresh(event)
     logger().info("refresh on demand", tenant=answer.tenant, outcome=answer.outcome)
+    services().metrics.on_demand(on_demand.outcomes)
     return answer.to_dict()
 
 

@@ -133,6 +133,7 @@ class Deployment:
             connections=world.connections,
             provider=world.provider,
             fleet=world.fleet,
+            rescue_queue=world.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
             refresher_for=self._refresher,
             run=map,
             hand_over=hand_over,  # type: ignore[arg-type]  # a lane hands over nothing

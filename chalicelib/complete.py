@@ -6,12 +6,12 @@ asked, so it is never sent twice (F21). A request that fails changes no connecti
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import oauth
 from chalicelib.endings import ending, outcome
-from chalicelib.errors import Conflict, ProviderUnreachable
-from chalicelib.model import AuthorizationRequest, Reason, TokenSet
+from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
+from chalicelib.model import AuthorizationRequest, Fresh, Reason, Revocation, TokenSet
 from chalicelib.rescue import connect_message
 from chalicelib.tokens import fresh_tokens, keep
 from chalicelib.verdicts import VERDICTS, failure_of
@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """How a request ended that was there to finish: why not in a connection, and after how many
-    seconds from the admin's return it was committed. None: it was not, or waits to be rescued."""
+    seconds from the admin's return it was committed. None: it was not, or waits to be rescued.
+    ``lost``: what GoTo gave went into no table and no queue."""
 
     reason: Reason | None
     seconds: float | None
+    lost: bool = False
+
+
+class _Given(NamedTuple):
+    """What GoTo gave for the code, and whose it is."""
+
+    fresh: Fresh
+    account: str | None
+    principal: str | None
 
 
 class Completion:
@@ -60,6 +70,7 @@ class Completion:
         self._report = report
         self.finished: Finished | None = None
         self._committed_after: float | None = None
+        self._lost = False
 
     def run(self, key: str) -> Reason | None:
         """Finish the request under ``key`` (the digest of its state).
@@ -76,7 +87,7 @@ class Completion:
         except Exception as error:  # noqa: BLE001 - the admin is waiting for an end of any kind
             self._report(error)
             reason = Reason.INTERNAL
-        self.finished = Finished(reason, self._committed_after)
+        self.finished = Finished(reason, self._committed_after, self._lost)
         if reason is not None:
             self._end(request, reason)
         return reason
@@ -97,10 +108,12 @@ class Completion:
             self._goto.revoke(client, verdict.access_token)
             return Reason.NO_REFRESH_TOKEN
         account_key = self._goto.account(verdict.access_token)
+        fresh = fresh_tokens(request.tenant, verdict, asked_at)
+        given = _Given(fresh, account_key, verdict.principal)
         # Not revoked where the commit's outcome stayed unknown: it may be the live connection.
-        refused = self._keep(request, verdict, asked_at, account_key)
+        refused = self._keep(request, given)
         if refused is not None:
-            self._goto.revoke(client, verdict.refresh_token)
+            self._give_back(client, request, given)
         return refused
 
     def _ask(
@@ -112,25 +125,38 @@ class Completion:
         except ProviderUnreachable as error:
             return failure_of(error)
 
-    def _keep(
-        self, request: AuthorizationRequest, tokens: TokenSet, asked_at: int, account: str | None
-    ) -> Reason | None:
+    def _keep(self, request: AuthorizationRequest, given: _Given) -> Reason | None:
         """Make it the tenant's connection, now or from the rescue queue (F24).
 
         None as well while the queue has it: the request goes on, and the page waits.
         """
-        fresh = fresh_tokens(request.tenant, tokens, asked_at)
-        principal = tokens.principal
-        committed, refused = keep(
-            lambda: self._commits.connect(request, fresh, account, principal),
-            lambda: self._rescue_queue.send(connect_message(request, fresh, account, principal)),
-            pause=self._pause,
-            time_left=self._time_left,
-        )
+        try:
+            committed, refused = keep(
+                lambda: self._commits.connect(request, *given),
+                lambda: self._rescue_queue.send(connect_message(request, *given)),
+                pause=self._pause,
+                time_left=self._time_left,
+            )
+        except DependencyUnavailable:
+            self._lost = True
+            raise
         if committed and refused is None:
             returned_at = request.returned_at or request.started_at
             self._committed_after = self._clock() - returned_at
         return refused
+
+    def _give_back(
+        self, client: oauth.ClientCredentials, request: AuthorizationRequest, given: _Given
+    ) -> None:
+        """What may not be the connection must not live on at GoTo: where GoTo has not heard, the
+        rescue queue has it told until it has (S22)."""
+        token = given.fresh.refresh_token or given.fresh.access_token
+        if self._goto.revoke(client, token) is not Revocation.LATER:
+            return
+        try:
+            self._rescue_queue.send(connect_message(request, *given))
+        except DependencyUnavailable as error:
+            self._report(error)
 
     def _end(self, request: AuthorizationRequest, reason: Reason) -> None:
         entry = ending(request, reason, self._clock())

@@ -50,6 +50,10 @@ class Metrics:
         """One lane of a large fleet."""
         self._tell(of_refreshes(outcomes) | of_lives(glimpse))
 
+    def on_demand(self, outcomes: Mapping[str, int]) -> None:
+        """One refresh for a service; none where the table alone could answer."""
+        self._tell(of_refreshes(outcomes))
+
     def connect(self, finished: Finished | None) -> None:
         """One authorization request that came back from GoTo."""
         self._tell(of_connect(finished))
@@ -81,6 +85,8 @@ def of_tick(glimpse: Glimpse, seconds: float) -> dict[str, float]:
         "OldestOverdueSeconds": glimpse.oldest_overdue,
         "ProviderDown": float(glimpse.provider_down),
     }
+    if glimpse.waiting is not None:
+        values["RescueDepth"] = float(glimpse.waiting)
     without, in_use = glimpse.without_token, glimpse.in_use
     if without is None or in_use is None:
         return values
@@ -95,4 +101,6 @@ def of_connect(finished: Finished | None) -> dict[str, float]:
     seconds = finished.seconds
     late = seconds is None or seconds > CONNECT_IN_TIME
     values = {"ConnectsLate": float(late), "ConnectsLatePercent": 100.0 * late}
+    if finished.lost:
+        values["AnswersUnstored"] = 1.0
     return values if seconds is None else values | {"ConnectSeconds": seconds}

@@ -5,6 +5,7 @@ at most one refresh comes of it, however many ask. The answer never holds a toke
 that from the table.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -103,6 +104,8 @@ class OnDemand:
         self._provider = provider
         self._refresher = refresher
         self._clock = clock
+        self.outcomes: Counter[str] = Counter()
+        """What became of the refresh, if there was one."""
 
     def refresh(self, event: Mapping[str, Any]) -> Answer:
         """Answer one invocation. Raises `DependencyUnavailable`."""
@@ -160,6 +163,7 @@ class OnDemand:
         if wish.rejected_version is not None:
             note = self._note(wish)
         outcome = self._refresher.refresh(Due(wish.tenant, grant.next_refresh_at or 0), note)
+        self.outcomes[outcome] += 1
         connection = self._connections.get(wish.tenant)
         if connection is None:
             return Answer(Answered.NOT_CONNECTED, wish.tenant)

@@ -16,6 +16,7 @@ from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachab
 from chalicelib.model import (
     RESTORED,
     Due,
+    Fresh,
     Grant,
     JournalEntry,
     Revocation,
@@ -221,18 +222,14 @@ class Refresher:
         if not committed:
             return Outcome.RESCUED
         if not stands:
-            self._give_back(grant, tokens)
+            self._give_back(grant, fresh)
         return Outcome.REFRESHED if stands else Outcome.SUPERSEDED
 
     def _withdraw(self, grant: Grant) -> Outcome:
         """Tell GoTo that a disconnected grant is given up, until it has heard (S22)."""
         told = Revocation.DONE
         if grant.refresh_token is not None:
-            try:
-                told = self._goto.revoke(self._client_of(grant), grant.refresh_token)
-            except DependencyUnavailable as error:
-                self._report(error)
-                told = Revocation.LATER
+            told = self._revoked(grant, grant.refresh_token)
         if told is not Revocation.LATER:
             entry = self._entry(grant, "withdrawn", WITHDRAWN[told], None)
             self._connections.commit_withdrawn(grant, entry)
@@ -249,11 +246,23 @@ class Refresher:
         )
         return Outcome.TRANSIENT
 
-    def _give_back(self, grant: Grant, tokens: TokenSet) -> None:
-        """What GoTo gave while the rep disconnected the tenant must not live on there (S22)."""
-        if self._commits.given_up(grant.tenant):
-            given = tokens.refresh_token or tokens.access_token
-            self._goto.revoke(self._client_of(grant), given)
+    def _give_back(self, grant: Grant, fresh: Fresh) -> None:
+        """What GoTo gave while the rep disconnected the tenant must not live on there (S22).
+
+        Where GoTo has not heard, the rescue queue has it told until it has.
+        """
+        if not self._commits.given_up(grant.tenant):
+            return
+        given = fresh.refresh_token or fresh.access_token
+        if self._revoked(grant, given) is Revocation.LATER:
+            self._rescue_queue.send(refresh_message(grant, fresh))
+
+    def _revoked(self, grant: Grant, token: str) -> Revocation:
+        try:
+            return self._goto.revoke(self._client_of(grant), token)
+        except DependencyUnavailable as error:
+            self._report(error)
+            return Revocation.LATER
 
     def _grant_refused(self, grant: Grant, detail: str, *, known: bool) -> Outcome:
         """GoTo will not accept the refresh token, unless another has replaced it (F10).

@@ -8,12 +8,13 @@ the queue until that hands it to its dead-letter queue, which has an alarm.
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.endings import ending, outcome
-from chalicelib.errors import Conflict
+from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.model import (
     AuthorizationRequest,
     Fresh,
@@ -21,12 +22,14 @@ from chalicelib.model import (
     Inflight,
     Reason,
     RequestStatus,
+    Revocation,
     Status,
 )
 
 if TYPE_CHECKING:
     from chalicelib.commits import Commits
     from chalicelib.goto import GoTo
+    from chalicelib.oauth import ClientCredentials
     from chalicelib.store.requests import AuthorizationRequests
     from chalicelib.vault import Vault
 
@@ -92,8 +95,7 @@ class Rescue:
             if self._commits.refresh(asked, fresh):
                 return Rescued.COMMITTED
             if self._commits.given_up(asked.tenant):
-                client = self._vault.newest_of(asked.tenant, asked.client_id)
-                self._goto.revoke(client, fresh.refresh_token or fresh.access_token)
+                self._withdraw(self._vault.newest_of(asked.tenant, asked.client_id), fresh)
             return Rescued.SUPERSEDED
         request = _request(content["request"])
         refused = self._commits.connect(request, fresh, content["account"], content["principal"])
@@ -104,13 +106,18 @@ class Rescue:
 
     def _refuse(self, request: AuthorizationRequest, fresh: Fresh, reason: Reason) -> None:
         """The same end as `Completion` gives it: the grant is withdrawn, the request has failed."""
-        client = self._vault.credentials(request.tenant, request.secret_version)
-        self._goto.revoke(client, fresh.refresh_token or fresh.access_token)
         entry = ending(request, reason, self._clock())
-        try:
+        # It may have ended in the meantime, and said so then.
+        with suppress(Conflict):
             self._requests.fail(request.key, int(self._clock()), outcome(reason), reason, entry)
-        except Conflict:  # it has ended in the meantime, and said so then
-            return
+        client = self._vault.credentials(request.tenant, request.secret_version)
+        self._withdraw(client, fresh)
+
+    def _withdraw(self, client: "ClientCredentials", fresh: Fresh) -> None:
+        """Raises `DependencyUnavailable` until GoTo has heard: the queue then asks again (S22)."""
+        given = fresh.refresh_token or fresh.access_token
+        if self._goto.revoke(client, given) is Revocation.LATER:
+            raise DependencyUnavailable("goto", "not yet withdrawn")
 
 
 def _grant(values: dict[str, Any]) -> Grant:

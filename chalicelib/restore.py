@@ -29,6 +29,7 @@ class Found(StrEnum):
     IN_STEP = "in_step"
     QUARANTINED = "quarantined"
     RECHECKED = "rechecked"
+    DISCONNECTED = "disconnected"
     CHANGED_MEANWHILE = "changed_meanwhile"
 
 
@@ -56,26 +57,32 @@ class Restore:
 
     def _check(self, tenant: str, *, both: bool) -> Found:
         grant, connection = self._connections.grant(tenant), self._connections.get(tenant)
-        if Status.DISCONNECTED in (grant and grant.status, connection and connection.status):
-            return Found.IN_STEP
-        in_step = (
-            grant is not None and connection is not None and _counts(grant) == _counts(connection)
-        )
-        if in_step and not both:
+        status = _newest_status(grant, connection)
+        if _in_step(grant, connection) and (not both or status is Status.DISCONNECTED):
             return Found.IN_STEP
         try:
+            if status is Status.DISCONNECTED:
+                self._disconnect(tenant, grant, connection)
+                return Found.DISCONNECTED
             if _replaced(grant, connection):
                 self._quarantine(tenant, grant, connection)
                 return Found.QUARANTINED
-            self._recheck(tenant, grant, connection)
+            self._recheck(tenant, grant, connection, status)
         except Conflict:
             return Found.CHANGED_MEANWHILE
         return Found.RECHECKED
 
-    def _recheck(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
+    def _recheck(
+        self, tenant: str, grant: Grant | None, connection: Connection | None, status: Status
+    ) -> None:
         """As far as can be told the refresh token is GoTo's latest: use it soon, and see."""
-        status = connection.status if connection else Status.CONNECTED
         due = int(self._clock()) if status in REFRESHED else None
+        self._tables.align(tenant, grant, connection, status=status, next_refresh_at=due)
+
+    def _disconnect(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
+        """The rep has ended it since: it stays so, and GoTo is told once more (S22)."""
+        due = int(self._clock()) if grant is not None and grant.refresh_token else None
+        status = Status.DISCONNECTED
         self._tables.align(tenant, grant, connection, status=status, next_refresh_at=due)
 
     def _quarantine(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
@@ -91,6 +98,22 @@ class Restore:
 
 def _counts(row: Grant | Connection) -> tuple[int, int]:
     return row.generation, row.version
+
+
+def _newest_status(grant: Grant | None, connection: Connection | None) -> Status:
+    """What the row says that knows better. Of one that tells nothing more, what is refreshed: GoTo
+    then decides."""
+    rows = [row for row in (grant, connection) if row is not None]
+    newest = max(map(_counts, rows))
+    known = {row.status for row in rows if _counts(row) == newest}
+    return next((status for status in REFRESHED if status in known), min(known))
+
+
+def _in_step(grant: Grant | None, connection: Connection | None) -> bool:
+    """Of a tenant that was removed, the grant's counters alone are left."""
+    if grant is None or connection is None:
+        return connection is None and grant is not None and grant.status is Status.DISCONNECTED
+    return (*_counts(grant), grant.status) == (*_counts(connection), connection.status)
 
 
 def _replaced(grant: Grant | None, connection: Connection | None) -> bool:

@@ -19,6 +19,7 @@ from chalicelib.refresh import Outcome, Refresher
 from chalicelib.times import CIRCUIT_TURN, DEAD_AFTER, TICK_WORKS_FOR
 
 if TYPE_CHECKING:
+    from chalicelib.rescue_queue import RescueQueue
     from chalicelib.store.connections import Connections
     from chalicelib.store.fleet import Fleet
     from chalicelib.store.provider import ProviderRow
@@ -59,13 +60,15 @@ class Glimpse:
 
     ``least_left``: what the token with the least life left had when it was taken, negative where it
     had run out; who is not due has more. ``long_overdue`` is counted among the rows that the tick
-    read. ``in_use`` and ``degraded`` are None where they could not be read.
+    read. ``waiting``: answers of GoTo's in the rescue queue. None is what could not be read: it,
+    ``in_use`` or ``degraded``.
     """
 
     oldest_overdue: float = 0.0
     long_overdue: int = 0
     provider_down: bool = False
     least_left: float | None = None
+    waiting: int | None = None
     in_use: int | None = None
     degraded: int | None = None
 
@@ -87,6 +90,7 @@ class Schedule:
         connections: "Connections",
         provider: "ProviderRow",
         fleet: "Fleet",
+        rescue_queue: "RescueQueue",
         refresher_for: RefresherFor,
         run: Run,
         hand_over: Callable[[int, float, float], None],
@@ -97,6 +101,7 @@ class Schedule:
         self._connections = connections
         self._provider = provider
         self._fleet = fleet
+        self._rescue_queue = rescue_queue
         self._refresher_for = refresher_for
         self._run = run
         self._hand_over = hand_over
@@ -108,11 +113,11 @@ class Schedule:
     def tick(self) -> Counter[str]:
         """Refresh what is due, or have it refreshed. Counts outcomes, and lanes handed over."""
         counts = self._tick()
-        try:
-            self._provider.ticked(int(self._clock()))
-            self._count_fleet()
-        except DependencyUnavailable as error:
-            self._report(error)
+        for look in (self._note_tick, self._count_fleet, self._count_waiting):
+            try:
+                look()
+            except DependencyUnavailable as error:
+                self._report(error)
         return counts
 
     def _tick(self) -> Counter[str]:
@@ -182,6 +187,12 @@ class Schedule:
         self.glimpse.provider_down = down
         self.glimpse.oldest_overdue = now - due[0].at if due else 0.0
         self.glimpse.long_overdue = sum(now - row.at > DEAD_AFTER for row in due)
+
+    def _note_tick(self) -> None:
+        self._provider.ticked(int(self._clock()))
+
+    def _count_waiting(self) -> None:
+        self.glimpse.waiting = self._rescue_queue.pending()
 
     def _count_fleet(self) -> None:
         counts = self._fleet.counts()

@@ -78,6 +78,7 @@ class Services(Adapters):
             connections=self._connections,
             provider=self._provider,
             fleet=self._fleet,
+            rescue_queue=self._rescue_queue,
             refresher_for=partial(self._refresher, threads, time_left),
             run=pooled(threads),
             hand_over=self._start_lane,

@@ -46,13 +46,17 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
 
 
 def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
-    """Raise `StackFailed` while ticks run: they would use what has not been checked (F19)."""
+    """Raise `StackFailed` while anything may refresh: it would use what is not checked (F19)."""
     functions, events = session.client("lambda"), session.client("events")
     tick = functions.get_function(FunctionName=outputs["RefreshTickFunction"])
     address = tick["Configuration"]["FunctionArn"]
     for name in events.list_rule_names_by_target(TargetArn=address)["RuleNames"]:
         if events.describe_rule(Name=name)["State"] != "DISABLED":
             raise StackFailed(f"Ticks still run: disable the rule {name} first.")
+    name = outputs["RefreshNowFunction"]
+    concurrency = functions.get_function_concurrency(FunctionName=name)
+    if concurrency.get("ReservedConcurrentExecutions") != 0:
+        raise StackFailed(f"Services can still refresh: set the concurrency of {name} to 0 first.")
 
 
 def put_back(dynamodb: Any, source: str, target: str, *, over: bool) -> Counter[bool]:

@@ -63,9 +63,11 @@ class RestoredTables:
     def _token_row(
         self, tenant: str, connection: Connection | None, setting: dict[str, Any]
     ) -> dict[str, Any]:
+        row = {"tenant": tenant, "schema": SCHEMA, **setting}
         if connection is None:
-            row = {"tenant": tenant, "schema": SCHEMA, **setting}
             return {"Put": wire.put(self._tables.tokens, row, when="attribute_not_exists(#tenant)")}
+        if setting["status"] is Status.DISCONNECTED:
+            return {"Put": self._without_token(row, connection)}
         change = wire.update(
             self._tables.tokens,
             {"tenant": tenant},
@@ -75,6 +77,16 @@ class RestoredTables:
             asked_version=connection.version,
         )
         return {"Update": change}
+
+    def _without_token(self, row: dict[str, Any], connection: Connection) -> dict[str, Any]:
+        """What the backup brought back, readers no longer find (S22)."""
+        return wire.put(
+            self._tables.tokens,
+            row | {"next_refresh_at": None},
+            when=AS_ASKED,
+            asked_generation=connection.generation,
+            asked_version=connection.version,
+        )
 
     def _grant_row(self, grant: Grant, setting: dict[str, Any]) -> dict[str, Any]:
         change = wire.update(

@@ -229,6 +229,7 @@ def on(
         connections=world.connections,
         provider=world.provider,
         fleet=world.fleet,
+        rescue_queue=world.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
         refresher_for=lambda rate, seconds, wait: world.refresher(),
         run=run,
         hand_over=hand_over or (lambda number, rate, wait: None),

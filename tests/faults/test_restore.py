@@ -126,3 +126,66 @@ def test_f19_a_tenant_missing_from_the_backup_must_connect_again(connected: Worl
     connected.connect(connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
     assert connected.grant().status is Status.CONNECTED
     assert counters(connected)[0] == counters(connected)[1] > 1
+
+
+def disconnected(world: World) -> None:
+    """Both rows say so, no token is left, and GoTo has heard."""
+    world.tick()
+    grant, connection = world.grant(), world.connections.get("acme")
+    assert connection is not None
+    assert grant.status is connection.status is Status.DISCONNECTED
+    assert (grant.refresh_token, grant.next_refresh_at) == (None, None)
+    assert not connection.access_token
+    assert counters(world)[0] == counters(world)[1]
+    assert world.restore() == {Found.IN_STEP: 1}
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
+@pytest.mark.parametrize("table", ["grants", "tokens"])
+def test_f19_s22_what_the_rep_has_disconnected_stays_so(connected: World, table: str) -> None:
+    """F19, S22: and the tenant can be removed; GoTo is not asked for a token."""
+    backup = Backup(connected, table)
+    connected.rep("disconnect", tenant="acme")
+    connected.tick()
+    backup.restore()
+    asked = refresh_requests(connected)
+    assert connected.restore() == {Found.DISCONNECTED: 1}
+    disconnected(connected)
+    assert refresh_requests(connected) == asked
+
+
+@pytest.mark.parametrize("table", ["grants", "tokens"])
+def test_f19_connected_again_since_the_backup(connected: World, table: str) -> None:
+    """F19: the backup knows a disconnection that is past."""
+    connected.rep("disconnect", tenant="acme")
+    connected.tick()
+    backup = Backup(connected, table)
+    connected.connect(connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
+    backup.restore()
+    found = Found.QUARANTINED if table == "grants" else Found.RECHECKED
+    assert connected.restore() == {found: 1}
+    connected.tick()
+    wanted = Status.REAUTHORIZATION_REQUIRED if table == "grants" else Status.CONNECTED
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert connected.grant().status is connection.status is wanted
+
+
+@pytest.mark.parametrize("table", ["grants", "tokens"])
+def test_f19_an_end_that_the_backup_does_not_know_is_found_again(
+    connected: World, table: str
+) -> None:
+    """F19: the counters don't tell; GoTo does."""
+    backup = Backup(connected, table)
+    connected.goto.script = [refusal(400, "invalid_grant")]
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    backup.restore()
+    assert connected.restore() == {Found.RECHECKED: 1}
+    connected.goto.script = [refusal(400, "invalid_grant")] * 2
+    connected.tick()
+    connected.clock.pass_(CONFIRM_PAUSE)
+    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert connected.grant().status is connection.status is Status.REAUTHORIZATION_REQUIRED

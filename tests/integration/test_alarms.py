@@ -103,6 +103,21 @@ def answers_unstored(aws: Counted) -> None:
     unanswered(aws)
 
 
+def answers_unstored_for_a_service(aws: Counted) -> None:
+    """F03: what a service asked for is lost likewise."""
+    fleet(aws, 1)
+    aws.scheduled = False
+    aws.down |= {"SendMessage", "TransactWriteItems"}
+    ask(aws)
+
+
+def answers_unstored_of_an_admin(aws: Counted) -> None:
+    """F24: and what an admin's code was exchanged for."""
+    press(aws)
+    aws.down |= {"SendMessage", "TransactWriteItems"}
+    aws.minutes(1)
+
+
 def completion_dropped(aws: Counted) -> None:
     """The account's concurrency is used up by something else."""
     press(aws)
@@ -250,11 +265,18 @@ SHORT: dict[str, Cause] = {
     "NotTold": partial(not_told, minutes=100),
     "PagesFail": partial(pages_fail, visits=2),
     "ReadersTurnedAway": partial(readers_turned_away, at_once=20),
-    "RescueWaits": partial(rescue_waits, minutes=15),
+    "RescueWaits": partial(rescue_waits, minutes=12),
     "TellingLate": partial(telling_late, minutes=20),
     "TickMissing": partial(tick_missing, minutes=4),
 }
 """The most of a cause that is nobody's business yet."""
+
+
+OTHERWISE: tuple[tuple[str, Cause], ...] = (
+    ("AnswersUnstored", answers_unstored_for_a_service),
+    ("AnswersUnstored", answers_unstored_of_an_admin),
+)
+"""What else makes one ring."""
 
 
 def test_every_alarm_is_provoked_here() -> None:
@@ -270,6 +292,13 @@ def test_its_cause_makes_it_ring_and_the_cause_s_end_silences_it(aws: Counted, n
     aws.mend()
     aws.minutes(20)
     assert aws.ringing == {name} & set(UNTIL_A_PERSON_COMES)
+
+
+@pytest.mark.parametrize(("name", "cause"), OTHERWISE)
+def test_another_cause_makes_it_ring(aws: Counted, name: str, cause: Cause) -> None:
+    aws.minutes(1)
+    cause(aws)
+    assert name in aws.ringing
 
 
 @pytest.mark.parametrize("name", sorted(SHORT))
@@ -306,6 +335,7 @@ def test_a_good_tick_is_told_in_cloudwatch_s_format(
         "TicksOnTime": 1.0,
         "OldestOverdueSeconds": 0.0,
         "ProviderDown": 0.0,
+        "RescueDepth": 0.0,
         "TenantsInUse": 0.0,
         "TenantsWithoutToken": 0.0,
     }

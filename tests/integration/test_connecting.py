@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import CallbackNotAccepted, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import Reason, RequestStatus, Status
+from chalicelib.model import Reason, RequestStatus, Revocation, Status
 from chalicelib.oauth import Answer
+from chalicelib.rescue import Rescued
 from chalicelib.times import PROCESSING_TIMEOUT, TOKEN_SHOWN_FOR
 from tests.support.standins import refusal
 from tests.support.world import TESTER, World
@@ -171,6 +172,25 @@ def test_f23_the_higher_sequence_wins_whichever_finishes_last(world: World) -> N
     assert world.grant().refresh_token == "refresh-1"
     assert world.goto.revoked == ["refresh-2"]
     assert world.grant().sequence == 2
+
+
+def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) -> None:
+    """S22: and never becomes the connection on the way."""
+    link = world.add_tenant()
+    first, second = world.browser(link), world.browser(link)
+    for visitor in (first, second):
+        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    older, newer = world.completions
+    world.completion().run(newer)
+    world.goto.revocation = Revocation.LATER
+    assert world.completion().run(older) is Reason.SUPERSEDED
+    with pytest.raises(DependencyUnavailable):
+        world.rescue()
+    world.goto.revocation = Revocation.DONE
+    world.goto.revoked.clear()
+    assert world.rescue() == [Rescued.REFUSED]
+    assert world.goto.revoked == ["refresh-2"]
+    assert world.grant().refresh_token == "refresh-1"
 
 
 def test_f23_an_older_request_that_finishes_first_is_replaced(world: World) -> None:

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import Revocation, Status
+from chalicelib.rescue import Rescued
 from chalicelib.times import DAY
 from tests.support.reps import connected, show
 from tests.support.world import World
@@ -96,6 +98,23 @@ def test_f07_a_removed_tenant_leaves_counters_and_comes_back_new(world: World) -
     world.connect(fresh)
     assert world.grant().generation == generation + 2
     assert world.history()[0] == "tenant_added"
+
+
+def test_s22_tokens_that_come_late_are_given_back_until_goto_has_heard(world: World) -> None:
+    """S22: a 503 is retried, from the rescue queue."""
+    connected(world)
+    world.pass_until_due()
+    world.goto.rotates = True
+    world.goto.script = [lambda: world.rep("disconnect", tenant="acme")]
+    world.goto.revocation = Revocation.LATER
+    assert world.tick() == {"superseded": 1}
+    with pytest.raises(DependencyUnavailable):
+        world.rescue()
+    assert len(world.rescue_queue.messages) == 1
+    world.goto.revocation = Revocation.DONE
+    world.goto.revoked.clear()
+    assert world.rescue() == [Rescued.SUPERSEDED]
+    assert world.goto.revoked == ["refresh-2"]
 
 
 def test_a_tenant_is_kept_until_goto_has_heard_of_its_end(world: World) -> None:

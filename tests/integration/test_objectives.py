@@ -28,7 +28,7 @@ OBJECTIVES = objectives()
 WINDOWS = {child for made in OBJECTIVES.values() for child in children(made)}
 COUNTED_BY_AWS = {
     "AWS/Lambda": {"Errors", "Throttles", "Invocations", "IteratorAge"},
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
     "AWS/ApiGateway": {"Latency", "5XXError", "4XXError"},
 }
 

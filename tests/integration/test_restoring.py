@@ -14,15 +14,16 @@ from infra.stack import StackFailed
 from tests.support.aws import REGION, create_tables, session, template
 from tests.support.world import World
 
-RULE, FUNCTION = "tick-rule", "product-RefreshTick"
+RULE, TICK, NOW = "tick-rule", "product-RefreshTick", "product-RefreshNow"
 
 
 class Account:
-    """A boto3 session of an account with one stack, whose ticks run or rest."""
+    """A boto3 session of an account with one stack. ``runs``: what has not been stopped."""
 
-    def __init__(self, outputs: dict[str, str], *, ticking: bool = False) -> None:
-        self._outputs = {"RefreshTickFunction": FUNCTION, **outputs}
-        self._state = "ENABLED" if ticking else "DISABLED"
+    def __init__(self, outputs: dict[str, str], runs: str = "") -> None:
+        self._outputs = {"RefreshTickFunction": TICK, "RefreshNowFunction": NOW, **outputs}
+        self._state = "ENABLED" if runs == TICK else "DISABLED"
+        self._reserved = 10 if runs == NOW else 0
         self.region_name = REGION
 
     def client(self, service: str, **options: Any) -> Any:
@@ -32,7 +33,9 @@ class Account:
                 stack = {"StackStatus": "UPDATE_COMPLETE", "Outputs": told}
                 return SimpleNamespace(describe_stacks=lambda **_: {"Stacks": [stack]})
             case "lambda":
-                return SimpleNamespace(get_function=self._function)
+                return SimpleNamespace(
+                    get_function=self._function, get_function_concurrency=self._concurrency
+                )
             case "events":
                 return SimpleNamespace(
                     list_rule_names_by_target=self._rules,
@@ -43,11 +46,15 @@ class Account:
         return made.create_client(service, REGION, **options)
 
     def _function(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        assert FunctionName == FUNCTION
-        return {"Configuration": {"FunctionArn": f"arn:{FUNCTION}"}}
+        assert FunctionName == TICK
+        return {"Configuration": {"FunctionArn": f"arn:{TICK}"}}
+
+    def _concurrency(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        assert FunctionName == NOW
+        return {"ReservedConcurrentExecutions": self._reserved}
 
     def _rules(self, TargetArn: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        assert TargetArn == f"arn:{FUNCTION}"
+        assert TargetArn == f"arn:{TICK}"
         return {"RuleNames": [RULE]}
 
 
@@ -85,8 +92,8 @@ def lose(world: World, tenant: str) -> None:
     world.dynamodb.delete_item(TableName=world.settings.grants_table, Key=key)
 
 
-def account(world: World, *, ticking: bool = False) -> Account:
-    return Account({"GrantsTable": world.settings.grants_table}, ticking=ticking)
+def account(world: World, runs: str = "") -> Account:
+    return Account({"GrantsTable": world.settings.grants_table}, runs)
 
 
 def test_f19_lost_rows_come_back_and_newer_ones_stay(
@@ -123,26 +130,27 @@ def test_f19_over_what_is_there(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "ticking", "said"),
+    ("words", "runs", "said"),
     [
-        (["Grants", "restored"], True, f"Ticks still run: disable the rule {RULE} first."),
-        (["Grant", "restored"], False, "There is no table Grant; there are Grants."),
-        (["Grants", "own-Links"], False, "own-Links is no restored copy of own-Grants."),
-        (["Grants", "own-Grants"], False, "own-Grants is no restored copy of own-Grants."),
-        (["Grants", "none"], False, "ResourceNotFoundException"),
+        (["Grants", "restored"], TICK, f"Ticks still run: disable the rule {RULE} first."),
+        (["Grants", "restored"], NOW, f"refresh: set the concurrency of {NOW} to 0 first."),
+        (["Grant", "restored"], "", "There is no table Grant; there are Grants."),
+        (["Grants", "own-Links"], "", "own-Links is no restored copy of own-Grants."),
+        (["Grants", "own-Grants"], "", "own-Grants is no restored copy of own-Grants."),
+        (["Grants", "none"], "", "ResourceNotFoundException"),
     ],
 )
 def test_what_is_refused_changes_nothing(
     world: World,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
-    ticking: bool,
+    runs: str,
     said: str,
 ) -> None:
     backed_up(world, "acme")
     lose(world, "acme")
     before = world.everything()
-    assert restore.main(["main", *words], account(world, ticking=ticking)) == 1
+    assert restore.main(["main", *words], account(world, runs)) == 1
     assert said in capsys.readouterr().err
     assert world.everything() == before
 

@@ -152,7 +152,8 @@ def test_f03_the_rescue_queue_is_under_the_grants_key_and_ends_in_an_alarm(
         for alarm in of_type(resources, "AWS::CloudWatch::Alarm").values()
         if alarm["Properties"]["Namespace"] == "AWS/SQS"
     }
-    assert watched == {"LostAnswers", "RescueQueue", "Unannounced"}
+    assert watched == {"LostAnswers", "Unannounced"}
+    assert resources["RescueWaits"]["Properties"]["MetricName"] == "RescueDepth"
     [source] = resources["Rescue"]["Properties"]["Events"].values()
     assert source["Properties"]["Queue"] == {"Fn::GetAtt": ["RescueQueue", "Arn"]}
 

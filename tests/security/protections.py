@@ -84,8 +84,8 @@ PROTECTIONS = (
         "S03",
         "what was refused is revoked",
         COMPLETE,
-        "if refused is not None:\n            self._goto.revoke",
-        "if refused is Reason.INTERNAL:\n            self._goto.revoke",
+        "if refused is not None:\n            self._give_back",
+        "if refused is Reason.INTERNAL:\n            self._give_back",
     ),
     Protection(
         "S04",

@@ -22,7 +22,7 @@ ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
 EMITTED = (
     set(measures.GROUPS)
-    | set(measures.of_tick(Glimpse(in_use=1, degraded=0), 1.0))
+    | set(measures.of_tick(Glimpse(waiting=0, in_use=1, degraded=0), 1.0))
     | set(measures.of_lives(Glimpse(least_left=1)))
     | set(measures.of_connect(Finished(None, 1.0)))
 )

@@ -12,13 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.sqs.models import sqs_backends
 
 from chalicelib import config
 from chalicelib.services import Services
 from infra.deploy import TICK
-from infra.resolve import REGION, STACK
 from tests.support.cloudwatch import CloudWatch
 from tests.support.deployment import Deployment, Queued, streamed
 from tests.support.recorder import acting
@@ -54,7 +51,6 @@ class Counted(Deployment):
         self.throttled: set[str] = set()
         self._resources = resources
         self._batches: list[Batch] = []
-        self._seen: dict[str, float] = {}
         super().__init__(patch)
         patch.setattr("chalicelib.services.measure", self._measured)
 
@@ -204,15 +200,8 @@ class Counted(Deployment):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     def _look_at_queues(self) -> None:
-        for name in self.queues:
-            held = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[f"{STACK}-{name}"].messages
-            waiting = {message.id for message in held}
-            for message in waiting:
-                self._seen.setdefault(message, self.clock.now)
-            oldest = min((self._seen[message] for message in waiting), default=self.clock.now)
-            self._count(
-                SQS,
-                name,
-                ApproximateNumberOfMessagesVisible=len(waiting),
-                ApproximateAgeOfOldestMessage=self.clock.now - oldest,
-            )
+        sqs, wanted = self.client("sqs"), ["ApproximateNumberOfMessages"]
+        for name, url in self.queues.items():
+            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+            visible = int(told["ApproximateNumberOfMessages"])
+            self._count(SQS, name, ApproximateNumberOfMessagesVisible=visible)

@@ -244,6 +244,7 @@ class World:
             connections=self.connections,
             provider=self.provider,
             fleet=self.fleet,
+            rescue_queue=self.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
             refresher_for=lambda rate, seconds, wait: self.refresher(),
             run=map,
             hand_over=lambda *share: self.handed.append(share),
