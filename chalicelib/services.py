@@ -216,7 +216,7 @@ class Services(Adapters):
                 "Verify the sender's domain in SES.",
             ),
         ]
-        return Doctor(parts, origin=names.origin("health"), clock=time.time)
+        return Doctor(parts, settings=names, tenants=self._tenants, clock=time.time)
 
     @cached_property
     def callers(self) -> "Callers":

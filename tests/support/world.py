@@ -220,7 +220,7 @@ class World:
                 clock=self.clock,
             ),
             refresh=by_hand.refresh,
-            doctor=Doctor(self.parts, origin=names.origin("health"), clock=self.clock),
+            doctor=Doctor(self.parts, settings=names, tenants=self.tenants, clock=self.clock),
         )
 
     def refresher(self, pace: Pace | None = None) -> Refresher:
