@@ -42,6 +42,11 @@ class Tenants:
             raise UnknownTenant(f"There is no tenant {name!r}.")
         return tenant
 
+    def removed(self, name: str) -> bool:
+        """Whether there was such a tenant, and is none any more. Raises `DependencyUnavailable`."""
+        values = wire.get(self._tables.client, self._tables.tenants, {"tenant": name})
+        return bool(values.get("removed"))
+
     def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
         """Some tenants in the table's own order, and where the next page begins (None: nowhere).
 
