@@ -257,7 +257,7 @@ def reps(aws: Deployment) -> None:
     aws.rep("refresh", tenant="gone")
     aws.announce()
     aws.rep("tenant_list")
-    aws.rep("tenant_list", state="degraded", after="acme")
+    aws.rep("tenant_list", state="degraded", after="degraded/1800000000/acme")
     aws.rep("tenant_show", tenant="gone")
     for command in ("status", "export", "doctor"):
         aws.rep(command)
