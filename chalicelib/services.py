@@ -256,7 +256,13 @@ class Services(Adapters):
     def _by_hand(self) -> "ByHand":
         from chalicelib.by_hand import ByHand
 
-        return ByHand(tenants=self._tenants, connections=self._connections, ask=self._refresh_now)
+        return ByHand(
+            tenants=self._tenants,
+            connections=self._connections,
+            journal=self._journal,
+            ask=self._refresh_now,
+            clock=time.time,
+        )
 
     @cached_property
     def _imports(self) -> "Imports":

@@ -140,6 +140,12 @@ def test_a_refresh_at_the_reps_word_is_journalled(world: World) -> None:
     assert world.grant().version == before + 1
     entry = world.journal.newest("acme", 1)[0]
     assert (entry.kind, entry.who) == ("refreshed", "a test")
+    assert "token_rejected" not in world.history(), "GoTo has refused nothing"
+    history = world.history()
+    world.goto.script = [refusal(503, "busy")]
+    assert world.rep("refresh", tenant="acme")["outcome"] == "later"
+    assert world.history() == history, "nothing was made"
+    world.pass_until_due()
     world.goto.script = [refusal(400, "invalid_grant")]
     assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
 

@@ -188,7 +188,9 @@ class World:
         by_hand = ByHand(
             tenants=self.tenants,
             connections=self.connections,
+            journal=self.journal,
             ask=lambda event: self.on_demand(**event).to_dict(),
+            clock=self.clock,
         )
         return Desk(
             onboarding=self.onboarding,
