@@ -55,9 +55,18 @@ class Settings:
         """Scheme, host and port under which a tenant's admin sees this service."""
         return self.tenant_origin.replace("{tenant}", tenant)
 
+    @property
+    def one_host(self) -> bool:
+        """Whether all tenants have the same origin."""
+        return "{tenant}" not in self.tenant_origin
+
     def redirect_uri(self, tenant: str) -> str:
         """The redirect URI, byte for byte as the customer registers it at GoTo (S07)."""
         return self.origin(tenant) + PAGE_PATH
+
+    def status_url(self, tenant: str) -> str:
+        """What the settings page polls: 401 to one without a link, and nothing is written."""
+        return self.redirect_uri(tenant) + "status"
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:

@@ -73,11 +73,17 @@ class Disconnecting:
         return stopped, next_one
 
     def remove(self, name: str, by: Caller) -> None:
-        """Disconnect, and leave nothing of a tenant but its journal and its counters.
+        """Disconnect, and leave nothing of a tenant but its journal and its counters. May be
+        repeated: the secret goes last, and what kept it from going may be over.
 
         Raises `UnknownTenant`, `DependencyUnavailable`, and `StillConnected` while GoTo has not
         heard of it: its client is needed until then.
         """
+        if not self._tenants.removed(name):
+            self._remove(name, by)
+        self._vault.delete(name)
+
+    def _remove(self, name: str, by: Caller) -> None:
         self._tenants.known(name)
         if self._stop(name, by) is not None and not self._withdrawn(name):
             raise StillConnected(
@@ -91,7 +97,6 @@ class Disconnecting:
             raise StillConnected(
                 f"Something changed {name} at the same moment. Please try again."
             ) from None
-        self._vault.delete(name)
 
     def _stop(self, name: str, by: Caller) -> Grant | None:
         """The grant as it was; None where there is none. One that is ended already is left alone.

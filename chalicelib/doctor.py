@@ -5,9 +5,13 @@ A part that can't be looked at is told as such; the others are looked at all the
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+
+if TYPE_CHECKING:
+    from chalicelib.config import Settings
+    from chalicelib.store.tenants import Tenants
 
 Look = Callable[[], str | None]
 """Looks at one part: None where it is well, else one sentence on what is wrong."""
@@ -23,18 +27,39 @@ class Part:
 
 
 class Doctor:
-    def __init__(self, parts: Sequence[Part], *, origin: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        settings: "Settings",
+        tenants: "Tenants",
+        clock: Callable[[], float],
+    ) -> None:
         self._parts = parts
-        self._origin = origin
+        self._settings = settings
+        self._tenants = tenants
         self._clock = clock
 
     def examine(self) -> dict[str, Any]:
-        """All findings; ``at`` is the service's time, ``health_url`` what answers from outside."""
+        """All findings; ``at`` is the service's time, ``page_url`` what answers from outside."""
         return {
             "at": self._clock(),
-            "health_url": f"{self._origin}/healthz",
+            "page_url": self._page_url(),
             "findings": [asdict(_finding(part)) for part in self._parts],
         }
+
+    def _page_url(self) -> str | None:
+        """A page that a front forwards, at a host that is there: some tenant's, where each has one.
+
+        None where no tenant is known; a table that can't be read has a finding of its own.
+        """
+        if self._settings.one_host:
+            return self._settings.status_url("")
+        try:
+            tenant = self._tenants.any()
+        except DependencyUnavailable:
+            return None
+        return self._settings.status_url(tenant.name) if tenant else None
 
 
 @dataclass(frozen=True, slots=True)

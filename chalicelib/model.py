@@ -286,6 +286,13 @@ class FleetRow:
     edition: int = 1
 
 
+class FleetPlace(NamedTuple):
+    """Where a list of the tenants in one state goes on: after this tenant, in it since then."""
+
+    since: int
+    tenant: str
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """A row of the due index: a tenant, and the moment at which it fell due."""

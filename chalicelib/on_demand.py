@@ -2,7 +2,7 @@
 
 Idempotent by version: a service names the version that was refused, or the seconds it needs, and
 at most one refresh comes of it, however many ask. The answer never holds a token: readers take
-that from the table.
+that from the table. Whoever may invoke this can send anything: no name is taken from a request.
 """
 
 from collections import Counter
@@ -55,12 +55,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a service asks for: one of the two. ``who`` is the rep, where it is one who asks."""
+    """What a service asks for: one of the two. ``by_hand``: it is the rep's function that asks,
+    which proves and records who the rep is. Any reader may say so, and gains nothing by it."""
 
     tenant: str
     min_valid_seconds: int | None = None
     rejected_version: int | None = None
-    who: str | None = None
+    by_hand: bool = False
 
 
 _ENDED = {
@@ -83,8 +84,10 @@ def read(event: Mapping[str, Any]) -> Wish | Answer:
         return Answer(Answered.INVALID, detail=detail)
     if rejected is not None and not _whole(rejected, 1, 2**53):
         return Answer(Answered.INVALID, detail="rejected_version must be a version")
-    who = event.get("who")
-    return Wish(tenant, minimum, rejected, who if isinstance(who, str) else None)
+    by_hand = event.get("by_hand", False)
+    if not isinstance(by_hand, bool):
+        return Answer(Answered.INVALID, detail="by_hand must be true or false")
+    return Wish(tenant, minimum, rejected, by_hand)
 
 
 def _whole(value: object, least: int, most: int) -> bool:
@@ -116,7 +119,7 @@ class OnDemand:
         connection = self._connections.get(wish.tenant)
         if connection is None:
             return Answer(Answered.NOT_CONNECTED, wish.tenant)
-        if wish.who and connection.status is Status.DISCONNECTED:
+        if wish.by_hand and connection.status is Status.DISCONNECTED:
             return self._withdraw(connection)
         settled = self._without_asking(wish, connection)
         if settled is not None:
@@ -159,10 +162,8 @@ class OnDemand:
         return None
 
     def _ask(self, wish: Wish, grant: Grant) -> Answer:
-        note = None
-        if wish.rejected_version is not None:
-            note = self._note(wish)
-        outcome = self._refresher.refresh(Due(wish.tenant, grant.next_refresh_at or 0), note)
+        due = Due(wish.tenant, grant.next_refresh_at or 0)
+        outcome = self._refresher.refresh(due, self._note(wish))
         self.outcomes[outcome] += 1
         connection = self._connections.get(wish.tenant)
         if connection is None:
@@ -177,10 +178,9 @@ class OnDemand:
         retry_after = max(1, (connection.next_refresh_at or 0) - int(self._clock()))
         return self._answer(connection, Answered.LATER, min(retry_after, WHILE_DOWN))
 
-    def _note(self, wish: Wish) -> JournalEntry:
-        if wish.who:
-            text = "A new access token was made."
-            return JournalEntry(wish.tenant, self._clock(), "refreshed", wish.who, text)
+    def _note(self, wish: Wish) -> JournalEntry | None:
+        if wish.by_hand or wish.rejected_version is None:
+            return None
         text = "GoTo refused the access token to a service before its time; a new one was made."
         return JournalEntry(wish.tenant, self._clock(), "token_rejected", "a service", text)
 

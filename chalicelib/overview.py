@@ -3,12 +3,21 @@
 What is told here holds no secret, and is plain values, ready to be sent.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.advice import MEANINGS, NEEDS_A_PERSON, Case, next_action
 from chalicelib.errors import InvalidInput
-from chalicelib.model import Connection, FleetRow, JournalEntry, Status, Tenant, state_of
+from chalicelib.model import (
+    Connection,
+    FleetPlace,
+    FleetRow,
+    JournalEntry,
+    Status,
+    Tenant,
+    state_of,
+)
 from chalicelib.times import OVERDUE_AFTER, TICK_LATE
 
 if TYPE_CHECKING:
@@ -98,15 +107,15 @@ class Overview:
 
     def in_state(self, state: str, after: str | None) -> dict[str, Any]:
         """Tenants in one state other than ``connected``, the longest first; as the fleet's counts
-        have it, which may be seconds behind. Raises `InvalidInput`, `DependencyUnavailable`."""
+        have it, which may be seconds behind. ``after`` is what the page before answered, and holds
+        though its tenant has changed since. Raises `InvalidInput`, `DependencyUnavailable`."""
         try:
             status = Status(state)
         except ValueError:
             known = ", ".join(Status)
             raise InvalidInput(f"There is no state {state!r}; there are {known}.") from None
-        before = self._fleet.get(after) if after else None
-        rows = self._fleet.attention(status, PAGE, before)
-        last = rows[-1].tenant if len(rows) == PAGE else None
+        rows = self._fleet.attention(status, PAGE, _place(status, after) if after else None)
+        last = _position(rows[-1]) if len(rows) == PAGE else None
         return {"tenants": [_counted(row) for row in rows], "after": last}
 
     def status(self) -> dict[str, Any]:
@@ -161,6 +170,21 @@ class Overview:
         tenants, last = self._tenants.page(after, PAGE)
         facts = self._connections.facts_of([tenant.name for tenant in tenants])
         return [(tenant, facts.get(tenant.name)) for tenant in tenants], last
+
+
+def _position(row: FleetRow) -> str:
+    return f"{row.status}/{row.since}/{row.tenant}"
+
+
+def _place(status: Status, position: str) -> FleetPlace:
+    """The inverse. It comes from the caller: raises `InvalidInput`."""
+    found = _POSITION.fullmatch(position)
+    if found is None or found[1] != status:
+        raise InvalidInput(f"after is not what a page of {status} has answered: begin anew.")
+    return FleetPlace(int(found[2]), found[3])
+
+
+_POSITION = re.compile(r"([a-z_]+)/([0-9]{1,12})/([a-z0-9-]{1,63})")
 
 
 def _changed(case: Case) -> JournalEntry | None:

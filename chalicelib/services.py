@@ -217,7 +217,7 @@ class Services(Adapters):
                 "Verify the sender's domain in SES.",
             ),
         ]
-        return Doctor(parts, origin=names.origin("health"), clock=time.time)
+        return Doctor(parts, settings=names, tenants=self._tenants, clock=time.time)
 
     @cached_property
     def callers(self) -> "Callers":
@@ -257,7 +257,13 @@ class Services(Adapters):
     def _by_hand(self) -> "ByHand":
         from chalicelib.by_hand import ByHand
 
-        return ByHand(tenants=self._tenants, connections=self._connections, ask=self._refresh_now)
+        return ByHand(
+            tenants=self._tenants,
+            connections=self._connections,
+            journal=self._journal,
+            ask=self._refresh_now,
+            clock=time.time,
+        )
 
     @cached_property
     def _imports(self) -> "Imports":

@@ -14,6 +14,15 @@ CLOCK_ERROR = 60
 
 TIMEOUT = 10
 
+PROGRAM = "ha-goto"
+"""Firewalls turn away those who do not say what they are (AWS WAF's NoUserAgent_HEADER)."""
+
+OWN_ANSWER = (401, {"processing": False})
+"""What the service answers to one who has opened no link: nothing else on that host says so."""
+
+LONGEST_ANSWER = 1_000
+"""Bytes that are read of it."""
+
 
 def examine(service: Service) -> list[dict[str, Any]]:
     """Every finding: the function, the pages, the clocks, then what the service finds itself."""
@@ -28,11 +37,7 @@ def examine(service: Service) -> list[dict[str, Any]]:
     clock = f"This machine's clock is {apart:.0f} s off." if apart > CLOCK_ERROR else ""
     return [
         _finding("rep_command", "", ""),
-        _finding(
-            "pages",
-            _page(answer["health_url"]),
-            "Does DNS of the tenants' domain lead to the gateway, and is its certificate valid?",
-        ),
+        _pages(answer["page_url"]),
         _finding("clock", clock, "Set this machine's clock by NTP."),
         *answer["findings"],
     ]
@@ -46,8 +51,19 @@ def _finding(name: str, told: str, advice: str) -> dict[str, Any]:
     return {"name": name, "well": not told, "told": told, "advice": advice if told else ""}
 
 
+def _pages(url: str | None) -> dict[str, Any]:
+    if url is None:
+        told = "Nothing to ask yet: there is no tenant, and so no host."
+        return _finding("pages", "", "") | {"told": told}
+    advice = (
+        "Does this host's DNS lead to the front, is its certificate valid, and does it forward"
+        " /admin/settings/activities* to the service?"
+    )
+    return _finding("pages", _page(url), advice)
+
+
 def _page(url: str) -> str:
-    """What is wrong with an address, if anything. Follows nothing, sends nothing."""
+    """What is wrong with an address, if anything. Follows nothing, sends no cookie."""
     address = urlsplit(url)
     host, port = address.hostname or "", address.port
     try:
@@ -58,9 +74,19 @@ def _page(url: str) -> str:
             )
         else:  # a stage on this machine: names under .localhost are it (RFC 6761 6.3)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
-        connection.request("GET", address.path, headers={"Host": address.netloc})
-        status = connection.getresponse().status
+        headers = {"Host": address.netloc, "User-Agent": PROGRAM}
+        connection.request("GET", address.path, headers=headers)
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(LONGEST_ANSWER)
         connection.close()
     except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer ({type(error).__name__})."
-    return "" if status == 200 else f"{url} answers {status}."
+    return "" if is_own(status, body) else f"{url} answers {status}, and not as the service does."
+
+
+def is_own(status: int, body: bytes) -> bool:
+    """Whether an answer is the service's own, and not another's on the way."""
+    try:
+        return (status, json.loads(body)) == OWN_ANSWER
+    except ValueError:
+        return False

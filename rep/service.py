@@ -86,7 +86,7 @@ class Service:
             raise Stopped(FAILED, "The service's answer can't be read.")
         if answer.pop("ok", None):
             return answer
-        code = FAILED if answer.get("kind") in ("unavailable", "goto_silent") else WRONG
+        code = FAILED if answer.get("kind") == "unavailable" else WRONG
         raise Stopped(code, str(answer.get("error", "The service refused without a reason.")))
 
     def _refusal(self, error: ClientError) -> Stopped:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
-_FORWARDED = ("/connect/", "/intake/", "/admin/settings/activities")
+FORWARDED = ("/connect/", "/intake/", "/admin/settings/activities")
+"""Beginnings of paths, as docs/deploying.md asks them of every front."""
+
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     "transfer-encoding upgrade".split()
@@ -32,7 +34,7 @@ def forwards(path: str) -> bool:
     """Whether the front forwards this path (no query in it) to the API."""
     if any(part in (".", "..") for part in unquote(path).split("/")):
         return False
-    return path == "/healthz" or path.startswith(_FORWARDED)
+    return path.startswith(FORWARDED)
 
 
 def loggable(path: str) -> str:

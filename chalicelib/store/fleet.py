@@ -7,7 +7,7 @@ one transaction, so that the two always agree.
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.model import LANES, FleetRow, Status, lane
+from chalicelib.model import LANES, FleetPlace, FleetRow, Status, lane
 from chalicelib.store import wire
 
 if TYPE_CHECKING:
@@ -58,10 +58,14 @@ class Fleet:
         return {status: sum(row.get(status, 0) for row in rows) for status in Status}
 
     def attention(
-        self, status: Status, count: int, after: FleetRow | None = None
+        self, status: Status, count: int, after: FleetPlace | None = None
     ) -> list[FleetRow]:
-        """Tenants in a state other than `connected`, the longest first."""
-        start: Any = {"ExclusiveStartKey": wire.item(_position(after))} if after else {}
+        """Tenants in a state other than `connected`, the longest first.
+
+        Goes on after a place whether a row still stands there or not. Raises
+        `DependencyUnavailable`.
+        """
+        start: Any = {"ExclusiveStartKey": _position(status, after)} if after else {}
         with wire.dynamodb_errors():
             found = self._tables.client.query(
                 TableName=self._tables.fleet,
@@ -104,8 +108,9 @@ def _values(row: FleetRow) -> dict[str, object]:
     }
 
 
-def _position(row: FleetRow) -> dict[str, object]:
-    return {"tenant": row.tenant, "attention": row.status, "since": row.since}
+def _position(status: Status, place: FleetPlace) -> dict[str, Any]:
+    """DynamoDB refuses one of another state than the query's."""
+    return wire.item({"tenant": place.tenant, "attention": status, "since": place.since})
 
 
 def _row(values: dict[str, object]) -> FleetRow:

@@ -17,6 +17,10 @@ NEW = "attribute_not_exists(#tenant) OR attribute_exists(#removed)"
 """The condition that a name is free."""
 
 
+ANY_COUNT = 100
+"""Rows read at a time until one of them is a tenant."""
+
+
 def in_series(series: int) -> str:
     """The condition that the links of this series still serve; ``:series`` where it is not 0."""
     return "#link_series = :series" if series else "attribute_not_exists(#link_series)"
@@ -38,6 +42,11 @@ class Tenants:
             raise UnknownTenant(f"There is no tenant {name!r}.")
         return tenant
 
+    def removed(self, name: str) -> bool:
+        """Whether there was such a tenant, and is none any more. Raises `DependencyUnavailable`."""
+        values = wire.get(self._tables.client, self._tables.tenants, {"tenant": name})
+        return bool(values.get("removed"))
+
     def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
         """Some tenants in the table's own order, and where the next page begins (None: nowhere).
 
@@ -52,6 +61,13 @@ class Tenants:
         return [_tenant(row) for row in values if not row.get("removed")], (
             str(last["tenant"]["S"]) if last else None
         )
+
+    def any(self) -> Tenant | None:
+        """Some tenant, whichever; None where there is none. Raises `DependencyUnavailable`."""
+        found, after = self.page(None, ANY_COUNT)
+        while not found and after is not None:
+            found, after = self.page(after, ANY_COUNT)
+        return found[0] if found else None
 
     def names_taken(self, names: Sequence[str]) -> dict[str, str | None]:
         """Which of up to 100 names are tenants already, with the line each was imported from.

@@ -156,11 +156,13 @@ def test_disconnecting_ends_it_at_goto(cloud: LocalCloud, browser: Browser, rep:
 
 
 def test_the_doctor_and_the_fleet(cloud: LocalCloud, rep: Rep) -> None:
+    story.new_tenant(cloud)  # whose host is asked for its page
     until = time.monotonic() + 90  # a cloud that is a few seconds old has not ticked yet
     while json.loads(rep("status", "--json"))["last_tick"] is None and time.monotonic() < until:
         time.sleep(1)
     told = rep("doctor")
     assert "ILL" not in told
+    assert "Nothing to ask" not in told
     for part in ("rep_command", "pages", "clock", "GoTo", "schedule", "table Grants", "mail"):
         assert f"well  {part}" in told
     assert "tenants at" in rep("status")

@@ -117,6 +117,29 @@ def test_s22_tokens_that_come_late_are_given_back_until_goto_has_heard(world: Wo
     assert world.goto.revoked == ["refresh-2"]
 
 
+def test_a_secret_that_would_not_go_goes_with_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S22: the tenant is gone from the tables by then; its client secret must not stay for ever."""
+    connected(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.vault, "_call", unavailable)
+        assert world.rep("tenant_remove", tenant="acme")["kind"] == "unavailable"
+    assert world.rep("tenant_show", tenant="acme")["kind"] == "unknown_tenant"
+    history = world.history()
+    for _ in range(2):
+        assert world.rep("tenant_remove", tenant="acme") == {"ok": True, "tenant": "acme"}
+        with pytest.raises(DependencyUnavailable, match="InvalidRequestException"):
+            world.vault.newest_of("acme", "id-acme")
+    assert world.history() == history
+    world.add_tenant()
+    assert world.vault.newest_of("acme", "id-acme").client_secret == "secret-acme+/="
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise DependencyUnavailable("secretsmanager", "InternalServiceError")
+
+
 def test_a_tenant_is_kept_until_goto_has_heard_of_its_end(world: World) -> None:
     connected(world)
     world.goto.revocation = Revocation.LATER

@@ -1,13 +1,19 @@
 """What the doctor finds where something is wrong: each part, on moto and on DynamoDB Local."""
 
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib import checkup
+from chalicelib.doctor import Doctor
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
+from rep.outside import is_own
+from sandbox.edge import forwards
 from tests.support.aws import REGION, session
+from tests.support.site import Site
 from tests.support.standins import refusal
 from tests.support.world import World
 
@@ -108,3 +114,52 @@ def test_the_schedule_and_what_is_overdue(world: World) -> None:
     assert told is not None
     assert "7200 seconds ago" in told
     assert overview.look_at_overdue() == "1 are overdue."
+
+
+def page_url(world: World) -> str | None:
+    url: str | None = world.rep("doctor")["page_url"]
+    return url
+
+
+def test_the_page_that_is_asked_from_outside_is_a_tenants_and_forwarded(
+    world: World, site: Site
+) -> None:
+    """What a front forwards, and what the service answers there to anybody."""
+    world.add_tenant("gone")
+    world.rep("tenant_remove", tenant="gone")
+    assert page_url(world) is None, "no tenant, no host"
+    world.add_tenant("acme")
+    url = urlsplit(page_url(world) or "")
+    assert url.netloc == "acme.analytics.example"
+    assert forwards(url.path)
+    answer = site.get(url.path)
+    assert is_own(answer.status, answer.body.encode())
+
+
+def test_one_host_for_all_is_there_before_any_tenant(world: World) -> None:
+    one = replace(world.settings, tenant_origin="https://goto.example.com")
+    told = Doctor([], settings=one, tenants=world.tenants, clock=world.clock).examine()
+    assert told["page_url"] == "https://goto.example.com/admin/settings/activities/status"
+
+
+def test_tenants_that_cannot_be_read_hide_no_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise DependencyUnavailable("dynamodb", "InternalServerError")
+
+    monkeypatch.setattr(world.tenants, "page", down)
+    assert page_url(world) is None
+
+
+def test_a_tenant_is_found_behind_many_that_were_removed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.store.tenants.ANY_COUNT", 1)
+    for name in ("one", "two", "three", "four"):
+        world.add_tenant(name)
+    for name in ("one", "two", "four"):
+        world.rep("tenant_remove", tenant=name)
+    found = world.tenants.any()
+    assert found is not None
+    assert found.name == "three"

@@ -138,6 +138,7 @@ def test_who_was_never_connected_is_not(world: World) -> None:
         {"tenant": "acme", "min_valid_seconds": True},
         {"tenant": "acme", "rejected_version": 0},
         {"tenant": "acme", "rejected_version": 2},
+        {"tenant": "acme", "rejected_version": 1, "by_hand": "the rep"},
     ],
 )
 def test_wrong_input_is_named_and_changes_nothing(connected: World, event: dict[str, Any]) -> None:
@@ -146,6 +147,16 @@ def test_wrong_input_is_named_and_changes_nothing(connected: World, event: dict[
     assert answer.outcome is Answered.INVALID
     assert answer.detail
     assert connected.everything() == before
+
+
+@pytest.mark.parametrize("who", ["user/rep@ha.example", "x" * 500_000])
+def test_s21_no_reader_writes_history_in_anybodys_name(connected: World, who: str) -> None:
+    """S21: nor can what it sends be too much for the journal, and keep tokens from the tables."""
+    answer = connected.on_demand(tenant="acme", rejected_version=1, who=who)
+    assert (answer.outcome, answer.version) == (Answered.REFRESHED, 2)
+    assert connected.rescue_queue.messages == []
+    entry = connected.journal.newest("acme", 1)[0]
+    assert (entry.kind, entry.who) == ("token_rejected", "a service")
 
 
 def test_no_answer_ever_holds_a_token(connected: World) -> None:

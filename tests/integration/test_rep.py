@@ -140,6 +140,12 @@ def test_a_refresh_at_the_reps_word_is_journalled(world: World) -> None:
     assert world.grant().version == before + 1
     entry = world.journal.newest("acme", 1)[0]
     assert (entry.kind, entry.who) == ("refreshed", "a test")
+    assert "token_rejected" not in world.history(), "GoTo has refused nothing"
+    history = world.history()
+    world.goto.script = [refusal(503, "busy")]
+    assert world.rep("refresh", tenant="acme")["outcome"] == "later"
+    assert world.history() == history, "nothing was made"
+    world.pass_until_due()
     world.goto.script = [refusal(400, "invalid_grant")]
     assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
 
@@ -179,6 +185,64 @@ def test_the_fleet_is_counted_as_it_changes(world: World) -> None:
     listed = world.rep("tenant_list", state="reauthorization_required")["tenants"]
     assert listed == status["needs_a_person"]
     assert world.rep("tenant_list", state="asleep")["kind"] == "invalid_input"
+
+
+@pytest.fixture
+def waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Five tenants that wait for their admins, by name with their links; two are on a page."""
+    monkeypatch.setattr("chalicelib.overview.PAGE", 2)
+    links = {}
+    for name in ("one", "two", "three", "four", "five"):
+        links[name] = world.add_tenant(name)
+        count(world, name)
+        world.clock.pass_(60)
+    return links
+
+
+def page(world: World, after: str | None) -> tuple[list[str], str | None]:
+    answer = world.rep("tenant_list", state="awaiting_authorization", after=after)
+    assert answer["ok"], answer
+    return [row["tenant"] for row in answer["tenants"]], answer["after"]
+
+
+@pytest.mark.parametrize("change", ["nothing", "recovered", "removed"])
+def test_a_list_by_state_goes_on_whatever_its_last_tenant_does(
+    world: World, waiting: dict[str, str], change: str
+) -> None:
+    names, after = page(world, None)
+    assert names == ["one", "two"]
+    if change == "recovered":
+        world.connect(waiting["two"])
+    if change == "removed":
+        world.rep("tenant_remove", tenant="two")
+    count(world, "two")
+    names, after = page(world, after)
+    assert names == ["three", "four"]
+    names, after = page(world, after)
+    assert (names, after) == (["five"], None)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "two",
+        "degraded/1800000000/two",
+        "awaiting_authorization/1800000000",
+        "awaiting_authorization/-1/two",
+        "awaiting_authorization/1e9/two",
+        "awaiting_authorization/\u0661/two",
+        "awaiting_authorization/1800000000/#lane#1",
+        "awaiting_authorization/1800000000/two\n",
+        f"awaiting_authorization/1800000000/{'x' * 64}",
+        7,
+    ],
+)
+def test_a_place_in_a_list_that_no_page_gave_is_refused(world: World, after: object) -> None:
+    before = world.everything()
+    answer = world.rep("tenant_list", state="awaiting_authorization", after=after)
+    assert (answer["ok"], answer["kind"]) == (False, "invalid_input")
+    assert "after" in answer["error"]
+    assert world.everything() == before
 
 
 def test_counting_the_same_entry_again_changes_nothing(world: World) -> None:

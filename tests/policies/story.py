@@ -173,9 +173,9 @@ def by_lane(aws: Deployment, name: str) -> None:
 def by_service(aws: Deployment, name: str) -> None:
     """With the version that was refused to it; for a rep, where he has ended it."""
     version = int(aws.row("Tokens", name)["version"]["N"])
-    event = {"tenant": name, "rejected_version": version}
+    event: dict[str, Any] = {"tenant": name, "rejected_version": version}
     if aws.row("Tokens", name)["status"]["S"] == "disconnected":
-        event["who"] = "the rep"
+        event["by_hand"] = True
     aws.invoke("RefreshNow", event)
 
 
@@ -257,7 +257,7 @@ def reps(aws: Deployment) -> None:
     aws.rep("refresh", tenant="gone")
     aws.announce()
     aws.rep("tenant_list")
-    aws.rep("tenant_list", state="degraded", after="acme")
+    aws.rep("tenant_list", state="degraded", after="degraded/1800000000/acme")
     aws.rep("tenant_show", tenant="gone")
     for command in ("status", "export", "doctor"):
         aws.rep(command)

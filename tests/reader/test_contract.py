@@ -212,3 +212,4 @@ def test_the_examples_of_what_is_asked_and_answered_are_json() -> None:
     assert set(first) | set(second) == {"tenant", "min_valid_seconds", "rejected_version"}
     members = {"schema", "outcome", "tenant", "version", "expires_at", "retry_after", "detail"}
     assert set(answer) == members
+    assert (answer["detail"] is None) == (answer["outcome"] != Answered.INVALID)

@@ -18,7 +18,8 @@ from botocore.exceptions import (
 )
 
 import rep.cli
-from rep.service import Service
+from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError
+from rep.service import Service, Stopped
 from tests.rep.program import HEADER, SECRET, Ran, Run, add, is_one_sentence, row
 from tests.support.standins import refusal
 from tests.support.world import World
@@ -193,6 +194,18 @@ def test_aws_down_or_denied_is_one_sentence(
     is_one_sentence(Ran(ended, captured.out, captured.err), code)
     assert words in captured.err
     assert SECRET not in captured.out + captured.err
+
+
+def test_goto_that_does_not_answer_is_not_the_reps_mistake(world: World, run: Run) -> None:
+    """The same kind as where AWS does not; nothing else ends with this code."""
+    add(run)
+    world.goto.script = [ProviderUnreachable("no connection", sent=False)]
+    is_one_sentence(run("credentials", "set", "acme", stdin=f"id-acme\n{SECRET}\n"), 1)
+    kinds = {kind.kind for kind in RepError.__subclasses__()}
+    for kind in kinds:
+        with pytest.raises(Stopped) as stopped:
+            Service("prod")._judge({"ok": False, "kind": kind})
+        assert stopped.value.code == (1 if kind == GoToSilent.kind else 2)
 
 
 def test_a_call_proves_who_calls_and_says_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

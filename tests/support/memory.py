@@ -155,7 +155,9 @@ class MemoryDynamoDB:
                 lane = table.sorted[index].get(rows.hashed, [])
                 end = len(lane) if rows.upto is None else bisect_right(lane, (rows.upto, (_LAST,)))
                 begin = 0 if rows.least is None else bisect_left(lane, (rows.least, ("",)))
+                begin = max(begin, _after(arguments, table, lane))
                 found = [key for _, key in lane[begin:end]]
+                arguments = _without(arguments, "ExclusiveStartKey")
             return _page(arguments, table, found)
 
     def scan(self, **arguments: Any) -> dict[str, Any]:
@@ -239,6 +241,17 @@ def _place(item: Item | None, hashed: str, ranged: str) -> tuple[Any, Any] | Non
     if item is None or hashed not in item or ranged not in item:
         return None
     return plain(item[hashed]), plain(item[ranged])
+
+
+def _after(arguments: Mapping[str, Any], table: _Table, lane: Sequence[Any]) -> int:
+    """Where a page of an index begins; no row need stand at the key that it begins after."""
+    start = arguments.get("ExclusiveStartKey")
+    if start is None:
+        return 0
+    hashed, ranged = table.indexes[arguments["IndexName"]]
+    if plain(start[hashed]) != _Rows(arguments).hashed:
+        raise _error("ValidationException", "Query", "the starting key is outside the query")
+    return bisect_right(lane, (plain(start[ranged]), table.key(start)))
 
 
 def _page(

@@ -188,7 +188,9 @@ class World:
         by_hand = ByHand(
             tenants=self.tenants,
             connections=self.connections,
+            journal=self.journal,
             ask=lambda event: self.on_demand(**event).to_dict(),
+            clock=self.clock,
         )
         return Desk(
             onboarding=self.onboarding,
@@ -220,7 +222,7 @@ class World:
                 clock=self.clock,
             ),
             refresh=by_hand.refresh,
-            doctor=Doctor(self.parts, origin=names.origin("health"), clock=self.clock),
+            doctor=Doctor(self.parts, settings=names, tenants=self.tenants, clock=self.clock),
         )
 
     def refresher(self, pace: Pace | None = None) -> Refresher:

@@ -1,5 +1,6 @@
 """What the pages tell somebody to type is real: each `ha-goto`, `make`, path and output exists."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import typer
 
+from chalicelib.refresh import Outcome
 from rep import cli
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
@@ -82,6 +84,34 @@ def test_each_output_and_resource_exists() -> None:
     assert named <= set(outputs)
     assert set(re.findall(r"\$\(id (\w+)\)", CODE["docs/runbook.md"])) <= set(resources)
     assert set(re.findall(r"\b\w+Key\b", RUNBOOK)) - {"OutputKey"} <= set(resources)
+
+
+def members() -> set[str]:
+    """What the service defines, as ``module.name`` and ``Class.name``."""
+    found = set()
+    for path in [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]:
+        tree = ast.parse(path.read_text())
+        classes = [(each.name, each.body) for each in tree.body if isinstance(each, ast.ClassDef)]
+        for owner, body in [(path.stem, tree.body), *classes]:
+            for each in body:
+                if isinstance(each, ast.FunctionDef | ast.ClassDef):
+                    found.add(f"{owner}.{each.name}")
+                elif isinstance(each, ast.AnnAssign):
+                    found.add(f"{owner}.{ast.unparse(each.target)}")
+    return found
+
+
+def test_each_protection_stands_where_it_is_said_to() -> None:
+    rows = re.findall(r"^\| S\d\d \| (.*?) \|", PAGES["docs/security.md"], re.MULTILINE)
+    named = set(re.findall(r"`(\w+\.(?!py`)\w+)`", "\n".join(rows)))
+    assert len(named) >= 20
+    assert named <= members()
+
+
+def test_each_outcome_that_the_runbook_looks_for_is_one_of_a_refresh() -> None:
+    named = set(re.findall(r"`(\w+)` in the logs' outcomes", RUNBOOK))
+    assert named
+    assert named <= {str(outcome) for outcome in Outcome}
 
 
 def test_the_pages_were_found() -> None:

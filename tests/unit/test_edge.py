@@ -1,6 +1,7 @@
 """The edge passes on what it is given, byte for byte, and keeps secrets out of its log."""
 
 import http.client
+import re
 import socket
 import threading
 import time
@@ -10,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sandbox.edge import Edge, forwards, loggable
+from sandbox.edge import FORWARDED, Edge, forwards, loggable
+from sandbox.environment import ROOT
 from sandbox.processes import Failed, free_port, require_free
 
 LONG_QUERY = "/admin/settings/activities/?code=" + "x" * 10_000
@@ -78,8 +80,8 @@ def ask(
 
 @pytest.mark.parametrize(
     "path",
-    ["/connect/a?x=1&x=2&y", "/connect/a?q=%FF%20%2f+&&=", "/intake/%7Ea", "/healthz", LONG_QUERY],
-    ids=["repeated", "not UTF-8", "needlessly encoded", "health", "10 kB"],
+    ["/connect/a?x=1&x=2&y", "/connect/a?q=%FF%20%2f+&&=", "/intake/%7Ea", LONG_QUERY],
+    ids=["repeated", "not UTF-8", "needlessly encoded", "10 kB"],
 )
 def test_path_and_query_arrive_byte_for_byte(edge: Edge, upstream: Upstream, path: str) -> None:
     ask(edge, "GET", path)
@@ -114,7 +116,7 @@ def test_head_keeps_the_length_and_has_no_body(edge: Edge) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/connect", "/admin", "/_ministack/ready", "/connect/../admin", "/connect/%2e%2e/x"],
+    ["/", "/connect", "/admin", "/healthz", "/connect/../admin", "/connect/%2e%2e/x"],
 )
 def test_other_paths_are_not_forwarded(edge: Edge, upstream: Upstream, path: str) -> None:
     answer, body = ask(edge, "GET", path)
@@ -122,9 +124,16 @@ def test_other_paths_are_not_forwarded(edge: Edge, upstream: Upstream, path: str
     assert upstream.requests == []
 
 
+def test_the_edge_forwards_what_is_asked_of_every_front() -> None:
+    """What it forwarded besides would work here and nowhere else."""
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    [asked] = re.findall(r"your front forwards (.*?) to the output", page)
+    assert {f"{path}*" for path in FORWARDED} == set(re.findall(r"`([^`]+)`", asked))
+
+
 def test_a_dead_api_is_one_sentence() -> None:
     edge = Edge(0, ("127.0.0.1", free_port()), "", lambda _line: None)
-    answer, body = ask(edge, "GET", "/healthz")
+    answer, body = ask(edge, "GET", "/intake/a")
     edge.close()
     assert answer.status == 502
     assert len(body.splitlines()) == 1
