@@ -78,6 +78,18 @@ class Stack:
         live = self._required()
         return {output["OutputKey"]: output["OutputValue"] for output in live["Outputs"]}
 
+    @property
+    def resources(self) -> dict[str, str]:
+        """What AWS calls each resource, by its name in the template. All of them, page by page:
+        `DescribeStackResources` would end with the hundredth and not say so."""
+        pages = self._cloudformation.get_paginator("list_stack_resources")
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in pages.paginate(StackName=self.name)
+            for resource in page["StackResourceSummaries"]
+            if resource["ResourceStatus"] != "DELETE_COMPLETE" and "PhysicalResourceId" in resource
+        }
+
     def tag(self, name: str) -> str | None:
         """A tag of the stack's; None where it has none."""
         live = self.live or {}
@@ -212,12 +224,8 @@ class Stack:
         prefix = ":".join(str(live["StackId"]).split(":")[:5]).replace(
             "cloudformation", "cloudwatch"
         )
-        resources = self._cloudformation.describe_stack_resources(StackName=self.name)
-        names = [
-            resource["PhysicalResourceId"]
-            for resource in resources["StackResources"]
-            if resource["LogicalResourceId"] in WATCHED
-        ]
+        resources = self.resources
+        names = [resources[alarm] for alarm in WATCHED if alarm in resources]
         return {
             "RollbackTriggers": [
                 {"Arn": f"{prefix}:alarm:{name}", "Type": "AWS::CloudWatch::Alarm"}

@@ -11,7 +11,7 @@ import pytest
 
 from infra import package
 from infra.deploy import SMOKE_SECONDS, Operator, Smoke
-from infra.stack import BEFORE, LIVE, Plan, StackFailed
+from infra.stack import BEFORE, LIVE, WATCHED, Plan, StackFailed
 from sandbox.ministack import STACK, MiniStack
 
 STAGE = "shown"
@@ -69,6 +69,7 @@ def test_deploy_diff_update_roll_back_destroy(
     shown = capsys.readouterr().out
     assert "Add     Tokens                           AWS::DynamoDB::Table" in shown
     assert f"{STACK} runs {first.digest[:12]} and answers." in shown
+    assert set(WATCHED) < set(aws.stack.resources)
 
     second = changed(first, tmp_path)
     assert operator(aws).diff(second, GIVEN) == 0
