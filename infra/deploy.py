@@ -161,7 +161,9 @@ class Operator:
         return True
 
     def _show(self, plan: Plan | None) -> None:
-        lines = plan.lines if plan else ("Nothing would change.",)
+        lines = list(plan.lines) if plan else ["Nothing would change."]
+        if plan:
+            lines += [f"{alarm} rings already and undoes nothing." for alarm in plan.ringing]
         print(*lines, sep="\n", flush=True)
 
 

@@ -6,12 +6,12 @@ under their digests, so that it can be put back.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra import parameters
+from infra import parameters, triggers
 from infra.package import Package
 
 LIVE, BEFORE = "package", "package-before"
@@ -19,11 +19,6 @@ LIVE, BEFORE = "package", "package-before"
 
 KEPT = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
 """What holds something that exists nowhere else."""
-
-WATCHED = ("CompletionFails", "OwnFailures", "PagesFail", "TickFails", "TickMissing")
-"""Alarms that undo an update; CloudFormation takes five."""
-
-WATCHED_MINUTES = 5
 
 POLL = {"Delay": 2, "MaxAttempts": 900}
 """Half an hour: tables and indexes take their time."""
@@ -38,12 +33,13 @@ class StackFailed(Exception):
 @dataclass(frozen=True)
 class Plan:
     """A change set that waits: its address, what it would do, line by line, and what it would
-    lose: things in `KEPT` that it removes or replaces."""
+    lose: things in `KEPT` that it removes or replaces. Alarms that are ``ringing`` undo nothing."""
 
     address: str
     kind: str
     lines: tuple[str, ...]
     losing: tuple[str, ...]
+    ringing: tuple[str, ...] = ()
 
 
 class Stack:
@@ -55,6 +51,7 @@ class Stack:
         self.name = name
         self._cloudformation = session.client("cloudformation", endpoint_url=endpoint)
         self._s3 = session.client("s3", endpoint_url=endpoint)
+        self._cloudwatch = session.client("cloudwatch", endpoint_url=endpoint)
         self._sts = session.client("sts", endpoint_url=endpoint)
         self._region = str(session.region_name)
         self._poll = poll or POLL
@@ -110,14 +107,22 @@ class Stack:
                 self._s3.delete_object(Bucket=bucket, Key=kept["Key"])
 
     def plan(self, digest: str, given: Mapping[str, str]) -> Plan | None:
-        """What putting a published package there would do; None: nothing. Raises `StackFailed`."""
+        """What putting a published package there would do; None: nothing. Raises `StackFailed`.
+
+        An alarm that rings already does not undo it: it may be the very fix.
+        """
         values = [{"ParameterKey": key, "ParameterValue": given[key]} for key in sorted(given)]
-        return self._plan(digest, values)
+        live = self.live
+        if live is None:
+            return self._plan(digest, values, {})
+        watched = triggers.watched(self._cloudwatch, self.resources)
+        plan = self._plan(digest, values, watched.configuration(live["StackId"]))
+        return plan and replace(plan, ringing=tuple(watched.ringing))
 
     def plan_back(self) -> Plan | None:
         """What putting the package before back would do, with the parameters as they are now.
 
-        Raises `StackFailed`.
+        No alarm undoes it: those that call for it ring on while it runs. Raises `StackFailed`.
         """
         before = self.tag(BEFORE)
         if before is None:
@@ -133,9 +138,12 @@ class Stack:
                 {"ParameterKey": key, "UsePreviousValue": True}
                 for key in sorted(known & set(declared))
             ],
+            triggers.NONE,
         )
 
-    def _plan(self, digest: str, values: list[dict[str, Any]]) -> Plan | None:
+    def _plan(
+        self, digest: str, values: list[dict[str, Any]], undone_by: Mapping[str, Any]
+    ) -> Plan | None:
         live = self.live
         tags = {LIVE: digest}
         running = self.tag(LIVE)
@@ -152,7 +160,7 @@ class Stack:
                 Parameters=values,
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
                 Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-                **({"RollbackConfiguration": self._undone_by(live)} if live else {}),
+                **({"RollbackConfiguration": undone_by} if undone_by else {}),
             )
         except ClientError as error:
             raise StackFailed(_said(error)) from None
@@ -218,21 +226,6 @@ class Stack:
         pages = self._cloudformation.get_paginator("describe_change_set")
         found = pages.paginate(ChangeSetName=address, StackName=self.name)
         return [change for page in found for change in page.get("Changes", ())]
-
-    def _undone_by(self, live: Mapping[str, Any]) -> dict[str, Any]:
-        """Alarms that the running version has: CloudFormation goes back by itself if one rings."""
-        prefix = ":".join(str(live["StackId"]).split(":")[:5]).replace(
-            "cloudformation", "cloudwatch"
-        )
-        resources = self.resources
-        names = [resources[alarm] for alarm in WATCHED if alarm in resources]
-        return {
-            "RollbackTriggers": [
-                {"Arn": f"{prefix}:alarm:{name}", "Type": "AWS::CloudWatch::Alarm"}
-                for name in sorted(names)
-            ],
-            "MonitoringTimeInMinutes": WATCHED_MINUTES,
-        }
 
     def _first_failure(self) -> str:
         events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]

@@ -11,7 +11,8 @@ import pytest
 
 from infra import package
 from infra.deploy import SMOKE_SECONDS, Operator, Smoke
-from infra.stack import BEFORE, LIVE, WATCHED, Plan, StackFailed
+from infra.stack import BEFORE, LIVE, Plan, StackFailed
+from infra.triggers import WATCHED
 from sandbox.ministack import STACK, MiniStack
 
 STAGE = "shown"
@@ -50,6 +51,13 @@ def deployed(aws: MiniStack) -> bool:
     return aws.stack.live is not None
 
 
+def ring(aws: MiniStack, alarm: str) -> None:
+    cloudwatch = aws.session.client("cloudwatch", endpoint_url=aws.endpoint)
+    cloudwatch.set_alarm_state(
+        AlarmName=aws.stack.resources[alarm], StateValue="ALARM", StateReason="a test"
+    )
+
+
 def changed(built: package.Package, folder: Path) -> package.Package:
     """Another version: an alarm rings later."""
     template = folder / "changed.yaml"
@@ -72,8 +80,11 @@ def test_deploy_diff_update_roll_back_destroy(
     assert set(WATCHED) < set(aws.stack.resources)
 
     second = changed(first, tmp_path)
+    ring(aws, "TickFails")
     assert operator(aws).diff(second, GIVEN) == 0
-    assert "Modify  Overdue" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "Modify  Overdue" in shown
+    assert "TickFails rings already and undoes nothing." in shown
     assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (first.digest, None)
     with pytest.raises(StackFailed, match="nothing to go back to"):
         operator(aws).rollback()
