@@ -1,7 +1,7 @@
 """One CloudFormation stack of the product: published, planned as a change set, carried out.
 
 The same on AWS and on the local cloud. The stack's package and the one before stay in its bucket
-under their digests, so that it can be put back.
+under their digests, so that it can be put back; the stack's own outputs tell which they are.
 """
 
 import time
@@ -11,17 +11,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra import parameters, triggers
+from infra import parameters, triggers, versions
 from infra.package import Package
-
-LIVE, BEFORE = "package", "package-before"
-"""Tags of the stack: digests of the package that it runs, and of the one that it ran before."""
+from infra.versions import Versions
 
 KEPT = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
 """What holds something that exists nowhere else."""
 
 POLL = {"Delay": 2, "MaxAttempts": 900}
 """Half an hour: tables and indexes take their time."""
+
+WAITS_SECONDS = 86_400
+"""A package's least time in the bucket: a change set or an update may be about to take it."""
 
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed", "no changes")
 
@@ -87,10 +88,10 @@ class Stack:
             if resource["ResourceStatus"] != "DELETE_COMPLETE" and "PhysicalResourceId" in resource
         }
 
-    def tag(self, name: str) -> str | None:
-        """A tag of the stack's; None where it has none."""
-        live = self.live or {}
-        return next((tag["Value"] for tag in live.get("Tags", ()) if tag["Key"] == name), None)
+    @property
+    def versions(self) -> Versions:
+        """The package that the stack runs, and the one that it ran before."""
+        return versions.of(self.live)
 
     def publish(self, package: Package) -> None:
         """Put code and template where CloudFormation finds them."""
@@ -101,9 +102,14 @@ class Stack:
             "CodeUri: ./deployment.zip", f"CodeUri: s3://{bucket}/{code}"
         )
         self._s3.put_object(Bucket=bucket, Key=f"{package.digest}.yaml", Body=template.encode())
-        wanted = {package.digest, self.tag(LIVE), self.tag(BEFORE)}
+        self._clear(bucket)
+
+    def _clear(self, bucket: str) -> None:
+        """Delete what the stack neither runs nor can go back to."""
+        known = self.versions
         for kept in self._s3.list_objects_v2(Bucket=bucket)["Contents"]:
-            if kept["Key"].partition(".")[0] not in wanted:
+            wanted = kept["Key"].partition(".")[0] in (known.live, known.before)
+            if not wanted and kept["LastModified"].timestamp() < time.time() - WAITS_SECONDS:
                 self._s3.delete_object(Bucket=bucket, Key=kept["Key"])
 
     def plan(self, digest: str, given: Mapping[str, str]) -> Plan | None:
@@ -124,14 +130,13 @@ class Stack:
 
         No alarm undoes it: those that call for it ring on while it runs. Raises `StackFailed`.
         """
-        before = self.tag(BEFORE)
+        before = self.versions.before
         if before is None:
             raise StackFailed(
                 f"{self.name} has run one version only: there is nothing to go back to."
             )
-        body = self._s3.get_object(Bucket=self._bucket(), Key=f"{before}.yaml")["Body"].read()
         known = {each["ParameterKey"] for each in self._required().get("Parameters", ())}
-        declared = parameters.declared_in(body.decode())
+        declared = parameters.declared_in(self._template(before))
         return self._plan(
             before,
             [
@@ -145,21 +150,19 @@ class Stack:
         self, digest: str, values: list[dict[str, Any]], undone_by: Mapping[str, Any]
     ) -> Plan | None:
         live = self.live
-        tags = {LIVE: digest}
-        running = self.tag(LIVE)
-        before = running if running != digest else self.tag(BEFORE)
-        if before:
-            tags[BEFORE] = before
         bucket = self._bucket()
+        told = versions.telling(self._template(digest), versions.of(live).after(digest))
+        self._s3.put_object(Bucket=bucket, Key=f"{digest}.json", Body=told.encode())
+        tags = versions.kept_tags(live)
         try:
             made = self._cloudformation.create_change_set(
                 StackName=self.name,
                 ChangeSetName=f"to-{digest[:12]}-{time.time_ns()}",
                 ChangeSetType="UPDATE" if live else "CREATE",
-                TemplateURL=f"{self._s3.meta.endpoint_url}/{bucket}/{digest}.yaml",
+                TemplateURL=f"{self._s3.meta.endpoint_url}/{bucket}/{digest}.json",
                 Parameters=values,
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+                **({} if tags is None else {"Tags": tags}),
                 **({"RollbackConfiguration": undone_by} if undone_by else {}),
             )
         except ClientError as error:
@@ -204,6 +207,11 @@ class Stack:
             waiter.wait(StackName=self.name, WaiterConfig=self._poll)
         except WaiterError:
             raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+
+    def _template(self, digest: str) -> str:
+        """A published package's, as it was made."""
+        published = self._s3.get_object(Bucket=self._bucket(), Key=f"{digest}.yaml")
+        return str(published["Body"].read().decode())
 
     def _required(self) -> dict[str, Any]:
         live = self.live

@@ -1,15 +1,20 @@
 """What CloudFormation is told and asked, where the local cloud is not as AWS is: pages that end,
 triggers that undo."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from infra.stack import BEFORE, Stack
+from infra.package import Package
+from infra.stack import WAITS_SECONDS, Stack
 from infra.triggers import NONE, WATCHED
+from infra.versions import BEFORE, LIVE, TAGS
 
 PAGE = 100
 """Resources that CloudFormation tells of at once."""
@@ -53,21 +58,47 @@ class CloudFormation:
         return {"Status": "CREATE_COMPLETE"}
 
 
+class S3:
+    """S3 with the stack's bucket. What it was not given is a template, put there just now."""
+
+    meta = SimpleNamespace(endpoint_url="https://s3")
+
+    def __init__(self) -> None:
+        self.put: dict[str, bytes] = {}
+        self.ages: dict[str, float] = {}
+
+    def head_bucket(self, **_: Any) -> None: ...
+
+    def upload_file(self, file: str, bucket: str, key: str) -> None:
+        self.put[key] = Path(file).read_bytes()
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803 - as AWS spells
+        self.put[Key] = Body
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - as AWS spells it
+        return {"Body": BytesIO(self.put.get(Key, b"Parameters: {Kept: {}, New: {}}"))}
+
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        now = time.time()
+        made = {key: datetime.fromtimestamp(now - self.ages.get(key, 0), UTC) for key in self.put}
+        return {"Contents": [{"Key": key, "LastModified": moment} for key, moment in made.items()]}
+
+    def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 - as AWS spells it
+        del self.put[Key]
+
+
 class Session:
-    """A session of boto3's in which the bucket is there and holds templates."""
+    """A session of boto3's."""
 
     region_name = "eu-west-1"
 
     def __init__(self, cloudformation: CloudFormation, ringing: Collection[str] = ()) -> None:
         self._ringing = ringing
+        self.s3 = S3()
         self._clients = {
             "cloudformation": cloudformation,
             "cloudwatch": SimpleNamespace(describe_alarms=self._alarms),
-            "s3": SimpleNamespace(
-                meta=SimpleNamespace(endpoint_url="https://s3"),
-                head_bucket=lambda **_: {},
-                get_object=lambda **_: {"Body": BytesIO(b"Parameters: {Kept: {}, New: {}}")},
-            ),
+            "s3": self.s3,
             "sts": SimpleNamespace(get_caller_identity=lambda: {"Account": "123456789012"}),
         }
 
@@ -84,6 +115,11 @@ class Session:
 def stack(cloudformation: CloudFormation, ringing: Collection[str] = ()) -> Stack:
     session = Session(cloudformation, ringing)
     return Stack(session, "ha-goto-x", poll={"Delay": 0, "MaxAttempts": 1})
+
+
+def outputs(live: str, before: str) -> list[dict[str, str]]:
+    told = {LIVE: live, BEFORE: before}
+    return [{"OutputKey": key, "OutputValue": value} for key, value in told.items()]
 
 
 def triggers(cloudformation: CloudFormation) -> set[str]:
@@ -133,7 +169,7 @@ def test_an_empty_list_is_said_where_all_ring() -> None:
 def test_no_alarm_undoes_going_back() -> None:
     """The alarms that call for it ring while it runs, and CloudFormation keeps old triggers."""
     cloudformation = CloudFormation(ALARMS)
-    cloudformation.stack["Tags"] = [{"Key": BEFORE, "Value": "b" * 64}]
+    cloudformation.stack["Outputs"] = outputs(live="a", before="b")
     cloudformation.stack["Parameters"] = [{"ParameterKey": name} for name in ("Kept", "Gone")]
     plan = stack(cloudformation, set(ALARMS.values())).plan_back()
     assert plan is not None
@@ -141,3 +177,28 @@ def test_no_alarm_undoes_going_back() -> None:
     assert cloudformation.asked["RollbackConfiguration"] == NONE
     assert NONE["RollbackTriggers"] == []
     assert [each["ParameterKey"] for each in cloudformation.asked["Parameters"]] == ["Kept"]
+
+
+def test_no_tag_is_said_where_none_is_to_change() -> None:
+    """A stack's tags are put on all that it has: the change set would name every resource."""
+    cloudformation = CloudFormation({})
+    cloudformation.stack["Tags"] = [{"Key": "cost", "Value": "1"}]
+    assert stack(cloudformation).plan("d" * 64, {}) is not None
+    assert "Tags" not in cloudformation.asked
+    cloudformation.stack["Tags"] += [{"Key": tag, "Value": "a"} for tag in TAGS.values()]
+    assert stack(cloudformation).plan("d" * 64, {}) is not None
+    assert cloudformation.asked["Tags"] == [{"Key": "cost", "Value": "1"}]
+
+
+def test_a_package_that_somebody_may_be_about_to_take_is_kept(tmp_path: Path) -> None:
+    """An update that runs still tells the version before; a change set waits for its person."""
+    cloudformation = CloudFormation({})
+    cloudformation.stack["Outputs"] = outputs(live="running", before="ran")
+    session = Session(cloudformation)
+    for name in ("running", "ran", "waits", "forgotten"):
+        session.s3.put[f"{name}.zip"] = b""
+        session.s3.ages[f"{name}.zip"] = WAITS_SECONDS + 60
+    session.s3.ages["waits.zip"] = WAITS_SECONDS - 60
+    (tmp_path / "a").write_text("Parameters: {}")
+    Stack(session, "ha-goto-x").publish(Package(tmp_path / "a", tmp_path / "a", "new"))
+    assert {key.partition(".")[0] for key in session.s3.put} == {"running", "ran", "waits", "new"}
