@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra import parameters, triggers, versions
+from infra import events, parameters, triggers, versions
 from infra.package import Package
 from infra.versions import Versions
 
@@ -191,22 +191,27 @@ class Stack:
 
     def carry_out(self, plan: Plan) -> None:
         """Do what was planned. Raises `StackFailed`: CloudFormation has gone back by itself."""
-        self._cloudformation.execute_change_set(ChangeSetName=plan.address)
-        waiter = self._cloudformation.get_waiter(f"stack_{plan.kind}_complete")
-        try:
-            waiter.wait(StackName=self.name, WaiterConfig=self._poll)
-        except WaiterError:
-            raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+        token = f"carry-out-{time.time_ns()}"
+        self._cloudformation.execute_change_set(
+            ChangeSetName=plan.address, ClientRequestToken=token
+        )
+        self._wait(f"stack_{plan.kind}_complete", token)
 
     def delete(self) -> None:
         """Delete the stack; tables, keys and queues with answers stay. Raises `StackFailed`."""
         self._required()
-        self._cloudformation.delete_stack(StackName=self.name)
+        token = f"delete-{time.time_ns()}"
+        self._cloudformation.delete_stack(StackName=self.name, ClientRequestToken=token)
+        self._wait("stack_delete_complete", token)
+
+    def _wait(self, until: str, token: str) -> None:
+        """For the end of the operation with that token. Raises `StackFailed`."""
         try:
-            waiter = self._cloudformation.get_waiter("stack_delete_complete")
+            waiter = self._cloudformation.get_waiter(until)
             waiter.wait(StackName=self.name, WaiterConfig=self._poll)
         except WaiterError:
-            raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+            why = events.first_failure(self._cloudformation, self.name, token)
+            raise StackFailed(f"The stack failed: {why}") from None
 
     def _template(self, digest: str) -> str:
         """A published package's, as it was made."""
@@ -234,14 +239,6 @@ class Stack:
         pages = self._cloudformation.get_paginator("describe_change_set")
         found = pages.paginate(ChangeSetName=address, StackName=self.name)
         return [change for page in found for change in page.get("Changes", ())]
-
-    def _first_failure(self) -> str:
-        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
-        for event in reversed(events):
-            if event.get("ResourceStatus", "").endswith("_FAILED"):
-                reason = event.get("ResourceStatusReason", "no reason given")
-                return f"{event.get('LogicalResourceId')}: {reason}"
-        return "no reason given"
 
     def _bucket(self) -> str:
         """The stack's bucket of packages; made where there is none. Names of buckets are the

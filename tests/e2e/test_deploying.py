@@ -128,15 +128,20 @@ def test_a_version_that_does_not_answer_is_taken_back(
 
 
 def small(folder: Path, digest: str, *kinds: str) -> package.Package:
-    """A package of a few resources without properties, and no code."""
-    made = {f"Resource{number}": {"Type": kind} for number, kind in enumerate(kinds)}
+    """A package of a few resources, and no code."""
+    made = {
+        f"Resource{number}": {"Type": kind, "Properties": PROPERTIES.get(kind, {})}
+        for number, kind in enumerate(kinds)
+    }
     template, code = folder / f"{digest}.yaml", folder / f"{digest}.zip"
     template.write_text(json.dumps({"Parameters": {}, "Resources": made}))
     code.touch()
     return package.Package(template, code, digest)
 
 
-QUEUE, TOPIC, UNKNOWN = "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::WAFv2::WebACLAssociation"
+QUEUE, TOPIC, FAILING = "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::CloudFormation::WaitCondition"
+PROPERTIES = {FAILING: {"Handle": "https://nobody.example/signals", "Timeout": "1"}}
+"""It waits for a signal that nobody sends."""
 
 
 def test_a_stack_that_told_its_versions_by_tags_tells_them_by_outputs(
@@ -171,11 +176,16 @@ def test_what_runs_is_told_truly_where_cloudformation_went_back(
 ) -> None:
     aws.deploy(small(tmp_path, "a", QUEUE), {})
     aws.deploy(small(tmp_path, "b", QUEUE, TOPIC), {})
-    with pytest.raises(StackFailed):
-        aws.deploy(small(tmp_path, "c", QUEUE, UNKNOWN), {})
+    with pytest.raises(StackFailed, match="The stack failed: Resource2: "):
+        aws.deploy(small(tmp_path, "c", QUEUE, TOPIC, FAILING), {})
+    assert (aws.stack.live or {})["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert aws.stack.versions == Versions("b", "a")
-    aws.deploy(small(tmp_path, "b", QUEUE, TOPIC), {})
-    assert aws.stack.versions == Versions("b", "a")
+    plan = aws.stack.plan_back()
+    assert plan is not None
+    aws.stack.carry_out(plan)
+    assert aws.stack.versions == Versions("a", "b")
+    with pytest.raises(StackFailed, match="The stack failed: Resource1: "):
+        aws.deploy(small(tmp_path, "d", QUEUE, FAILING), {})
 
 
 def test_what_exists_nowhere_else_is_not_lost_by_the_way(
