@@ -79,7 +79,10 @@ class Stack:
     @property
     def resources(self) -> dict[str, str]:
         """What AWS calls each resource, by its name in the template. All of them, page by page:
-        `DescribeStackResources` would end with the hundredth and not say so."""
+        `DescribeStackResources` would end with the hundredth and not say so. None without a stack.
+        """
+        if self.live is None:
+            return {}
         pages = self._cloudformation.get_paginator("list_stack_resources")
         return {
             resource["LogicalResourceId"]: resource["PhysicalResourceId"]

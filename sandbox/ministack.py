@@ -49,6 +49,8 @@ class MiniStack:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(state / "s3"),
             "TMPDIR": str(private_folder(state / "tmp")),
+            # AWS's usual number; else by this machine's memory, and a deployment asks for it.
+            "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             # At INFO it would repeat every line that a function prints.
             "LOG_LEVEL": "WARNING",
         }

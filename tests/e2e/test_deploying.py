@@ -73,6 +73,7 @@ def test_deploy_diff_update_roll_back_destroy(
     aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = package.build()
+    operator(aws).check(aws.lambda_, first)
     assert operator(aws, "no").deploy(first, GIVEN) == 1
     assert not deployed(aws)
     assert operator(aws, "yes").deploy(first, GIVEN) == 0
