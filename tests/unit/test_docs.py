@@ -84,6 +84,13 @@ def test_each_output_and_resource_exists() -> None:
     assert set(re.findall(r"\b\w+Key\b", RUNBOOK)) - {"OutputKey"} <= set(resources)
 
 
+def test_no_page_waits_for_a_restored_table_once() -> None:
+    """The command gives up after twenty-five looks, 500 seconds: a large table takes longer."""
+    waits = re.findall(r"^ *(.*aws dynamodb wait.*)$", CODE["docs/runbook.md"], re.MULTILINE)
+    assert waits
+    assert all(line.startswith("until ") and line.endswith("; do :; done") for line in waits)
+
+
 def test_the_pages_were_found() -> None:
     """Without commands and paths the tests above would pass for nothing."""
     assert len(PAGES) >= 15
