@@ -84,6 +84,13 @@ def test_each_output_and_resource_exists() -> None:
     assert set(re.findall(r"\b\w+Key\b", RUNBOOK)) - {"OutputKey"} <= set(resources)
 
 
+def test_a_front_is_pointed_at_the_one_output_for_it() -> None:
+    """The gateway's own address ends with a slash, and is switched off where there is a host."""
+    assert "PagesURL" in template()["Outputs"]
+    assert "`PagesURL`" in RUNBOOK
+    assert [name for name, text in PAGES.items() if "EndpointURL" in text] == []
+
+
 def test_no_page_waits_for_a_restored_table_once() -> None:
     """The command gives up after twenty-five looks, 500 seconds: a large table takes longer."""
     waits = re.findall(r"^ *(.*aws dynamodb wait.*)$", CODE["docs/runbook.md"], re.MULTILINE)
