@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import package, parameters, zone
+from infra import account, package, parameters, zone
 from infra.stack import Plan, Stack, StackFailed
 
 EXPECTED = (
@@ -59,9 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         built = package.build()
         given = parameters.read(options.stage, built.template)
         session = boto3.Session()
+        operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
         if options.command in ("deploy", "diff"):
             zone.check(session.client("route53"), given)
-        operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
+            operator.check(session.client("lambda"), built)
         if options.command == "deploy":
             return operator.deploy(built, given)
         if options.command == "diff":
@@ -92,6 +93,10 @@ class Operator:
         self._stack = stack or Stack(session, f"ha-goto-{stage}")
         self._smoke = smoke or Smoke(session)
         self._ask = ask
+
+    def check(self, lambda_: Any, built: package.Package) -> None:
+        """Raises `BadParameters` where the account has not what the stack would need."""
+        account.check(lambda_, built.template, lambda: self._stack.resources)
 
     def diff(self, built: package.Package, given: dict[str, str]) -> int:
         """Show what a deployment would change, and change nothing."""
@@ -161,7 +166,9 @@ class Operator:
         return True
 
     def _show(self, plan: Plan | None) -> None:
-        lines = plan.lines if plan else ("Nothing would change.",)
+        lines = list(plan.lines) if plan else ["Nothing would change."]
+        if plan:
+            lines += [f"{alarm} rings already and undoes nothing." for alarm in plan.ringing]
         print(*lines, sep="\n", flush=True)
 
 

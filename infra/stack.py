@@ -1,32 +1,28 @@
 """One CloudFormation stack of the product: published, planned as a change set, carried out.
 
 The same on AWS and on the local cloud. The stack's package and the one before stay in its bucket
-under their digests, so that it can be put back.
+under their digests, so that it can be put back; the stack's own outputs tell which they are.
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra import parameters
+from infra import events, parameters, triggers, versions
 from infra.package import Package
-
-LIVE, BEFORE = "package", "package-before"
-"""Tags of the stack: digests of the package that it runs, and of the one that it ran before."""
+from infra.versions import Versions
 
 KEPT = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
 """What holds something that exists nowhere else."""
 
-WATCHED = ("CompletionFails", "OwnFailures", "PagesFail", "TickFails", "TickMissing")
-"""Alarms that undo an update; CloudFormation takes five."""
-
-WATCHED_MINUTES = 5
-
 POLL = {"Delay": 2, "MaxAttempts": 900}
 """Half an hour: tables and indexes take their time."""
+
+WAITS_SECONDS = 86_400
+"""A package's least time in the bucket: a change set or an update may be about to take it."""
 
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed", "no changes")
 
@@ -38,12 +34,13 @@ class StackFailed(Exception):
 @dataclass(frozen=True)
 class Plan:
     """A change set that waits: its address, what it would do, line by line, and what it would
-    lose: things in `KEPT` that it removes or replaces."""
+    lose: things in `KEPT` that it removes or replaces. Alarms that are ``ringing`` undo nothing."""
 
     address: str
     kind: str
     lines: tuple[str, ...]
     losing: tuple[str, ...]
+    ringing: tuple[str, ...] = ()
 
 
 class Stack:
@@ -55,6 +52,7 @@ class Stack:
         self.name = name
         self._cloudformation = session.client("cloudformation", endpoint_url=endpoint)
         self._s3 = session.client("s3", endpoint_url=endpoint)
+        self._cloudwatch = session.client("cloudwatch", endpoint_url=endpoint)
         self._sts = session.client("sts", endpoint_url=endpoint)
         self._region = str(session.region_name)
         self._poll = poll or POLL
@@ -78,10 +76,25 @@ class Stack:
         live = self._required()
         return {output["OutputKey"]: output["OutputValue"] for output in live["Outputs"]}
 
-    def tag(self, name: str) -> str | None:
-        """A tag of the stack's; None where it has none."""
-        live = self.live or {}
-        return next((tag["Value"] for tag in live.get("Tags", ()) if tag["Key"] == name), None)
+    @property
+    def resources(self) -> dict[str, str]:
+        """What AWS calls each resource, by its name in the template. All of them, page by page:
+        `DescribeStackResources` would end with the hundredth and not say so. None without a stack.
+        """
+        if self.live is None:
+            return {}
+        pages = self._cloudformation.get_paginator("list_stack_resources")
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for page in pages.paginate(StackName=self.name)
+            for resource in page["StackResourceSummaries"]
+            if resource["ResourceStatus"] != "DELETE_COMPLETE" and "PhysicalResourceId" in resource
+        }
+
+    @property
+    def versions(self) -> Versions:
+        """The package that the stack runs, and the one that it ran before."""
+        return versions.of(self.live)
 
     def publish(self, package: Package) -> None:
         """Put code and template where CloudFormation finds them."""
@@ -92,55 +105,68 @@ class Stack:
             "CodeUri: ./deployment.zip", f"CodeUri: s3://{bucket}/{code}"
         )
         self._s3.put_object(Bucket=bucket, Key=f"{package.digest}.yaml", Body=template.encode())
-        wanted = {package.digest, self.tag(LIVE), self.tag(BEFORE)}
+        self._clear(bucket)
+
+    def _clear(self, bucket: str) -> None:
+        """Delete what the stack neither runs nor can go back to."""
+        known = self.versions
         for kept in self._s3.list_objects_v2(Bucket=bucket)["Contents"]:
-            if kept["Key"].partition(".")[0] not in wanted:
+            wanted = kept["Key"].partition(".")[0] in (known.live, known.before)
+            if not wanted and kept["LastModified"].timestamp() < time.time() - WAITS_SECONDS:
                 self._s3.delete_object(Bucket=bucket, Key=kept["Key"])
 
     def plan(self, digest: str, given: Mapping[str, str]) -> Plan | None:
-        """What putting a published package there would do; None: nothing. Raises `StackFailed`."""
+        """What putting a published package there would do; None: nothing. Raises `StackFailed`.
+
+        An alarm that rings already does not undo it: it may be the very fix.
+        """
         values = [{"ParameterKey": key, "ParameterValue": given[key]} for key in sorted(given)]
-        return self._plan(digest, values)
+        live = self.live
+        if live is None:
+            return self._plan(digest, values, {})
+        watched = triggers.watched(self._cloudwatch, self.resources)
+        plan = self._plan(digest, values, watched.configuration(live["StackId"]))
+        return plan and replace(plan, ringing=tuple(watched.ringing))
 
     def plan_back(self) -> Plan | None:
         """What putting the package before back would do, with the parameters as they are now.
 
-        Raises `StackFailed`.
+        No alarm undoes it: those that call for it ring on while it runs. Raises `StackFailed`.
         """
-        before = self.tag(BEFORE)
+        before = self.versions.before
         if before is None:
             raise StackFailed(
                 f"{self.name} has run one version only: there is nothing to go back to."
             )
-        body = self._s3.get_object(Bucket=self._bucket(), Key=f"{before}.yaml")["Body"].read()
         known = {each["ParameterKey"] for each in self._required().get("Parameters", ())}
-        declared = parameters.declared_in(body.decode())
+        declared = parameters.declared_in(self._template(before))
         return self._plan(
             before,
             [
                 {"ParameterKey": key, "UsePreviousValue": True}
                 for key in sorted(known & set(declared))
             ],
+            triggers.NONE,
         )
 
-    def _plan(self, digest: str, values: list[dict[str, Any]]) -> Plan | None:
+    def _plan(
+        self, digest: str, values: list[dict[str, Any]], undone_by: Mapping[str, Any]
+    ) -> Plan | None:
         live = self.live
-        tags = {LIVE: digest}
-        running = self.tag(LIVE)
-        before = running if running != digest else self.tag(BEFORE)
-        if before:
-            tags[BEFORE] = before
         bucket = self._bucket()
+        told = versions.telling(self._template(digest), versions.of(live).after(digest))
+        self._s3.put_object(Bucket=bucket, Key=f"{digest}.json", Body=told.encode())
+        tags = versions.kept_tags(live)
         try:
             made = self._cloudformation.create_change_set(
                 StackName=self.name,
                 ChangeSetName=f"to-{digest[:12]}-{time.time_ns()}",
                 ChangeSetType="UPDATE" if live else "CREATE",
-                TemplateURL=f"{self._s3.meta.endpoint_url}/{bucket}/{digest}.yaml",
+                TemplateURL=f"{self._s3.meta.endpoint_url}/{bucket}/{digest}.json",
                 Parameters=values,
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-                **({"RollbackConfiguration": self._undone_by(live)} if live else {}),
+                **({} if tags is None else {"Tags": tags}),
+                **({"RollbackConfiguration": undone_by} if undone_by else {}),
             )
         except ClientError as error:
             raise StackFailed(_said(error)) from None
@@ -168,22 +194,32 @@ class Stack:
 
     def carry_out(self, plan: Plan) -> None:
         """Do what was planned. Raises `StackFailed`: CloudFormation has gone back by itself."""
-        self._cloudformation.execute_change_set(ChangeSetName=plan.address)
-        waiter = self._cloudformation.get_waiter(f"stack_{plan.kind}_complete")
-        try:
-            waiter.wait(StackName=self.name, WaiterConfig=self._poll)
-        except WaiterError:
-            raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+        token = f"carry-out-{time.time_ns()}"
+        self._cloudformation.execute_change_set(
+            ChangeSetName=plan.address, ClientRequestToken=token
+        )
+        self._wait(f"stack_{plan.kind}_complete", token)
 
     def delete(self) -> None:
         """Delete the stack; tables, keys and queues with answers stay. Raises `StackFailed`."""
         self._required()
-        self._cloudformation.delete_stack(StackName=self.name)
+        token = f"delete-{time.time_ns()}"
+        self._cloudformation.delete_stack(StackName=self.name, ClientRequestToken=token)
+        self._wait("stack_delete_complete", token)
+
+    def _wait(self, until: str, token: str) -> None:
+        """For the end of the operation with that token. Raises `StackFailed`."""
         try:
-            waiter = self._cloudformation.get_waiter("stack_delete_complete")
+            waiter = self._cloudformation.get_waiter(until)
             waiter.wait(StackName=self.name, WaiterConfig=self._poll)
         except WaiterError:
-            raise StackFailed(f"The stack failed: {self._first_failure()}") from None
+            why = events.first_failure(self._cloudformation, self.name, token)
+            raise StackFailed(f"The stack failed: {why}") from None
+
+    def _template(self, digest: str) -> str:
+        """A published package's, as it was made."""
+        published = self._s3.get_object(Bucket=self._bucket(), Key=f"{digest}.yaml")
+        return str(published["Body"].read().decode())
 
     def _required(self) -> dict[str, Any]:
         live = self.live
@@ -206,33 +242,6 @@ class Stack:
         pages = self._cloudformation.get_paginator("describe_change_set")
         found = pages.paginate(ChangeSetName=address, StackName=self.name)
         return [change for page in found for change in page.get("Changes", ())]
-
-    def _undone_by(self, live: Mapping[str, Any]) -> dict[str, Any]:
-        """Alarms that the running version has: CloudFormation goes back by itself if one rings."""
-        prefix = ":".join(str(live["StackId"]).split(":")[:5]).replace(
-            "cloudformation", "cloudwatch"
-        )
-        resources = self._cloudformation.describe_stack_resources(StackName=self.name)
-        names = [
-            resource["PhysicalResourceId"]
-            for resource in resources["StackResources"]
-            if resource["LogicalResourceId"] in WATCHED
-        ]
-        return {
-            "RollbackTriggers": [
-                {"Arn": f"{prefix}:alarm:{name}", "Type": "AWS::CloudWatch::Alarm"}
-                for name in sorted(names)
-            ],
-            "MonitoringTimeInMinutes": WATCHED_MINUTES,
-        }
-
-    def _first_failure(self) -> str:
-        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
-        for event in reversed(events):
-            if event.get("ResourceStatus", "").endswith("_FAILED"):
-                reason = event.get("ResourceStatusReason", "no reason given")
-                return f"{event.get('LogicalResourceId')}: {reason}"
-        return "no reason given"
 
     def _bucket(self) -> str:
         """The stack's bucket of packages; made where there is none. Names of buckets are the

@@ -16,8 +16,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_logs import CloudWatchLogsClient
 
+from infra import versions
 from infra.package import Package
-from infra.stack import LIVE, Stack
+from infra.stack import Stack
 from sandbox.environment import CLOUD_VENV, private_folder
 from sandbox.processes import Child, Failed
 
@@ -48,6 +49,8 @@ class MiniStack:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(state / "s3"),
             "TMPDIR": str(private_folder(state / "tmp")),
+            # AWS's usual number; else by this machine's memory, and a deployment asks for it.
+            "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             # At INFO it would repeat every line that a function prints.
             "LOG_LEVEL": "WARNING",
         }
@@ -118,7 +121,7 @@ def _is_current(stack: Any, package: Package, parameters: Mapping[str, str]) -> 
     """Whether a finished stack is made of this package with these very parameters."""
     if stack is None or stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return False
-    if {"Key": LIVE, "Value": package.digest} not in stack.get("Tags", []):
+    if versions.of(stack).live != package.digest:
         return False
     given = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
     return all(given.get(key) == value for key, value in parameters.items())

@@ -65,7 +65,7 @@ EXCEPTED = {
     "aws dynamodb restore-table-to-point-in-time": (
         "the local cloud keeps no history to restore from; tests/faults/test_restore.py does it"
     ),
-    "aws dynamodb wait table-exists --table-name ha-goto-grants-restored": (
+    "until aws dynamodb wait table-exists --table-name ha-goto-grants-restored": (
         "waits for the table of the command before"
     ),
 }

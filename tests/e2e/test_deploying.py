@@ -1,5 +1,6 @@
 """The operator's commands against the local cloud: deploy, diff, roll back, destroy."""
 
+import json
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import pytest
 
 from infra import package
 from infra.deploy import SMOKE_SECONDS, Operator, Smoke
-from infra.stack import BEFORE, LIVE, Plan, StackFailed
+from infra.stack import Plan, StackFailed
+from infra.triggers import WATCHED
+from infra.versions import BEFORE, LIVE, TAGS, Versions
 from sandbox.ministack import STACK, MiniStack
 
 STAGE = "shown"
@@ -50,6 +53,13 @@ def deployed(aws: MiniStack) -> bool:
     return aws.stack.live is not None
 
 
+def ring(aws: MiniStack, alarm: str) -> None:
+    cloudwatch = aws.session.client("cloudwatch", endpoint_url=aws.endpoint)
+    cloudwatch.set_alarm_state(
+        AlarmName=aws.stack.resources[alarm], StateValue="ALARM", StateReason="a test"
+    )
+
+
 def changed(built: package.Package, folder: Path) -> package.Package:
     """Another version: an alarm rings later."""
     template = folder / "changed.yaml"
@@ -63,24 +73,29 @@ def test_deploy_diff_update_roll_back_destroy(
     aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = package.build()
+    operator(aws).check(aws.lambda_, first)
     assert operator(aws, "no").deploy(first, GIVEN) == 1
     assert not deployed(aws)
     assert operator(aws, "yes").deploy(first, GIVEN) == 0
     shown = capsys.readouterr().out
     assert "Add     Tokens                           AWS::DynamoDB::Table" in shown
     assert f"{STACK} runs {first.digest[:12]} and answers." in shown
+    assert set(WATCHED) < set(aws.stack.resources)
 
     second = changed(first, tmp_path)
+    ring(aws, "TickFails")
     assert operator(aws).diff(second, GIVEN) == 0
-    assert "Modify  Overdue" in capsys.readouterr().out
-    assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (first.digest, None)
+    shown = capsys.readouterr().out
+    assert "Modify  Overdue" in shown
+    assert "TickFails rings already and undoes nothing." in shown
+    assert aws.stack.versions == Versions(first.digest)
     with pytest.raises(StackFailed, match="nothing to go back to"):
         operator(aws).rollback()
     assert operator(aws, "y").deploy(second, GIVEN) == 0
-    assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (second.digest, first.digest)
+    assert aws.stack.versions == Versions(second.digest, first.digest)
 
     assert operator(aws, yes=True).rollback() == 0
-    assert (aws.stack.tag(LIVE), aws.stack.tag(BEFORE)) == (first.digest, second.digest)
+    assert aws.stack.versions == Versions(first.digest, second.digest)
 
     tables = set(
         aws.session.client("dynamodb", endpoint_url=aws.endpoint).list_tables()["TableNames"]
@@ -102,15 +117,76 @@ def test_a_version_that_does_not_answer_is_taken_back(
     tried: list[str | None] = []
 
     def smoke(_outputs: dict[str, str]) -> None:
-        tried.append(aws.stack.tag(LIVE))
+        tried.append(aws.stack.versions.live)
         if tried[-1] != first.digest:
             raise StackFailed("A tick ended in an error.")
 
     second = changed(first, tmp_path)
     assert operator(aws, yes=True, smoke=smoke).deploy(second, GIVEN) == 1
     assert tried == [second.digest, first.digest]
-    assert aws.stack.tag(LIVE) == first.digest
+    assert aws.stack.versions.live == first.digest
     assert "A tick ended in an error." in capsys.readouterr().err
+
+
+def small(folder: Path, digest: str, *kinds: str) -> package.Package:
+    """A package of a few resources, and no code."""
+    made = {
+        f"Resource{number}": {"Type": kind, "Properties": PROPERTIES.get(kind, {})}
+        for number, kind in enumerate(kinds)
+    }
+    template, code = folder / f"{digest}.yaml", folder / f"{digest}.zip"
+    template.write_text(json.dumps({"Parameters": {}, "Resources": made}))
+    code.touch()
+    return package.Package(template, code, digest)
+
+
+QUEUE, TOPIC, FAILING = "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::CloudFormation::WaitCondition"
+PROPERTIES = {FAILING: {"Handle": "https://nobody.example/signals", "Timeout": "1"}}
+"""It waits for a signal that nobody sends."""
+
+
+def test_a_stack_that_told_its_versions_by_tags_tells_them_by_outputs(
+    aws: MiniStack, tmp_path: Path
+) -> None:
+    """And can go back to a version that knew nothing of outputs. Other tags are the account's."""
+    first, second = small(tmp_path, "a", QUEUE), small(tmp_path, "b", QUEUE, TOPIC)
+    aws.stack.publish(first)
+    told = {TAGS[LIVE]: "a", TAGS[BEFORE]: "0", "cost": "1"}
+    cloudformation = aws.session.client("cloudformation", endpoint_url=aws.endpoint)
+    cloudformation.create_stack(
+        StackName=STACK,
+        TemplateBody=first.template.read_text(),
+        Tags=[{"Key": key, "Value": value} for key, value in told.items()],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=STACK, WaiterConfig={"Delay": 1}
+    )
+    assert aws.stack.versions == Versions("a", "0")
+    aws.deploy(second, {})
+    assert aws.stack.versions == Versions("b", "a")
+    assert (aws.stack.live or {})["Tags"] == [{"Key": "cost", "Value": "1"}]
+    plan = aws.stack.plan_back()
+    assert plan is not None
+    assert [line.split()[:2] for line in plan.lines] == [["Remove", "Resource1"]]
+    aws.stack.carry_out(plan)
+    assert aws.stack.versions == Versions("a", "b")
+
+
+def test_what_runs_is_told_truly_where_cloudformation_went_back(
+    aws: MiniStack, tmp_path: Path
+) -> None:
+    aws.deploy(small(tmp_path, "a", QUEUE), {})
+    aws.deploy(small(tmp_path, "b", QUEUE, TOPIC), {})
+    with pytest.raises(StackFailed, match="The stack failed: Resource2: "):
+        aws.deploy(small(tmp_path, "c", QUEUE, TOPIC, FAILING), {})
+    assert (aws.stack.live or {})["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert aws.stack.versions == Versions("b", "a")
+    plan = aws.stack.plan_back()
+    assert plan is not None
+    aws.stack.carry_out(plan)
+    assert aws.stack.versions == Versions("a", "b")
+    with pytest.raises(StackFailed, match="The stack failed: Resource1: "):
+        aws.deploy(small(tmp_path, "d", QUEUE, FAILING), {})
 
 
 def test_what_exists_nowhere_else_is_not_lost_by_the_way(

@@ -17,7 +17,6 @@ from playwright.sync_api import Browser, expect
 
 from infra import package
 from infra.deploy import TICK
-from infra.stack import LIVE
 from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT
 from sandbox.processes import Failed, free_port
@@ -154,7 +153,7 @@ def test_f18_a_connected_tenant_stays_connected_through_an_upgrade(
     tables = {name: address for name, address in before.items() if name.endswith("Table")}
     assert len(tables) >= 7
     assert {name: after[name] for name in tables} == tables
-    assert cloud_before.aws.stack.tag(LIVE) == package.build().digest
+    assert cloud_before.aws.stack.versions.live == package.build().digest
     page.goto(tenant.link)
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     assert story.token(page) not in ("", first)

@@ -114,6 +114,20 @@ def test_each_outcome_that_the_runbook_looks_for_is_one_of_a_refresh() -> None:
     assert named <= {str(outcome) for outcome in Outcome}
 
 
+def test_a_front_is_pointed_at_the_one_output_for_it() -> None:
+    """The gateway's own address ends with a slash, and is switched off where there is a host."""
+    assert "PagesURL" in template()["Outputs"]
+    assert "`PagesURL`" in RUNBOOK
+    assert [name for name, text in PAGES.items() if "EndpointURL" in text] == []
+
+
+def test_no_page_waits_for_a_restored_table_once() -> None:
+    """The command gives up after twenty-five looks, 500 seconds: a large table takes longer."""
+    waits = re.findall(r"^ *(.*aws dynamodb wait.*)$", CODE["docs/runbook.md"], re.MULTILINE)
+    assert waits
+    assert all(line.startswith("until ") and line.endswith("; do :; done") for line in waits)
+
+
 def test_the_pages_were_found() -> None:
     """Without commands and paths the tests above would pass for nothing."""
     assert len(PAGES) >= 15

@@ -1,0 +1,64 @@
+"""What a stack wants of the whole account, asked before anything is touched.
+
+CloudFormation would find out too, but only after minutes, and would leave a stack that failed.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra import cloudformation
+from infra.parameters import BadParameters
+
+UNRESERVED = 100
+"""Concurrent executions that Lambda keeps for functions that reserve none."""
+
+
+def check(lambda_: Any, template: Path, resources: Callable[[], Mapping[str, str]]) -> None:
+    """Hold what the template's functions reserve against what the account has left.
+
+    ``resources``: AWS's names of what the stack has, by those in the template; asked only where
+    the account has not enough, as functions may have it already. Who may not ask the account is
+    left to CloudFormation. Raises `BadParameters`, or what botocore raises.
+    """
+    wanted = _reserved_by(template)
+    try:
+        left = _left(lambda_)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException"):
+            return
+        raise
+    if left >= UNRESERVED + sum(wanted.values()):
+        return
+    made = resources()
+    more = sum(wanted.values()) - sum(
+        min(number, _has(lambda_, made[name])) for name, number in wanted.items() if name in made
+    )
+    if more > 0 and left < UNRESERVED + more:
+        raise BadParameters(
+            f"Lambda has {left} concurrent executions left in this account and region, and the"
+            f" stack needs {UNRESERVED + more}, {more} of them reserved: have Service Quotas"
+            f" raise them by {UNRESERVED + more - left} at least."
+        )
+
+
+def _reserved_by(template: Path) -> dict[str, int]:
+    """Concurrent executions that each function reserves, by its name in the template."""
+    resources = cloudformation.load(template.read_text())["Resources"].items()
+    reserved = {
+        name: made.get("Properties", {}).get("ReservedConcurrentExecutions")
+        for name, made in resources
+    }
+    return {name: int(number) for name, number in reserved.items() if number is not None}
+
+
+def _left(lambda_: Any) -> int:
+    """Concurrent executions of the account that no function has reserved."""
+    return int(lambda_.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"])
+
+
+def _has(lambda_: Any, function: str) -> int:
+    found = lambda_.get_function_concurrency(FunctionName=function)
+    return int(found.get("ReservedConcurrentExecutions", 0))

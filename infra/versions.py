@@ -1,0 +1,54 @@
+"""Versions of a stack: digests of the package that it runs, and of the one that it ran before.
+
+Two outputs of the stack tell them, so CloudFormation changes them with everything else, and takes
+them back with everything else: at no moment does anybody else's note say what runs.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra import cloudformation
+
+LIVE, BEFORE = "Package", "PackageBefore"
+"""Outputs of the stack."""
+
+TAGS = {LIVE: "package", BEFORE: "package-before"}
+"""Tags of the stack that told the same; CloudFormation put them on every table and key, too."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What runs and what ran before; None where there is none."""
+
+    live: str | None = None
+    before: str | None = None
+
+    def after(self, digest: str) -> "Versions":
+        """What they are once a package has been put there; the same one again changes nothing."""
+        return self if digest == self.live else Versions(digest, self.live)
+
+
+def of(stack: Mapping[str, Any] | None) -> Versions:
+    """Those of a stack as CloudFormation describes it."""
+    told = {each["OutputKey"]: each["OutputValue"] for each in (stack or {}).get("Outputs", ())}
+    if LIVE not in told:
+        tags = {each["Key"]: each["Value"] for each in (stack or {}).get("Tags", ())}
+        told = {name: tags[tag] for name, tag in TAGS.items() if tag in tags}
+    return Versions(told.get(LIVE), told.get(BEFORE))
+
+
+def telling(template: str, versions: Versions) -> str:
+    """A package's template, also one of before there were these outputs, with them."""
+    made = cloudformation.load(template)
+    told = {LIVE: versions.live, BEFORE: versions.before}
+    outputs = {name: {"Value": digest} for name, digest in told.items() if digest}
+    return json.dumps({**made, "Outputs": {**made.get("Outputs", {}), **outputs}})
+
+
+def kept_tags(stack: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
+    """The stack's tags without `TAGS`; None where it has none of those, and no tag is to change."""
+    tags = (stack or {}).get("Tags", ())
+    kept = [tag for tag in tags if tag["Key"] not in TAGS.values()]
+    return None if len(kept) == len(tags) else kept
