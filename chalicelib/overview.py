@@ -39,6 +39,9 @@ PAGE = 100
 LISTED = 10
 """Tenants named in each part of the status."""
 
+_POSITION = re.compile(r"([a-z_]+)/([0-9]{1,12})/([a-z0-9-]{1,63})")
+"""Where a page ended: state, since, tenant."""
+
 
 class Overview:
     def __init__(
@@ -182,9 +185,6 @@ def _place(status: Status, position: str) -> FleetPlace:
     if found is None or found[1] != status:
         raise InvalidInput(f"after is not what a page of {status} has answered: begin anew.")
     return FleetPlace(int(found[2]), found[3])
-
-
-_POSITION = re.compile(r"([a-z_]+)/([0-9]{1,12})/([a-z0-9-]{1,63})")
 
 
 def _changed(case: Case) -> JournalEntry | None:

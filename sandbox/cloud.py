@@ -182,22 +182,26 @@ class LocalCloud:
 
     def register(self, client: Client, tenant: str) -> None:
         """Make the tenant's client at the sandbox's GoTo, as the customer does at the real one."""
-        body = {
-            "client_id": client.client_id,
-            "client_secret": client.client_secret,
-            "redirect_uris": [f"{self.origin(tenant)}/admin/settings/activities/"],
-            "scope": self.settings.scope,
-            "name": "hireanalytiX",
-        }
-        if not self.settings.scope:
-            del body["scope"]
-        request = urllib.request.Request(
-            f"{self.goto_url}/sandbox/clients",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
-        )
-        with urllib.request.urlopen(request, timeout=10):
-            pass
+        uri = f"{self.origin(tenant)}/admin/settings/activities/"
+        register(self.goto_url, client, uri, self.settings.scope)
+
+
+def register(goto: str, client: Client, redirect_uri: str, scope: str = "") -> None:
+    """Make a client at the sandbox's GoTo of that address; without a scope it may have any."""
+    body = {
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
+        "redirect_uris": [redirect_uri],
+        "name": "hireanalytiX",
+        **({"scope": scope} if scope else {}),
+    }
+    request = urllib.request.Request(
+        f"{goto}/sandbox/clients",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
+    )
+    with urllib.request.urlopen(request, timeout=10):
+        pass
 
 
 def _camel(name: str) -> str:

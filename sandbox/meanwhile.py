@@ -8,14 +8,15 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, Queue
 
 from playwright.sync_api import expect, sync_playwright
 
+from sandbox.cloud import register
 from sandbox.environment import chromium
+from sandbox.settings import Client
 from sandbox.shell import Answer, Answers, Shell, Stuck
 
 _READY_SECONDS = 420
@@ -116,19 +117,9 @@ def connect(link: str) -> None:
 def make_client(newcomer: Newcomer, _shell: Shell) -> None:
     """The customer makes a client in the portal, here the sandbox's."""
     newcomer.client = (f"beta-{secrets.token_hex(8)}", secrets.token_urlsafe(32))
-    body = {
-        "client_id": newcomer.client[0],
-        "client_secret": newcomer.client[1],
-        "redirect_uris": ["http://beta.localhost:8000/admin/settings/activities/"],
-        "name": "hireanalytiX",
-    }
-    request = urllib.request.Request(
-        f"{_GOTO}/sandbox/clients",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
+    register(
+        _GOTO, Client(*newcomer.client), "http://beta.localhost:8000/admin/settings/activities/"
     )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
 
 
 def wait_for_a_tick(_newcomer: Newcomer, shell: Shell) -> None:

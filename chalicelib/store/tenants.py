@@ -16,7 +16,6 @@ EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
 NEW = "attribute_not_exists(#tenant) OR attribute_exists(#removed)"
 """The condition that a name is free."""
 
-
 ANY_COUNT = 100
 """Rows read at a time until one of them is a tenant."""
 
