@@ -168,7 +168,7 @@ def _environment(endpoint: str) -> dict[str, str]:
 
 
 def _answer(target: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """What the tables hold: one tenant that is not connected yet, and nothing due."""
+    """What tables and queue hold: one tenant that is not connected yet, and nothing due."""
     operation, table = target.rpartition(".")[2], asked.get("TableName")
     if operation == "GetItem" and table == "links":
         life = {"N": str(int(time.time()) + 9_000)}
@@ -183,6 +183,7 @@ def _answer(target: str, asked: dict[str, Any]) -> dict[str, Any]:
     nothing: dict[str, Any] = {
         "Query": {"Items": [], "Count": 0},
         "BatchGetItem": {"Responses": {}, "UnprocessedKeys": {}},
+        "GetQueueAttributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}},
     }
     return dict(nothing.get(operation, {}))
 

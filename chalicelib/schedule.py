@@ -126,6 +126,8 @@ class Schedule:
         lanes = {lane: self._due(lane, LANE_BATCH) for lane in range(LANES)}
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
         self._look_at(due, down=down)
+        if not due:  # most minutes of a small fleet; what asks GoTo need not be loaded
+            return Counter()
         rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
         if down or len(due) <= min(FITS, rate * TICK_WORKS_FOR):
             refresher = self._refresher_for(rate, TICK_WORKS_FOR, 0.0)

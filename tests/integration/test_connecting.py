@@ -193,6 +193,19 @@ def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) ->
     assert world.grant().refresh_token == "refresh-1"
 
 
+def test_s22_a_refused_grant_that_nobody_hears_of_is_reported(world: World) -> None:
+    """S22: neither GoTo nor the queue; the admin reads the true reason all the same."""
+    link = world.add_tenant()
+    first, second = world.browser(link), world.browser(link)
+    for visitor in (first, second):
+        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    older, newer = world.completions
+    world.completion().run(newer)
+    world.goto.revocation, world.rescue_queue.down = Revocation.LATER, True
+    assert world.completion().run(older) is Reason.SUPERSEDED
+    assert [str(error) for error in world.reported] == ["sqs: ServiceUnavailable"]
+
+
 def test_f23_an_older_request_that_finishes_first_is_replaced(world: World) -> None:
     link = world.add_tenant()
     first, second = world.browser(link), world.browser(link)
