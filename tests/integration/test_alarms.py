@@ -55,23 +55,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
 def fleet(aws: Counted, size: int) -> list[str]:
     """Tenants that are connected, with tokens that are due at once."""
     names = [f"t{number}" for number in range(size)]
-    lines = [_line(number, name) for number, name in enumerate(names, 1)]
-    for start in range(0, size, 25):
-        aws.rep("import_check", lines=lines[start : start + 25])
-        aws.rep("import_lines", lines=lines[start : start + 25])
+    aws.take_over(names)
     return names
-
-
-def _line(number: int, name: str) -> dict[str, Any]:
-    return {
-        "line": number,
-        "tenant": name,
-        "display_name": name,
-        "admin_email": f"a@{name}.example",
-        "client_id": f"id-{name}",
-        "client_secret": "s",
-        "refresh_token": f"refresh-{name}",
-    }
 
 
 def press(aws: Counted) -> None:

@@ -160,13 +160,17 @@ def test_f21_a_completion_that_cannot_be_started_is_told_at_once(world: World) -
     assert world.goto.asked == []
 
 
+def two_requests(world: World) -> list[str]:
+    """Two browsers of one tenant come back from GoTo; their requests, the older first."""
+    link = world.add_tenant()
+    for visitor in (world.browser(link), world.browser(link)):
+        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    return world.completions
+
+
 def test_f23_the_higher_sequence_wins_whichever_finishes_last(world: World) -> None:
     """F23: an older request that finishes last is refused and its grant revoked."""
-    link = world.add_tenant()
-    first, second = world.browser(link), world.browser(link)
-    for visitor in (first, second):
-        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
-    older, newer = world.completions
+    older, newer = two_requests(world)
     assert world.completion().run(newer) is None
     assert world.completion().run(older) is Reason.SUPERSEDED
     assert world.grant().refresh_token == "refresh-1"
@@ -176,11 +180,7 @@ def test_f23_the_higher_sequence_wins_whichever_finishes_last(world: World) -> N
 
 def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) -> None:
     """S22: and never becomes the connection on the way."""
-    link = world.add_tenant()
-    first, second = world.browser(link), world.browser(link)
-    for visitor in (first, second):
-        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
-    older, newer = world.completions
+    older, newer = two_requests(world)
     world.completion().run(newer)
     world.goto.revocation = Revocation.LATER
     assert world.completion().run(older) is Reason.SUPERSEDED
@@ -195,11 +195,7 @@ def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) ->
 
 def test_s22_a_refused_grant_that_nobody_hears_of_is_reported(world: World) -> None:
     """S22: neither GoTo nor the queue; the admin reads the true reason all the same."""
-    link = world.add_tenant()
-    first, second = world.browser(link), world.browser(link)
-    for visitor in (first, second):
-        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
-    older, newer = world.completions
+    older, newer = two_requests(world)
     world.completion().run(newer)
     world.goto.revocation, world.rescue_queue.down = Revocation.LATER, True
     assert world.completion().run(older) is Reason.SUPERSEDED
@@ -207,10 +203,7 @@ def test_s22_a_refused_grant_that_nobody_hears_of_is_reported(world: World) -> N
 
 
 def test_f23_an_older_request_that_finishes_first_is_replaced(world: World) -> None:
-    link = world.add_tenant()
-    first, second = world.browser(link), world.browser(link)
-    for visitor in (first, second):
-        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    two_requests(world)
     assert world.complete() == [None, None]
     assert (world.grant().generation, world.grant().refresh_token) == (2, "refresh-2")
     assert world.goto.revoked == []

@@ -181,29 +181,13 @@ def by_service(aws: Deployment, name: str) -> None:
 
 def fleets(aws: Deployment) -> None:
     """More due than a tick takes upon itself, which is handed over; GoTo is down meanwhile."""
-    for start in (1, 26, 51):
-        lines = [_line(number) for number in range(start, start + 25)]
-        aws.rep("import_check", lines=lines)
-        aws.rep("import_lines", lines=lines)
+    aws.take_over([f"fleet-{number}" for number in range(75)])
     assert "lanes" in aws.tick()
     aws.goto.script = [refusal(503, "busy")] * 75
     aws.run_queued()
     aws.goto.script = []
     aws.clock.pass_(60)
     aws.tick()
-
-
-def _line(number: int) -> dict[str, Any]:
-    name = f"fleet-{number}"
-    return {
-        "line": number,
-        "tenant": name,
-        "display_name": name,
-        "admin_email": f"a@{name}.example",
-        "client_id": f"id-{name}",
-        "client_secret": "s",
-        "refresh_token": f"refresh-{name}",
-    }
 
 
 def rescues(aws: Deployment) -> None:

@@ -5,7 +5,7 @@ As it is deployed, but for what the test holds in its hands: clock, GoTo, and wh
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 import app as entry
+from chalicelib.imports import MOST_AT_ONCE
 from chalicelib.services import Services
 from infra.deploy import TICK
 from infra.resolve import ACCOUNT, REGION, STACK
@@ -105,6 +106,13 @@ class Deployment:
         answer: dict[str, Any] = self.invoke("RepCommand", {"command": command, **given})
         assert answer["ok"], answer
         return answer
+
+    def take_over(self, names: Sequence[str]) -> None:
+        """Import tenants with their refresh tokens, which are due at once."""
+        lines = [_line(number, name) for number, name in enumerate(names, 1)]
+        for start in range(0, len(lines), MOST_AT_ONCE):
+            for command in ("import_check", "import_lines"):
+                self.rep(command, lines=lines[start : start + MOST_AT_ONCE])
 
     def tenant(self, name: str) -> Site:
         """A tenant with a client and a link; the admin's browser, which has opened it."""
@@ -252,6 +260,19 @@ class Deployment:
     def _refuse(self, **told: Any) -> None:
         if told["model"].name in self.down and acting() is not None:
             raise EndpointConnectionError(endpoint_url="https://aws.example")
+
+
+def _line(number: int, name: str) -> dict[str, Any]:
+    """One of an import file."""
+    return {
+        "line": number,
+        "tenant": name,
+        "display_name": name,
+        "admin_email": f"a@{name}.example",
+        "client_id": f"id-{name}",
+        "client_secret": "s",
+        "refresh_token": f"refresh-{name}",
+    }
 
 
 def streamed(row: dict[str, Any]) -> dict[str, Any]:
