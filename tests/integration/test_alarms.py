@@ -122,15 +122,7 @@ def completion_fails(aws: Counted) -> None:
 
 def feedback_dropped(aws: Counted) -> None:
     aws.tenant("acme")
-    detail = {
-        "eventType": "Bounce",
-        "bounce": {"bounceType": "Permanent"},
-        "mail": {
-            "tags": {"tenant": ["acme"], "reader": ["admin"]},
-            "destination": ["a@acme.example"],
-        },
-    }
-    aws.bring("MailFeedback", aws.event("Bounce", "aws.ses", detail))
+    aws.bring("MailFeedback", aws.bounce("acme"))
     aws.down |= {"GetItem", "UpdateItem", "PutItem"}
     aws.minutes(4)
 

@@ -262,15 +262,7 @@ def mails(aws: Deployment) -> None:
     aws.rep("link_send", tenant="mailed")
     with aws.refusing_mails():
         aws.announce()
-    detail = {
-        "eventType": "Bounce",
-        "bounce": {"bounceType": "Permanent"},
-        "mail": {
-            "tags": {"tenant": ["mailed"], "reader": ["admin"]},
-            "destination": ["a@mailed.example"],
-        },
-    }
-    aws.invoke("MailFeedback", aws.event("Bounce", "aws.ses", detail))
+    aws.invoke("MailFeedback", aws.bounce("mailed"))
 
 
 def everything(aws: Deployment) -> None:

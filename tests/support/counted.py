@@ -16,7 +16,7 @@ import pytest
 from chalicelib import config
 from chalicelib.services import Services
 from infra.deploy import TICK
-from tests.support.cloudwatch import CloudWatch
+from tests.support.cloudwatch import OURS, CloudWatch
 from tests.support.deployment import Deployment, Queued, streamed
 from tests.support.recorder import acting
 from tests.support.site import Answered, Site
@@ -117,7 +117,7 @@ class Counted(Deployment):
     def visit(self, site: Site, address: str) -> Answered:
         """A page of the web function, through the gateway."""
         answer = site.get(address)
-        self._count(GATEWAY, "ha-goto-test", **{"5XXError": answer.status >= 500})
+        self._count(GATEWAY, OURS, **{"5XXError": answer.status >= 500})
         return answer
 
     def minutes(self, number: int) -> None:

@@ -175,9 +175,17 @@ class Deployment:
         yield
         mail.create_email_identity(EmailIdentity=SENDER)
 
-    def event(self, kind: str, source: str, detail: dict[str, Any]) -> dict[str, Any]:
-        """An event as EventBridge brings it."""
-        return TICK | {"detail-type": kind, "source": source, "detail": detail}
+    def bounce(self, tenant: str) -> dict[str, Any]:
+        """A mail to a tenant's admin came back, as EventBridge brings SES's event."""
+        detail = {
+            "eventType": "Bounce",
+            "bounce": {"bounceType": "Permanent"},
+            "mail": {
+                "tags": {"tenant": [tenant], "reader": ["admin"]},
+                "destination": [f"a@{tenant}.example"],
+            },
+        }
+        return TICK | {"detail-type": "Bounce", "source": "aws.ses", "detail": detail}
 
     def rescue(self) -> None:
         """Deliver what waits in the rescue queue."""
