@@ -100,9 +100,16 @@ def test_paper_gets_the_words_and_not_the_buttons(cloud: LocalCloud, browser: Br
     assert page.locator("h1").evaluate("h => getComputedStyle(h).color") == "rgb(29, 36, 51)"
 
 
+def _drawn(page: Page) -> None:
+    """Wait until the page is on the screen: Chromium drops every key pressed before that."""
+    page.wait_for_load_state()
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def test_the_keyboard_alone_is_enough(cloud: LocalCloud, browser: Browser) -> None:
     """Tab reaches everything in reading order, the focus is seen, Enter presses."""
     page = states.arrange("connected", Stage(cloud, browser))
+    _drawn(page)
     reached = []
     for _ in range(5):
         page.keyboard.press("Tab")
