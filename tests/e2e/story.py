@@ -3,10 +3,13 @@
 import hashlib
 import itertools
 import json
+import re
 import secrets
+import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -22,6 +25,8 @@ PROCESSING = (
 )
 ADMIN = "admin@acme.example"
 PASSWORD = "practice"
+
+T = TypeVar("T")
 
 _numbers = itertools.count(1)
 
@@ -115,6 +120,36 @@ def connect(page: Page, tenant: Tenant) -> str:
     allow(page)
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     return token(page)
+
+
+def eventually(look: Callable[[], T], otherwise: str, seconds: float = 60) -> T:
+    """What a look finds, once it finds something: another function does its part in its time."""
+    until = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < until, otherwise
+        time.sleep(0.3)
+    return found
+
+
+def mail(cloud: LocalCloud, recipient: str, subject: str) -> dict[str, Any]:
+    """The newest mail of this subject."""
+
+    def newest() -> dict[str, Any]:
+        fitting = (
+            each
+            for each in reversed(cloud.aws.mails())
+            if recipient in each["To"] and subject in each["Subject"]
+        )
+        return next(fitting, {})
+
+    return eventually(newest, f"no mail {subject!r} to {recipient}")
+
+
+def link_in(found: dict[str, Any]) -> str:
+    """The address that a mail's text has on a line of its own, and its page too."""
+    [address] = re.findall(r"^http\S+$", found["BodyText"], re.MULTILINE)
+    assert address in found["BodyHtml"]
+    return str(address)
 
 
 def control(cloud: LocalCloud, path: str, body: dict[str, Any] | None = None) -> Any:

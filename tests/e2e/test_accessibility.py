@@ -1,6 +1,5 @@
 """axe-core on every page and state: no violation, light and dark, on a small phone and a desk."""
 
-import time
 from typing import Any
 
 import pytest
@@ -75,9 +74,7 @@ def test_the_wait_is_read_out(cloud: LocalCloud, browser: Browser) -> None:
     )
     page.reload()
     # Not wait_for_function: it evaluates in the page, which the page's policy forbids.
-    until = time.monotonic() + 5
-    while not page.evaluate("window.spoken.length") and time.monotonic() < until:
-        page.wait_for_timeout(50)
+    story.eventually(lambda: page.evaluate("window.spoken.length"), "nothing was said", 5)
     assert page.evaluate("window.spoken") == [story.PROCESSING]
     assert page.get_by_role("status").get_attribute("aria-live") == "polite"
 

@@ -3,7 +3,6 @@ admin; then each failure, and what `tenant show` says of it."""
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -53,23 +52,6 @@ def shown(rep: Rep, name: str) -> dict[str, Any]:
     return answer
 
 
-def mail(cloud: LocalCloud, recipient: str, subject: str) -> dict[str, Any]:
-    """The newest mail of this subject; the announcement may take a moment."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        for each in reversed(cloud.aws.mails()):
-            if recipient in each["To"] and subject in each["Subject"]:
-                return dict(each)
-        time.sleep(0.3)
-    raise AssertionError(f"no mail {subject!r} to {recipient}")
-
-
-def link(found: dict[str, Any]) -> str:
-    [address] = re.findall(r"^http\S+$", found["BodyText"], re.MULTILINE)
-    assert address in found["BodyHtml"]
-    return str(address)
-
-
 def test_a_new_rep_onboards_a_tenant_in_one_sitting(
     cloud: LocalCloud, browser: Browser, rep: Rep
 ) -> None:
@@ -82,18 +64,18 @@ def test_a_new_rep_onboards_a_tenant_in_one_sitting(
 
     rep("intake", "send", name)
     page = story.new_page(browser)
-    page.goto(link(mail(cloud, admin, "your GoTo client")))
+    page.goto(story.link_in(story.mail(cloud, admin, "your GoTo client")))
     tenant = Tenant(cloud, name, "")
     story.enter_client(page, *story.new_client(cloud, name))
     expect(page.get_by_role("heading", name="Thank you, that worked")).to_be_visible()
-    mail(cloud, REP_MAIL, f"{name}: the GoTo client has arrived")
+    story.mail(cloud, REP_MAIL, f"{name}: the GoTo client has arrived")
     assert shown(rep, name)["state"] == "awaiting_authorization"
 
     rep("link", "send", name)
-    address = link(mail(cloud, admin, "Connect hireanalytiX"))
+    address = story.link_in(story.mail(cloud, admin, "Connect hireanalytiX"))
     story.connect(story.new_page(browser), Tenant(cloud, name, address))
-    mail(cloud, admin, "is connected")
-    mail(cloud, REP_MAIL, f"{name}: connected")
+    story.mail(cloud, admin, "is connected")
+    story.mail(cloud, REP_MAIL, f"{name}: connected")
     told = rep("tenant", "show", name)
     assert "connected: Connected; the token renews itself." in told
     assert told.rstrip().endswith("Next action  Nothing.")
@@ -157,9 +139,8 @@ def test_disconnecting_ends_it_at_goto(cloud: LocalCloud, browser: Browser, rep:
 
 def test_the_doctor_and_the_fleet(cloud: LocalCloud, rep: Rep) -> None:
     story.new_tenant(cloud)  # whose host is asked for its page
-    until = time.monotonic() + 90  # a cloud that is a few seconds old has not ticked yet
-    while json.loads(rep("status", "--json"))["last_tick"] is None and time.monotonic() < until:
-        time.sleep(1)
+    # A cloud that is a few seconds old has not ticked yet.
+    story.eventually(lambda: json.loads(rep("status", "--json"))["last_tick"], "no tick", 90)
     told = rep("doctor")
     assert "ILL" not in told
     assert "Nothing to ask" not in told
