@@ -24,14 +24,22 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, as a person's: each test makes a context of its own."""
+def chrome() -> Iterator[Browser]:
+    """Chromium, as a person's."""
     try:
         path = chromium()
     except Missing as missing:
         pytest.skip(str(missing))
     with sync_playwright() as playwright:
         # Chromium has no sandbox for root, which is who runs in CI.
-        chrome = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chrome
-        chrome.close()
+        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def browser(chrome: Browser) -> Iterator[Browser]:
+    """Where a test makes contexts of its own; left open, their pages would ask for ever."""
+    yield chrome
+    for context in chrome.contexts:
+        context.close()

@@ -49,7 +49,6 @@ def test_no_page_has_an_axe_violation(
             page.set_viewport_size({"width": width, "height": 700})
             assert violations(page) == [], (scheme, width)
             assert not too_wide(page), (scheme, width)
-    page.context.close()
 
 
 def test_axe_finds_what_is_wrong(cloud: LocalCloud, browser: Browser, axe_source: str) -> None:

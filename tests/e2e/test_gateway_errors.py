@@ -65,4 +65,3 @@ def test_s11_nothing_runs_loads_leaves_or_is_framed(
     page.wait_for_timeout(300)
     assert page.frames[1].url.startswith("chrome-error:")
     assert asked == ["/page", "/frame", "/page"]
-    page.context.close()

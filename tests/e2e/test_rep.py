@@ -84,7 +84,6 @@ def test_a_new_rep_onboards_a_tenant_in_one_sitting(
     assert "not verified" not in added["who"]  # STS has said who it was
     assert added["reference"]
     assert tenant.row("tokens")["status"]["S"] == "connected"
-    page.context.close()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,6 @@ def test_a_failure_is_named_with_its_next_action(
     assert told["state"] == status
     assert cause in told["meaning"]
     assert action in told["next_action"]
-    page.context.close()
 
 
 def provoke(cloud: LocalCloud, tenant: Tenant, status: Status) -> None:
@@ -134,7 +132,6 @@ def test_disconnecting_ends_it_at_goto(cloud: LocalCloud, browser: Browser, rep:
     assert told["state"] == "disconnected"
     assert "link send" in told["next_action"]
     assert "access_token" not in tenant.row("tokens")
-    page.context.close()
 
 
 def test_the_doctor_and_the_fleet(cloud: LocalCloud, rep: Rep) -> None:
