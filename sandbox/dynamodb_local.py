@@ -22,6 +22,8 @@ def running() -> Iterator[str]:
     command = [
         str(java()),
         "-Xmx512m",
+        # It lives for seconds or minutes: what the better compiler costs is not earned back.
+        "-XX:+UseSerialGC",
         f"-Djava.library.path={libraries}",
         "-cp",
         f"{home / 'DynamoDBLocal.jar'}:{libraries}/*",

@@ -63,6 +63,7 @@ class Deployment:
         self.goto = ObedientGoTo()
         self.queued: list[Queued] = []
         self.down: set[str] = set()
+        self._clients: dict[str, Any] = {}
         self._functions: dict[str, Services] = {}
         self._told: set[str] = set()
         self._session = botocore.session.get_session()
@@ -80,7 +81,9 @@ class Deployment:
 
     def client(self, service: str) -> Any:
         """The test's own client, to look and to prepare."""
-        return self._session.create_client(service, REGION)
+        if service not in self._clients:
+            self._clients[service] = self._session.create_client(service, REGION)
+        return self._clients[service]
 
     def invoke(self, function: str, event: Any) -> Any:
         """Invoke a function and wait."""
