@@ -15,7 +15,7 @@ from infra import package
 from infra.parameters import declared
 from sandbox.edge import Edge, Log
 from sandbox.environment import ROOT, private_folder
-from sandbox.ministack import REGION, MiniStack
+from sandbox.ministack import REGION, UNKNOWN_HERE, MiniStack
 from sandbox.processes import Child, Failed, require_free
 from sandbox.settings import Client, Provider, Settings
 
@@ -144,10 +144,9 @@ class LocalCloud:
             "GoToIssuer": settings.issuer,
             "GoToClientAuth": settings.client_auth,
             "GoToScope": settings.scope,
-            # MiniStack knows no place for one: AWS::WAFv2::WebACLAssociation.
-            "Firewall": "off",
             "MailFrom": MAIL_FROM,
             "RepMail": REP_MAIL,
+            **UNKNOWN_HERE,
         }
         if settings.login_origins is not None:
             parameters["GoToLoginOrigins"] = settings.login_origins

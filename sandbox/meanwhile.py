@@ -16,6 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from sandbox.cloud import register
 from sandbox.environment import chromium
+from sandbox.ministack import UNKNOWN_HERE
 from sandbox.settings import Client
 from sandbox.shell import Answer, Answers, Shell, Stuck
 
@@ -132,8 +133,7 @@ def wait_for_a_tick(_newcomer: Newcomer, shell: Shell) -> None:
 def fill_in(newcomer: Newcomer, _shell: Shell) -> None:
     """The operator copies example.json and fills it in."""
     stages = newcomer.folder / "infra" / "stages"
-    # The local cloud knows no place for a firewall: AWS::WAFv2::WebACLAssociation.
-    given = json.loads((stages / "example.json").read_text()) | {"Firewall": "off"}
+    given = json.loads((stages / "example.json").read_text()) | UNKNOWN_HERE
     (stages / "production.json").write_text(json.dumps(given))
 
 

@@ -59,9 +59,6 @@ EXCEPTED = {
     ".venv/bin/python -m pytest -q tests/unit": "a part of make test, which CI runs before this",
     "make check": "CI runs it first of all",
     "make docs": "CI runs it before this",
-    "aws cloudformation deploy --stack-name ha-goto-production-objectives": (
-        "the local cloud knows no alarms that are made of alarms; tests/integration evaluates them"
-    ),
     "aws dynamodb restore-table-to-point-in-time": (
         "the local cloud keeps no history to restore from; tests/faults/test_restore.py does it"
     ),

@@ -15,14 +15,14 @@ from infra.deploy import SMOKE_SECONDS, Operator, Smoke
 from infra.stack import Plan, StackFailed
 from infra.triggers import WATCHED
 from infra.versions import BEFORE, LIVE, TAGS, Versions
-from sandbox.ministack import STACK, MiniStack
+from sandbox.ministack import STACK, UNKNOWN_HERE, MiniStack
 
 STAGE = "shown"
 GIVEN = {
     "Stage": STAGE,
     "TenantOrigin": "https://{tenant}.example.com",
     "MailFrom": "no-reply@example.com",
-    "Firewall": "off",
+    **UNKNOWN_HERE,
 }
 
 

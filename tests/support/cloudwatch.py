@@ -11,8 +11,7 @@ from chalicelib import measures
 from chalicelib.complete import Finished
 from chalicelib.schedule import Glimpse
 from chalicelib.telemetry import SERVICE
-from infra import cloudformation
-from sandbox.environment import ROOT
+from tests.support.aws import template
 
 STAGE = "test"
 OURS = f"ha-goto-{STAGE}"
@@ -42,9 +41,9 @@ _STATISTICS: dict[str, Callable[[list[float]], float]] = {
 
 @cache
 def objectives() -> dict[str, Any]:
-    """The alarms made of alarms, from the stack that stands beside."""
-    found: dict[str, Any] = cloudformation.load((ROOT / "infra" / "objectives.yaml").read_text())
-    return dict(found["Resources"])
+    """The alarms made of alarms."""
+    resources = template()["Resources"].items()
+    return {name: made for name, made in resources if made.get("Type") == COMPOSITE}
 
 
 Metric = tuple[str, str, str]
@@ -111,6 +110,6 @@ def children(composite: Mapping[str, Any]) -> list[str]:
     """The alarms that a rule joins; rules here are AND alone."""
     rule = composite["Properties"]["AlarmRule"]["Fn::Sub"].strip()
     terms = rule.split(" AND ")
-    found = [re.fullmatch(r'ALARM\("ha-goto-\$\{Stage\}-(\w+)"\)', term) for term in terms]
+    found = [re.fullmatch(r'ALARM\("\$\{(\w+)\}"\)', term) for term in terms]
     assert all(found), rule
     return [match[1] for match in found if match]

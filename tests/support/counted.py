@@ -16,7 +16,7 @@ import pytest
 from chalicelib import config
 from chalicelib.services import Services
 from infra.deploy import TICK
-from tests.support.cloudwatch import OURS, CloudWatch
+from tests.support.cloudwatch import ALARM, OURS, CloudWatch
 from tests.support.deployment import Deployment, Queued, streamed
 from tests.support.recorder import acting
 from tests.support.site import Answered, Site
@@ -67,11 +67,11 @@ class Counted(Deployment):
 
     @property
     def ringing(self) -> set[str]:
-        """Alarms that tell somebody, and would now."""
+        """Alarms that tell somebody by themselves, and would now."""
         telling = {
             name
             for name, made in self._resources.items()
-            if "AlarmActions" in made.get("Properties", {})
+            if made.get("Type") == ALARM and "AlarmActions" in made["Properties"]
         }
         return self.cloudwatch.ringing(self.clock.now) & telling
 
