@@ -103,8 +103,9 @@ class Adapters:
 
     def _goto(self, connections: int) -> "GoTo":
         from chalicelib.goto import GoTo
+        from chalicelib.outbound import Outbound
 
-        return GoTo(self.settings, connections)
+        return GoTo(self.settings, Outbound(connections))
 
     @cached_property
     def _dynamodb(self) -> Any:

@@ -7,15 +7,14 @@ decided by IAM.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-import requests
-
-from chalicelib.errors import CallerRefused, DependencyUnavailable
+from chalicelib.errors import CallerRefused, DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import Caller
-from chalicelib.times import CALLER_TIMEOUT
+from chalicelib.outbound import Outbound
+from chalicelib.times import CALLER_DEADLINE
 
 STAGE_HEADER = "x-ha-goto-stage"
 LONGEST_PROOF = 8_192
@@ -25,16 +24,14 @@ _QUERY = re.compile(r"[A-Za-z0-9_.~%&=+/-]+")
 _ARN = re.compile(r"<Arn>arn:[a-z0-9-]+:(?:iam|sts)::\d{12}:([!-;=?-~]{1,256})</Arn>")
 _CLAIM = re.compile(r"[\w@./ -]{1,80}")
 
-Get = Callable[..., requests.Response]
-
 
 class Callers:
     """``endpoint`` is STS's own address: nothing that the caller sends names a host."""
 
-    def __init__(self, endpoint: str, stage: str, get: Get = requests.get) -> None:
+    def __init__(self, endpoint: str, stage: str, outbound: Outbound) -> None:
         self._endpoint = endpoint
         self._stage = stage
-        self._get = get
+        self._outbound = outbound
 
     def identify(self, payload: Mapping[str, Any], reference: str) -> Caller:
         """Who called. ``reference`` is the invocation's number, as CloudTrail has it too.
@@ -52,18 +49,18 @@ class Callers:
 
     def _ask(self, proof: str) -> str:
         try:
-            answer = self._get(
+            answer = self._outbound.send(
+                "GET",
                 f"{self._endpoint.rstrip('/')}/?{proof}",
-                headers={STAGE_HEADER: self._stage},
-                timeout=CALLER_TIMEOUT,
-                allow_redirects=False,
+                {STAGE_HEADER: self._stage},
+                CALLER_DEADLINE,
             )
-        except requests.RequestException as error:
-            raise DependencyUnavailable("sts", type(error).__name__) from None
-        if answer.status_code >= 500:
-            raise DependencyUnavailable("sts", str(answer.status_code))
-        found = _ARN.search(answer.text)
-        if answer.status_code != 200 or found is None:
+        except ProviderUnreachable as error:
+            raise DependencyUnavailable("sts", error.reason) from None
+        if answer.status >= 500:
+            raise DependencyUnavailable("sts", str(answer.status))
+        found = _ARN.search(answer.body.decode(errors="replace"))
+        if answer.status != 200 or found is None:
             raise CallerRefused("AWS does not confirm who you are.")
         return found[1]
 

@@ -103,7 +103,10 @@ class GoToSilent(RepError):
 
 
 class ProviderUnreachable(ServiceError):
-    """GoTo gave no complete answer. ``sent``: it may have received and acted on the request."""
+    """Whoever was asked over HTTPS (GoTo, STS) gave no complete answer.
+
+    ``sent``: they may have received the request and acted on it.
+    """
 
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)

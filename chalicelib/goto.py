@@ -1,4 +1,4 @@
-"""GoTo over HTTPS: token, revocation and account requests, each with its deadline.
+"""GoTo's endpoints: token, revocation and account requests, each with its deadline.
 
 Judges nothing: complete answers leave as they came, everything else as `ProviderUnreachable`.
 """
@@ -6,38 +6,26 @@ Judges nothing: complete answers leave as they came, everything else as `Provide
 import json
 import time
 from collections.abc import Callable
-from http.cookiejar import DefaultCookiePolicy
-
-import requests
 
 from chalicelib.config import Settings
-from chalicelib.deadline import DeadlineAdapter, Watch, watch
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Revocation
 from chalicelib.oauth import Answer, ClientCredentials, basic_authorization, judge_client
-from chalicelib.times import ASK_DEADLINE, GOTO_CONNECT_TIMEOUT, GOTO_READ_TIMEOUT, SIDE_DEADLINE
-
-LARGEST_ANSWER = 64 * 1024
-"""Bytes; a token answer has about 4,000."""
-
+from chalicelib.outbound import Outbound
+from chalicelib.times import ASK_DEADLINE, SIDE_DEADLINE
 
 SCIM_EXTENSION = "urn:scim:schemas:extension:getgo:1.0"
 
 
 class GoTo:
-    """One invocation's connection to GoTo: idle connections would not outlive a frozen Lambda."""
+    """GoTo as one invocation asks it."""
 
     def __init__(
-        self, settings: Settings, connections: int, clock: Callable[[], float] = time.monotonic
+        self, settings: Settings, outbound: Outbound, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._settings = settings
+        self._outbound = outbound
         self._clock = clock
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc that would replace our credentials
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = DeadlineAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
 
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
         """Ask the token endpoint. Raises `ProviderUnreachable`."""
@@ -96,50 +84,8 @@ class GoTo:
         seconds: float,
         form: dict[str, str] | None = None,
     ) -> Answer:
-        if seconds <= 0:
-            raise ProviderUnreachable("no time left", sent=False)
-        with watch(seconds) as watching:
-            try:
-                with self._session.request(
-                    method,
-                    url,
-                    data=form,
-                    headers={"Authorization": authorization, "Accept": "application/json"},
-                    timeout=(min(GOTO_CONNECT_TIMEOUT, seconds), min(GOTO_READ_TIMEOUT, seconds)),
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
-                    answer = Answer(response.status_code, _body(response))
-            except (requests.RequestException, OSError) as error:
-                raise ProviderUnreachable(_reason(error, watching), sent=watching.sent) from None
-        if watching.over and not _has_length(response):  # such a body just ends when it is cut
-            raise ProviderUnreachable("answer too slow", sent=True)
-        return answer
-
-
-def _has_length(response: requests.Response) -> bool:
-    """Whether a body cut short would have been noticed: a complete answer is never thrown away."""
-    framing = response.headers.get("Transfer-Encoding", "").lower()
-    return "Content-Length" in response.headers or "chunked" in framing
-
-
-def _body(response: requests.Response) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_content(8_192):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise ProviderUnreachable("answer too large", sent=True)
-    return bytes(body)
-
-
-def _reason(error: Exception, watching: Watch) -> str:
-    if watching.over:
-        return "answer too slow"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "TLS failed"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time" if watching.sent else "no connection in time"
-    return "connection broken" if watching.sent else "no connection"
+        headers = {"Authorization": authorization, "Accept": "application/json"}
+        return self._outbound.send(method, url, headers, seconds, form)
 
 
 def _account_key(answer: Answer) -> str | None:

@@ -223,8 +223,10 @@ class Services(Adapters):
     def callers(self) -> "Callers":
         """Who calls a rep's command."""
         from chalicelib.caller import Callers
+        from chalicelib.outbound import Outbound
 
-        return Callers(self._aws("sts").meta.endpoint_url, self.settings.stage)
+        endpoint = self._aws("sts").meta.endpoint_url
+        return Callers(endpoint, self.settings.stage, Outbound(connections=1))
 
     @cached_property
     def onboarding(self) -> "Onboarding":

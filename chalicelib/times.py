@@ -134,8 +134,8 @@ asked once, like the intake."""
 
 # --- Calls
 
-GOTO_CONNECT_TIMEOUT = 5.0
-GOTO_READ_TIMEOUT = 20.0
+OUTBOUND_CONNECT_TIMEOUT = 5.0
+OUTBOUND_READ_TIMEOUT = 20.0
 """Without a byte; GoTo's answers usually take well under one second."""
 
 SIDE_DEADLINE = 8.0
@@ -145,7 +145,7 @@ AWS_CONNECT_TIMEOUT = 3
 AWS_READ_TIMEOUT = 8
 """For one call to an AWS service, tried three times at most."""
 
-CALLER_TIMEOUT = 5.0
+CALLER_DEADLINE = 5.0
 """For STS to say who a rep is: the rep is waiting."""
 
 CONFLICT_PAUSE = 0.05

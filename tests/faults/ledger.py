@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from chalicelib.model import Grant, Status
 from chalicelib.refresh import Outcome
-from chalicelib.times import GOTO_READ_TIMEOUT
+from chalicelib.times import OUTBOUND_READ_TIMEOUT
 from tests.faults.provider import Claim, Presented
 from tests.faults.worker import Timing
 
@@ -137,7 +137,9 @@ def _why_again(evidence: Evidence, before: Presented, after: Presented) -> Again
     passed = after.at - before.at
     if before.claim == after.claim:
         unanswered = before.issued is None and before.refused is None
-        return Again.RETRY if unanswered or passed >= GOTO_READ_TIMEOUT else Again.WITHOUT_REASON
+        return (
+            Again.RETRY if unanswered or passed >= OUTBOUND_READ_TIMEOUT else Again.WITHOUT_REASON
+        )
     seconds = _died_holding(evidence, before)
     if seconds is not None and seconds < passed:
         return Again.AFTER_DEATH

@@ -22,8 +22,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chalicelib import config, goto
+from chalicelib import config
+from chalicelib.goto import GoTo
 from chalicelib.model import Connection, Status
+from chalicelib.outbound import Outbound
 from chalicelib.refresh import RESPONSE_LOST, Outcome
 from chalicelib.times import CONFIRM_PAUSE, TIME_FOR_ONE
 from tests.integration.test_goto_adapter import Behaviour, answer, server
@@ -39,6 +41,8 @@ Serving = Callable[[int], AbstractContextManager[tuple[Address, list[bytes]]]]
 TENANT = "acme"
 ALIVE_FOR = 1_200
 """Seconds that the access token lives when its refresh falls due."""
+
+READ_TIMEOUT = "chalicelib.outbound.OUTBOUND_READ_TIMEOUT"
 
 TOKENS = json.dumps({"access_token": "access-2", "refresh_token": "refresh-2", "expires_in": 3600})
 INVALID_GRANT = answer(400, b'{"error":"invalid_grant"}')
@@ -60,7 +64,7 @@ def due() -> World:
 def tick(world: World, address: Address) -> dict[str, int]:
     """One tick with the real adapter, GoTo being at the address."""
     settings = config.load({**world.environment, "GOTO_TOKEN_URL": f"{address}/oauth/token"})
-    world.goto = goto.GoTo(settings, connections=2)  # type: ignore[assignment]  # the real one
+    world.goto = GoTo(settings, Outbound(2))  # type: ignore[assignment]  # the real one
     return world.tick()
 
 
@@ -203,13 +207,14 @@ def _unreadable(body: bytes, *headers: str) -> Fault:
     return Fault(misbehaving(answer(200, body, *headers)), "answer without a usable token", False)
 
 
-def _broken(behaviour: Behaviour, detail: str = "connection broken", **other: float) -> Fault:
-    timeouts = tuple(other.items())
+def _broken(
+    behaviour: Behaviour, detail: str = "connection broken", *timeouts: tuple[str, float]
+) -> Fault:
     return Fault(misbehaving(behaviour), detail, False, asks=2, timeouts=timeouts)
 
 
-def _never_there(serving: Serving, detail: str, **other: float) -> Fault:
-    return Fault(serving, detail, True, asks=0, timeouts=tuple(other.items()))
+def _never_there(serving: Serving, detail: str, *timeouts: tuple[str, float]) -> Fault:
+    return Fault(serving, detail, True, asks=0, timeouts=timeouts)
 
 
 FAULTS = {
@@ -240,11 +245,11 @@ FAULTS = {
     "closed without an answer": _broken(says(b"")),
     "reset after the request": _broken(reset),
     "oversized": _broken(answer(200, b" " * 1_000_000), "answer too large"),
-    "read timeout": _broken(silence, "no answer in time", GOTO_READ_TIMEOUT=0.3),
-    "slow drip": _broken(drip, "answer too slow", ASK_DEADLINE=0.4),
+    "read timeout": _broken(silence, "no answer in time", (READ_TIMEOUT, 0.3)),
+    "slow drip": _broken(drip, "answer too slow", ("chalicelib.goto.ASK_DEADLINE", 0.4)),
     "connection refused": _never_there(nobody, "no connection"),
     "no connection in time": _never_there(
-        crowded, "no connection in time", GOTO_CONNECT_TIMEOUT=0.3
+        crowded, "no connection in time", ("chalicelib.outbound.OUTBOUND_CONNECT_TIMEOUT", 0.3)
     ),
     "DNS failure": _never_there(no_name, "no connection"),
     "certificate not trusted": _never_there(untrusted, "TLS failed"),
@@ -258,7 +263,7 @@ def test_f08_f09_no_hiccup_ends_a_connection(
 ) -> None:
     """Connected while the token lives, asked again soon, degraded after it, recovered at once."""
     for name, seconds in fault.timeouts:
-        monkeypatch.setattr(goto, name, seconds)
+        monkeypatch.setattr(name, seconds)
     before, now = seen_by_readers(due), int(due.clock.now)
     _suffer(due, fault)
     grant = due.grant()
@@ -310,7 +315,7 @@ def test_f09_the_answer_to_the_declared_retry_is_kept(
     due: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F09: a provider that does not rotate, or lets the old token live on for a while."""
-    monkeypatch.setattr(goto, "GOTO_READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(READ_TIMEOUT, 0.3)
     with server(silence, answer(200, TOKENS.encode())) as (address, seen):
         assert tick(due, address) == {Outcome.REFRESHED: 1}
     assert len(seen) == 2

@@ -109,7 +109,7 @@ class _Traced(Services):
 
     def _goto(self, connections: int) -> GoTo:
         goto = super()._goto(connections)
-        goto._session.mount("http://", _Tagging(pool_maxsize=connections, max_retries=0))
+        goto._outbound._session.mount("http://", _Tagging(pool_maxsize=connections, max_retries=0))
         return goto
 
     @cached_property

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from chalicelib import config, goto
+from chalicelib import config, goto, outbound
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Revocation
 from chalicelib.oauth import ClientCredentials
+from chalicelib.outbound import Outbound
 from tests.support.aws import environment
 from tests.unit.test_config import TABLES
 
@@ -79,7 +80,7 @@ def adapter(address: str, **other: str) -> goto.GoTo:
         "GOTO_REVOKE_URL": f"{address}/oauth/revoke",
         "GOTO_API_URL": address,
     }
-    return goto.GoTo(config.load(environment(TABLES, **changed | other)), connections=2)
+    return goto.GoTo(config.load(environment(TABLES, **changed | other)), Outbound(2))
 
 
 def test_a_complete_answer_comes_back_as_it_was() -> None:
@@ -153,7 +154,7 @@ def test_a_truncated_answer_is_ambiguous() -> None:
 
 def test_f09_silence_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
     """F09: GoTo may have acted; one request only."""
-    monkeypatch.setattr(goto, "GOTO_READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(outbound, "OUTBOUND_READ_TIMEOUT", 0.2)
     silent = threading.Event()
 
     def hold(_connection: socket.socket, _request: bytes) -> None:

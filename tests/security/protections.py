@@ -40,7 +40,9 @@ class Protection:
 
 AUTHORIZE, LINKS, OAUTH = (f"chalicelib/{name}.py" for name in ("authorize", "links", "oauth"))
 REQUESTS, LINK_ROWS = "chalicelib/store/requests.py", "chalicelib/store/links.py"
-WEB, PAGES, GOTO, INTAKE = (f"chalicelib/{name}.py" for name in ("web", "pages", "goto", "intake"))
+WEB, PAGES, OUTBOUND, INTAKE = (
+    f"chalicelib/{name}.py" for name in ("web", "pages", "outbound", "intake")
+)
 CONNECTIONS, COMPLETE = "chalicelib/store/connections.py", "chalicelib/complete.py"
 WEB_POLICY, TEMPLATE = ".chalice/policy-web.json", "infra/template/gateway.yaml"
 
@@ -239,17 +241,19 @@ PROTECTIONS = (
         "self._requests.void(browser.current, now)",
         "pass",
     ),
-    Protection("S17", "redirects end", GOTO, "allow_redirects=False", "allow_redirects=True"),
-    Protection("S17", "answers are cut", GOTO, "if len(body) > LARGEST_ANSWER:", "if not body:"),
+    Protection("S17", "redirects end", OUTBOUND, "allow_redirects=False", "allow_redirects=True"),
+    Protection(
+        "S17", "answers are cut", OUTBOUND, "if len(body) > LARGEST_ANSWER:", "if not body:"
+    ),
     Protection(
         "S17",
         "the machine has no say",
-        GOTO,
+        OUTBOUND,
         "self._session.trust_env = False",
         "self._session.trust_env = True",
     ),
     Protection(
-        "S17", "the whole has a deadline", GOTO, "with watch(seconds) as", "with watch(99) as"
+        "S17", "the whole has a deadline", OUTBOUND, "with watch(seconds) as", "with watch(99) as"
     ),
     Protection(
         "S18",

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
-import requests
 
 from chalicelib.caller import LONGEST_PROOF, STAGE_HEADER, Callers
-from chalicelib.errors import CallerRefused, DependencyUnavailable
+from chalicelib.errors import CallerRefused, DependencyUnavailable, ProviderUnreachable
+from chalicelib.oauth import Answer
+from chalicelib.outbound import Outbound
+from chalicelib.times import CALLER_DEADLINE
 
 STS = "https://sts.eu-central-1.amazonaws.com/"
 PROOF = (
@@ -16,36 +18,29 @@ PROOF = (
 NAMED = "<Arn>arn:aws:sts::123456789012:assumed-role/Reps/ann@hireanalytix.example</Arn>"
 
 
-class Sts:
+class Sts(Outbound):
     """Answers as it is told to, and keeps what it was asked."""
 
     def __init__(self, status: int = 200, body: str = NAMED, fails: bool = False) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked: list[tuple[Any, ...]] = []
         self._status, self._body, self._fails = status, body, fails
 
-    def __call__(self, url: str, **options: Any) -> requests.Response:
-        self.asked.append((url, options))
+    def send(self, *asked: Any) -> Answer:
+        self.asked.append(asked)
         if self._fails:
-            raise requests.ConnectTimeout(url)
-        answer = requests.Response()
-        answer.status_code = self._status
-        answer._content = self._body.encode()
-        return answer
+            raise ProviderUnreachable("no connection in time", sent=False)
+        return Answer(self._status, self._body.encode())
 
 
 def callers(sts: Sts) -> Callers:
-    return Callers(STS, "prod", get=sts)
+    return Callers(STS, "prod", sts)
 
 
 def test_a_proof_is_shown_to_sts_alone_for_this_stage_alone() -> None:
     sts = Sts()
     caller = callers(sts).identify({"proof": PROOF, "by": "somebody else"}, "number")
     assert caller == ("assumed-role/Reps/ann@hireanalytix.example", "number")
-    [(url, options)] = sts.asked
-    assert url == STS + "?" + PROOF
-    assert options["headers"] == {STAGE_HEADER: "prod"}
-    assert options["allow_redirects"] is False
-    assert options["timeout"]
+    assert sts.asked == [("GET", f"{STS}?{PROOF}", {STAGE_HEADER: "prod"}, CALLER_DEADLINE)]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +104,9 @@ def test_what_sts_does_not_confirm_is_refused(sts: Sts) -> None:
         callers(sts).identify({"proof": PROOF}, "number")
 
 
-@pytest.mark.parametrize(("sts", "code"), [(Sts(503), "503"), (Sts(fails=True), "ConnectTimeout")])
+@pytest.mark.parametrize(
+    ("sts", "code"), [(Sts(503), "503"), (Sts(fails=True), "no connection in time")]
+)
 def test_sts_down_is_a_dependency_and_quotes_no_proof(sts: Sts, code: str) -> None:
     """S20"""
     with pytest.raises(DependencyUnavailable) as refused:

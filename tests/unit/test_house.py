@@ -20,7 +20,7 @@ BLOCK = 10
 PURE = {"config", "errors", "model", "oauth", "links", "texts", "endings", "tokens"}
 PURE |= {"languages", "times"}
 PURE |= {"verdicts", "circuit", "pace", "pool", "advice", "letters"}
-ADAPTERS = {"goto", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
+ADAPTERS = {"goto", "outbound", "deadline", "vault", "mail", "bus", "invoke", "telemetry", "store"}
 ADAPTERS |= {"rescue_queue", "caller", "checkup", "aws"}
 USE_CASES = {"authorize", "complete", "refresh", "onboard", "announce", "commands"}
 USE_CASES |= {"intake", "credentials", "invitations", "imports", "fleet", "overview"}
@@ -30,7 +30,9 @@ EDGE = {"pages", "web", "services", "adapters"}
 MAY_IMPORT = {
     **dict.fromkeys(PURE, PURE),
     **dict.fromkeys(ADAPTERS, PURE | {"aws"}),  # AWS's errors are turned into ours in one place
-    "goto": PURE | {"deadline"},
+    "goto": PURE | {"outbound"},
+    "caller": PURE | {"outbound"},
+    "outbound": PURE | {"deadline"},
     **dict.fromkeys(USE_CASES, PURE | USE_CASES),
     **dict.fromkeys(EDGE, PURE | ADAPTERS | USE_CASES | EDGE),
 }

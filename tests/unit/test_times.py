@@ -51,7 +51,7 @@ def test_every_constant_of_time_has_its_reason() -> None:
 
 
 def test_a_request_ends_before_the_function_that_sends_it() -> None:
-    assert times.GOTO_READ_TIMEOUT < times.ASK_DEADLINE < times.TIME_TO_ASK < times.TIME_FOR_ONE
+    assert times.OUTBOUND_READ_TIMEOUT < times.ASK_DEADLINE < times.TIME_TO_ASK < times.TIME_FOR_ONE
     for function in ("refresh_tick", "refresh_lane", "refresh_now"):
         assert timeout(function) > times.TIME_FOR_ONE
     assert timeout("complete") > times.ASK_DEADLINE + 2 * times.SIDE_DEADLINE
