@@ -270,7 +270,7 @@ def _usable(value: object) -> str | None:
 
     Longer ones than GoTo's are kept: losing the only refresh token costs more than its bytes.
     """
-    if not isinstance(value, str) or not 0 < len(value) <= 4 * LONGEST_VALUE:
+    if not isinstance(value, str) or len(value) > 4 * LONGEST_VALUE:
         return None
     return value if _FITS_A_HEADER.fullmatch(value) else None
 
