@@ -10,7 +10,6 @@ from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT, chromium, step
 from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
-from tests.e2e import story
 from tests.e2e.states import STATES, Stage, arrange
 
 IMAGES = ROOT / "docs" / "images"
@@ -64,11 +63,7 @@ def _pictures(stage: Stage) -> None:
 
 def _goto_sandbox(stage: Stage) -> None:
     """What the admin is asked at GoTo, as the sandbox shows it."""
-    page = stage.page()
-    page.goto(stage.tenant().link)
-    story.press(page)
-    story.log_in(page)
-    expect(page.get_by_role("button", name="Allow")).to_be_visible()
+    _, page = stage.at_goto()
     _picture(page, "goto-sandbox")
     page.context.close()
 

@@ -34,6 +34,15 @@ class Stage:
     def tenant(self) -> Tenant:
         return story.new_tenant(self.cloud, display_name="Acme Analytics")
 
+    def at_goto(self) -> tuple[Tenant, Page]:
+        """A tenant, and the browser that has pressed the button and is asked whether to allow."""
+        tenant, page = self.tenant(), self.page()
+        page.goto(tenant.link)
+        story.press(page)
+        story.log_in(page)
+        expect(page.get_by_role("button", name="Allow")).to_be_visible()
+        return tenant, page
+
     def connected(self) -> tuple[Tenant, Page]:
         """A tenant, and the browser that has just connected it."""
         tenant, page = self.tenant(), self.page()
@@ -62,8 +71,8 @@ def _awaiting_credentials(stage: Stage) -> Page:
 
 
 def _processing(stage: Stage) -> Page:
-    """Back from GoTo, for as long as the page waits."""
-    tenant, page = stage.connected()
+    """Back from GoTo for the first time, for as long as the page waits."""
+    tenant, page = stage.at_goto()
     _newest_request(tenant, page, status="exchanging")
     page.goto(tenant.address)
     expect(page.get_by_text(story.PROCESSING)).to_be_visible()
@@ -127,9 +136,13 @@ def _token_died(stage: Stage) -> Page:
     return page
 
 
+AGAIN = (Reason.OTHER_ACCOUNT, Reason.ACCOUNT_UNREADABLE, Reason.SUPERSEDED)
+"""How only a later connection ends: the first one has no other to be held against."""
+
+
 def _ended_with(reason: Reason) -> State:
     def arranged(stage: Stage) -> Page:
-        tenant, page = stage.connected()
+        tenant, page = stage.connected() if reason in AGAIN else stage.at_goto()
         _newest_request(tenant, page, status="failed", reason=reason.value)
         page.goto(tenant.address)
         return page
