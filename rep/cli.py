@@ -36,6 +36,11 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 MAIN = "main"
 
+_NEVER_ARGUMENTS = (
+    "Client id and secret are asked for, or read from standard input; nothing was sent."
+    " Was that the secret? Delete it from your shell's history."
+)
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -174,9 +179,15 @@ def intake_show(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
     _told(answer, as_json, answer["url"])
 
 
-@groups["credentials"].command("set")
-def credentials_set(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Enter client id and secret: asked for, or the first two lines of standard input."""
+@groups["credentials"].command(
+    "set", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def credentials_set(
+    more: typer.Context, name: Name, stage: Stage = MAIN, as_json: Json = False
+) -> None:
+    """Enter client id and secret: asked for, or the two lines of standard input."""
+    if more.args:  # Click's own refusal would repeat them
+        raise Stopped(WRONG, _NEVER_ARGUMENTS)
     client_id, secret = _credentials()
     answer = Service(stage).ask(
         "credentials_set", tenant=name, client_id=client_id, client_secret=secret

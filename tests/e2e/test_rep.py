@@ -153,5 +153,7 @@ def test_a_secret_is_never_an_argument(cloud: LocalCloud, rep: Rep) -> None:
     told = rep("credentials", "set", tenant.name, stdin="\n".join(client) + "\n")
     assert "GoTo accepts them" in told
     assert client[1] not in told
-    told = rep("credentials", "set", tenant.name, client[1], code=2)
-    assert "unexpected extra argument" in told
+    for typed in (client[1], f"-{client[1]}", f"--{client[1]}"):
+        told = rep("credentials", "set", tenant.name, typed, code=2)
+        assert "nothing was sent" in told
+        assert client[1].strip("-") not in told
