@@ -53,6 +53,13 @@ def deployed(aws: MiniStack) -> bool:
     return aws.stack.live is not None
 
 
+def stages(aws: MiniStack) -> list[str]:
+    """Under which the API answers."""
+    api = aws.session.client("apigateway", endpoint_url=aws.endpoint)
+    found = api.get_stages(restApiId=aws.stack.outputs["ApiId"])["item"]
+    return sorted(stage["stageName"] for stage in found)
+
+
 def ring(aws: MiniStack, alarm: str) -> None:
     cloudwatch = aws.session.client("cloudwatch", endpoint_url=aws.endpoint)
     cloudwatch.set_alarm_state(
@@ -81,6 +88,7 @@ def test_deploy_diff_update_roll_back_destroy(
     assert "Add     Tokens                           AWS::DynamoDB::Table" in shown
     assert f"{STACK} runs {first.digest[:12]} and answers." in shown
     assert set(WATCHED) < set(aws.stack.resources)
+    assert stages(aws) == [aws.stack.outputs["ApiStage"]], "no firewall or throttle is before it"
 
     second = changed(first, tmp_path)
     ring(aws, "TickFails")
