@@ -7,11 +7,13 @@ under their digests, so that it can be put back; the stack's own outputs tell wh
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
 from infra import events, parameters, triggers, versions
+from infra.bucket import Bucket, NotOurs
 from infra.package import Package
 from infra.versions import Versions
 
@@ -51,10 +53,9 @@ class Stack:
     ) -> None:
         self.name = name
         self._cloudformation = session.client("cloudformation", endpoint_url=endpoint)
-        self._s3 = session.client("s3", endpoint_url=endpoint)
         self._cloudwatch = session.client("cloudwatch", endpoint_url=endpoint)
-        self._sts = session.client("sts", endpoint_url=endpoint)
-        self._region = str(session.region_name)
+        self._session = session
+        self._endpoint = endpoint
         self._poll = poll or POLL
 
     @property
@@ -97,23 +98,22 @@ class Stack:
         return versions.of(self.live)
 
     def publish(self, package: Package) -> None:
-        """Put code and template where CloudFormation finds them."""
-        bucket = self._bucket()
+        """Put code and template where CloudFormation finds them. Raises `StackFailed`."""
         code = f"{package.digest}.zip"
-        self._s3.upload_file(str(package.code), bucket, code)
+        self._bucket.upload(package.code, code)
         template = package.template.read_text().replace(
-            "CodeUri: ./deployment.zip", f"CodeUri: s3://{bucket}/{code}"
+            "CodeUri: ./deployment.zip", f"CodeUri: s3://{self._bucket.name}/{code}"
         )
-        self._s3.put_object(Bucket=bucket, Key=f"{package.digest}.yaml", Body=template.encode())
-        self._clear(bucket)
+        self._bucket.put(f"{package.digest}.yaml", template)
+        self._clear()
 
-    def _clear(self, bucket: str) -> None:
+    def _clear(self) -> None:
         """Delete what the stack neither runs nor can go back to."""
         known = self.versions
-        for kept in self._s3.list_objects_v2(Bucket=bucket)["Contents"]:
-            wanted = kept["Key"].partition(".")[0] in (known.live, known.before)
-            if not wanted and kept["LastModified"].timestamp() < time.time() - WAITS_SECONDS:
-                self._s3.delete_object(Bucket=bucket, Key=kept["Key"])
+        for key, since in list(self._bucket.ages()):
+            wanted = key.partition(".")[0] in (known.live, known.before)
+            if not wanted and since.timestamp() < time.time() - WAITS_SECONDS:
+                self._bucket.delete(key)
 
     def plan(self, digest: str, given: Mapping[str, str]) -> Plan | None:
         """What putting a published package there would do; None: nothing. Raises `StackFailed`.
@@ -139,7 +139,7 @@ class Stack:
                 f"{self.name} has run one version only: there is nothing to go back to."
             )
         known = {each["ParameterKey"] for each in self._required().get("Parameters", ())}
-        declared = parameters.declared_in(self._template(before))
+        declared = parameters.declared_in(self._bucket.get(f"{before}.yaml"))
         return self._plan(
             before,
             [
@@ -153,16 +153,14 @@ class Stack:
         self, digest: str, values: list[dict[str, Any]], undone_by: Mapping[str, Any]
     ) -> Plan | None:
         live = self.live
-        bucket = self._bucket()
-        told = versions.telling(self._template(digest), versions.of(live).after(digest))
-        self._s3.put_object(Bucket=bucket, Key=f"{digest}.json", Body=told.encode())
+        told = versions.telling(self._bucket.get(f"{digest}.yaml"), versions.of(live).after(digest))
         tags = versions.kept_tags(live)
         try:
             made = self._cloudformation.create_change_set(
                 StackName=self.name,
                 ChangeSetName=f"to-{digest[:12]}-{time.time_ns()}",
                 ChangeSetType="UPDATE" if live else "CREATE",
-                TemplateURL=f"{self._s3.meta.endpoint_url}/{bucket}/{digest}.json",
+                TemplateURL=self._bucket.put(f"{digest}.json", told),
                 Parameters=values,
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
                 **({} if tags is None else {"Tags": tags}),
@@ -216,11 +214,6 @@ class Stack:
             why = events.first_failure(self._cloudformation, self.name, token)
             raise StackFailed(f"The stack failed: {why}") from None
 
-    def _template(self, digest: str) -> str:
-        """A published package's, as it was made."""
-        published = self._s3.get_object(Bucket=self._bucket(), Key=f"{digest}.yaml")
-        return str(published["Body"].read().decode())
-
     def _required(self) -> dict[str, Any]:
         live = self.live
         if live is None:
@@ -243,28 +236,12 @@ class Stack:
         found = pages.paginate(ChangeSetName=address, StackName=self.name)
         return [change for page in found for change in page.get("Changes", ())]
 
-    def _bucket(self) -> str:
-        """The stack's bucket of packages; made where there is none. Names of buckets are the
-        world's, so the account and the region are part of it."""
-        account = self._sts.get_caller_identity()["Account"]
-        name = f"{self.name}-packages-{account}-{self._region}"
+    @cached_property
+    def _bucket(self) -> Bucket:
         try:
-            self._s3.head_bucket(Bucket=name)
-        except ClientError:
-            elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-            self._s3.create_bucket(
-                Bucket=name, **({} if self._region == "us-east-1" else elsewhere)
-            )
-            self._s3.put_public_access_block(
-                Bucket=name,
-                PublicAccessBlockConfiguration={
-                    "BlockPublicAcls": True,
-                    "IgnorePublicAcls": True,
-                    "BlockPublicPolicy": True,
-                    "RestrictPublicBuckets": True,
-                },
-            )
-        return name
+            return Bucket(self._session, self.name, self._endpoint)
+        except NotOurs as error:
+            raise StackFailed(str(error)) from None
 
 
 def _line(change: Mapping[str, Any]) -> str:

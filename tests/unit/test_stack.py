@@ -10,16 +10,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.package import Package
-from infra.stack import WAITS_SECONDS, Stack
+from infra.stack import WAITS_SECONDS, Stack, StackFailed
 from infra.triggers import NONE, WATCHED
 from infra.versions import BEFORE, LIVE, TAGS
 
 PAGE = 100
 """Resources that CloudFormation tells of at once."""
 
-STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/ha-goto-x/1"
+ACCOUNT = "123456789012"
+STACK_ID = f"arn:aws:cloudformation:eu-west-1:{ACCOUNT}:stack/ha-goto-x/1"
 
 
 class CloudFormation:
@@ -59,31 +61,60 @@ class CloudFormation:
 
 
 class S3:
-    """S3 with the stack's bucket. What it was not given is a template, put there just now."""
+    """S3 with the stack's bucket. What it was not given is a template, put there just now.
+
+    Without an owner there is no bucket yet. The world may ask for it, another account may own it.
+    """
 
     meta = SimpleNamespace(endpoint_url="https://s3")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str | None = ACCOUNT) -> None:
         self.put: dict[str, bytes] = {}
         self.ages: dict[str, float] = {}
+        self.made: dict[str, Any] = {}
+        self.open = True
+        self._owner = owner
 
-    def head_bucket(self, **_: Any) -> None: ...
+    def _expect(self, owner: str) -> None:
+        if owner != self._owner:
+            code = "403" if self._owner else "404"
+            raise ClientError({"Error": {"Code": code}}, "HeadBucket")
 
-    def upload_file(self, file: str, bucket: str, key: str) -> None:
+    def head_bucket(self, Bucket: str, ExpectedBucketOwner: str) -> None:  # noqa: N803 - as AWS spells
+        self._expect(ExpectedBucketOwner)
+
+    def create_bucket(self, **asked: Any) -> None:
+        self.made, self._owner = asked, ACCOUNT
+
+    def put_public_access_block(self, ExpectedBucketOwner: str, **asked: Any) -> None:  # noqa: N803
+        self._expect(ExpectedBucketOwner)
+        self.open = not all(asked["PublicAccessBlockConfiguration"].values())
+
+    def upload_file(self, file: str, bucket: str, key: str, ExtraArgs: dict[str, str]) -> None:  # noqa: N803
+        self._expect(ExtraArgs["ExpectedBucketOwner"])
         self.put[key] = Path(file).read_bytes()
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803 - as AWS spells
+    def put_object(self, Bucket: str, Key: str, Body: bytes, ExpectedBucketOwner: str) -> None:  # noqa: N803
+        self._expect(ExpectedBucketOwner)
         self.put[Key] = Body
 
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - as AWS spells it
+    def get_object(self, Bucket: str, Key: str, ExpectedBucketOwner: str) -> dict[str, Any]:  # noqa: N803
+        self._expect(ExpectedBucketOwner)
         return {"Body": BytesIO(self.put.get(Key, b"Parameters: {Kept: {}, New: {}}"))}
 
-    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
-        now = time.time()
-        made = {key: datetime.fromtimestamp(now - self.ages.get(key, 0), UTC) for key in self.put}
-        return {"Contents": [{"Key": key, "LastModified": moment} for key, moment in made.items()]}
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=getattr(self, f"_{operation}"))
 
-    def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 - as AWS spells it
+    def _list_objects_v2(self, Bucket: str, ExpectedBucketOwner: str) -> Iterator[dict[str, Any]]:  # noqa: N803
+        self._expect(ExpectedBucketOwner)
+        now = time.time()
+        for key in self.put:  # a page each
+            made = datetime.fromtimestamp(now - self.ages.get(key, 0), UTC)
+            yield {"Contents": [{"Key": key, "LastModified": made}]}
+        yield {}
+
+    def delete_object(self, Bucket: str, Key: str, ExpectedBucketOwner: str) -> None:  # noqa: N803
+        self._expect(ExpectedBucketOwner)
         del self.put[Key]
 
 
@@ -92,14 +123,20 @@ class Session:
 
     region_name = "eu-west-1"
 
-    def __init__(self, cloudformation: CloudFormation, ringing: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        cloudformation: CloudFormation,
+        ringing: Collection[str] = (),
+        owner: str | None = ACCOUNT,
+    ) -> None:
+        """``owner``: of the bucket of packages."""
         self._ringing = ringing
-        self.s3 = S3()
+        self.s3 = S3(owner)
         self._clients = {
             "cloudformation": cloudformation,
             "cloudwatch": SimpleNamespace(describe_alarms=self._alarms),
             "s3": self.s3,
-            "sts": SimpleNamespace(get_caller_identity=lambda: {"Account": "123456789012"}),
+            "sts": SimpleNamespace(get_caller_identity=lambda: {"Account": ACCOUNT}),
         }
 
     def _alarms(self, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803 - as AWS spells it
@@ -125,7 +162,7 @@ def outputs(live: str, before: str) -> list[dict[str, str]]:
 def triggers(cloudformation: CloudFormation) -> set[str]:
     """The alarms that undo the change set that was asked for."""
     found = cloudformation.asked["RollbackConfiguration"]["RollbackTriggers"]
-    return {each["Arn"].partition("123456789012:")[2] for each in found}
+    return {each["Arn"].partition(f"{ACCOUNT}:")[2] for each in found}
 
 
 ALARMS = {name: f"x-{name}" for name in WATCHED}
@@ -202,3 +239,24 @@ def test_a_package_that_somebody_may_be_about_to_take_is_kept(tmp_path: Path) ->
     (tmp_path / "a").write_text("Parameters: {}")
     Stack(session, "ha-goto-x").publish(Package(tmp_path / "a", tmp_path / "a", "new"))
     assert {key.partition(".")[0] for key in session.s3.put} == {"running", "ran", "waits", "new"}
+
+
+def test_a_bucket_that_another_account_made_first_gets_nothing(tmp_path: Path) -> None:
+    """Its name can be guessed, and CloudFormation deploys what lies in it."""
+    session = Session(CloudFormation({}), owner="666666666666")
+    (tmp_path / "a").write_text("Parameters: {}")
+    with pytest.raises(StackFailed, match="another account's"):
+        Stack(session, "ha-goto-x").publish(Package(tmp_path / "a", tmp_path / "a", "new"))
+    assert session.s3.put == {}
+    with pytest.raises(StackFailed, match="another account's"):
+        Stack(session, "ha-goto-x").plan("d" * 64, {})
+
+
+def test_a_bucket_is_made_closed_and_its_name_fits(tmp_path: Path) -> None:
+    session = Session(CloudFormation({}), owner=None)
+    (tmp_path / "a").write_text("Parameters: {}")
+    Stack(session, f"ha-goto-{'x' * 20}").publish(Package(tmp_path / "a", tmp_path / "a", "new"))
+    assert not session.s3.open
+    assert session.s3.made["CreateBucketConfiguration"] == {"LocationConstraint": "eu-west-1"}
+    longest = len("ap-southeast-1") - len("eu-west-1")
+    assert len(session.s3.made["Bucket"]) + longest <= 63
