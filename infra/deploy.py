@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import account, package, parameters, zone
@@ -45,6 +46,9 @@ TICK = {
 
 SMOKE_SECONDS, PAUSE_SECONDS = 60, 5
 """How long a deployment has to answer, and how long to wait between two tries."""
+
+TICK_SECONDS = 130
+"""How long a tick is waited for; it ends by itself after 120."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -194,7 +198,8 @@ class Smoke:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """``pages``: where the pages answer, where it is not as the stack says."""
-        self._lambda = session.client("lambda", endpoint_url=endpoint)
+        config = Config(read_timeout=TICK_SECONDS, retries={"total_max_attempts": 1})
+        self._lambda = session.client("lambda", endpoint_url=endpoint, config=config)
         self._pages = pages
         self._pause = pause
 
@@ -203,9 +208,12 @@ class Smoke:
         address = (self._pages or pages_of(outputs)) + "/healthz"
         if not self._answered(address):
             raise StackFailed("The web function answers, but not that it is well.")
-        ticked = self._lambda.invoke(
-            FunctionName=outputs["RefreshTickFunction"], Payload=json.dumps(TICK).encode()
-        )
+        try:
+            ticked = self._lambda.invoke(
+                FunctionName=outputs["RefreshTickFunction"], Payload=json.dumps(TICK).encode()
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise StackFailed(f"A tick could not be tried: {error}") from None
         if "FunctionError" in ticked:
             raise StackFailed("A tick ended in an error; the log of RefreshTick says why.")
 

@@ -97,7 +97,7 @@ class NewAccount:
     def __init__(self, lambda_: Lambda) -> None:
         self._lambda = lambda_
 
-    def client(self, name: str, endpoint_url: str | None = None) -> Any:
+    def client(self, name: str, **_: Any) -> Any:
         return {"lambda": self._lambda, "cloudformation": self}.get(name)
 
     def describe_stacks(self, **_: Any) -> dict[str, Any]:

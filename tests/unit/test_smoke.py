@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from infra.deploy import Smoke, pages_of
 from infra.stack import StackFailed
@@ -34,9 +35,11 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-def smoke(invoked: list[str], *, error: bool = False) -> Smoke:
+def smoke(invoked: list[str], *, error: bool = False, silent: Exception | None = None) -> Smoke:
     def invoke(FunctionName: str, Payload: bytes) -> dict[str, str]:  # noqa: N803 - as AWS spells it
         invoked.append(FunctionName)
+        if silent:
+            raise silent
         return {"FunctionError": "Unhandled"} if error else {}
 
     client = SimpleNamespace(invoke=invoke)
@@ -66,3 +69,19 @@ def test_a_host_of_the_stack_s_own_is_tried_and_not_the_gateway(pages: str) -> N
 def test_pages_that_answer_are_not_enough(pages: str) -> None:
     with pytest.raises(StackFailed, match="log of RefreshTick"):
         smoke([], error=True)(outputs(PagesURL=pages))
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        ReadTimeoutError(endpoint_url="https://lambda"),
+        ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"),
+    ],
+    ids=["no answer", "refused"],
+)
+def test_a_tick_that_can_t_be_tried_is_smoke_too(pages: str, silent: Exception) -> None:
+    """Only for a `StackFailed` does a deployment go back; a tick is never asked for twice."""
+    invoked: list[str] = []
+    with pytest.raises(StackFailed, match="could not be tried"):
+        smoke(invoked, silent=silent)(outputs(PagesURL=pages))
+    assert invoked == ["tick"]
