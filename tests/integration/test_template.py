@@ -234,6 +234,11 @@ def test_s16_s20_the_gateway_throttles_and_logs_no_request(resources: dict[str, 
         assert settings["DataTraceEnabled"] is False
 
 
+def test_s11_no_page_is_compressed(resources: dict[str, Any]) -> None:
+    """A page shows a token: its compressed length could tell of it (BREACH)."""
+    assert "MinimumCompressionSize" not in resources["RestAPI"]["Properties"]
+
+
 def test_s20_the_access_log_names_routes_only(resources: dict[str, Any]) -> None:
     """S20: a path holds a link; a query a code and a state."""
     written = json.loads(resources["RestAPI"]["Properties"]["AccessLogSetting"]["Format"])
