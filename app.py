@@ -223,8 +223,9 @@ def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.on_sqs_message(queue_arn=RESCUE_QUEUE, batch_size=1, name="rescue")
 def rescue(event: SQSEvent) -> None:
     """Commit what GoTo gave and DynamoDB would not take. What fails stays in the queue."""
+    ours = services().rescue
     for record in event:
-        logger().warning("rescue", outcome=services().rescue.commit(record.body))
+        logger().warning("rescue", outcome=ours.commit(record.body))
 
 
 @app.lambda_function(name="after_restore")
@@ -238,9 +239,9 @@ def after_restore(event: dict[str, Any], context: Any) -> dict[str, int]:
 @app.lambda_function(name="rep_command")
 def rep_command(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One command of a rep. Its payload may hold a client secret and is never logged."""
-    reference = context.aws_request_id
+    reference, account = context.aws_request_id, context.invoked_function_arn.split(":")[4]
     answer = commands.run(
-        services().desk, event, lambda: services().callers.identify(event, reference)
+        services().desk, event, lambda: services().callers.identify(event, reference, account)
     )
     logger().info("rep command", ok=answer["ok"], kind=answer.get("kind"))
     return answer

@@ -1,4 +1,8 @@
-"""Builds the use cases, each at its first use, and what has another function do something."""
+"""Builds the use cases, each at its first use, and what has another function do something.
+
+Those that ask somebody outside AWS's libraries are built anew for each invocation, as their
+connections are.
+"""
 
 import random
 import time
@@ -105,7 +109,7 @@ class Services(Adapters):
             clock=time.time,
         )
 
-    @cached_property
+    @property
     def rescue(self) -> "Rescue":
         """Commits what waits in the rescue queue."""
         from chalicelib.rescue import Rescue
@@ -153,7 +157,7 @@ class Services(Adapters):
             report=_report,
         )
 
-    @cached_property
+    @property
     def desk(self) -> "Desk":
         """Everything that a rep's commands act through."""
         from chalicelib.commands import Desk
@@ -161,8 +165,9 @@ class Services(Adapters):
         from chalicelib.store.disconnections import Disconnections
 
         by_hand = self._by_hand
+        onboarding = self._onboarding()
         return Desk(
-            onboarding=self.onboarding,
+            onboarding=onboarding,
             invitations=self.invitations,
             disconnecting=Disconnecting(
                 tenants=self._tenants,
@@ -175,11 +180,10 @@ class Services(Adapters):
             overview=self._overview,
             imports=self._imports,
             refresh=by_hand.refresh,
-            doctor=self._doctor,
+            doctor=self._doctor(onboarding),
         )
 
-    @property
-    def _doctor(self) -> "Doctor":
+    def _doctor(self, onboarding: "Onboarding") -> "Doctor":
         from chalicelib import checkup
         from chalicelib.doctor import Doctor, Part
         from chalicelib.store.glance import ENDING_INDEX
@@ -188,7 +192,7 @@ class Services(Adapters):
         parts = [
             Part(
                 "GoTo",
-                self.onboarding.look_at_goto,
+                onboarding.look_at_goto,
                 "Is GoTo down (status.goto.com)? Are the endpoints in the parameters right?",
             ),
             Part(
@@ -219,18 +223,16 @@ class Services(Adapters):
         ]
         return Doctor(parts, settings=names, tenants=self._tenants, clock=time.time)
 
-    @cached_property
+    @property
     def callers(self) -> "Callers":
         """Who calls a rep's command."""
         from chalicelib.caller import Callers
         from chalicelib.outbound import Outbound
 
         endpoint = self._aws("sts").meta.endpoint_url
-        return Callers(endpoint, self.settings.stage, Outbound(connections=1))
+        return Callers(endpoint, self.settings.stage, Outbound(connections=1), time.time)
 
-    @cached_property
-    def onboarding(self) -> "Onboarding":
-        """The rep's acts on tenants and their GoTo clients."""
+    def _onboarding(self) -> "Onboarding":
         from chalicelib.onboard import Onboarding
 
         return Onboarding(
@@ -311,7 +313,7 @@ class Services(Adapters):
             clock=time.time,
         )
 
-    @cached_property
+    @property
     def credential_intake(self) -> "CredentialIntake":
         """Checks and keeps what a customer entered."""
         from chalicelib.credentials import CredentialIntake

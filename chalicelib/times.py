@@ -148,6 +148,9 @@ AWS_READ_TIMEOUT = 8
 CALLER_DEADLINE = 5.0
 """For STS to say who a rep is: the rep is waiting."""
 
+CALLER_PROOF_LIFE = 360
+"""A rep's proof of who they are is used at once; AWS allows clocks to be five minutes off."""
+
 CONFLICT_PAUSE = 0.05
 """Before a write that met a transaction is tried again; doubled for each further attempt."""
 

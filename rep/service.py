@@ -1,7 +1,7 @@
 """The one function that a rep may invoke, and the proof of who invokes it.
 
 AWS does not tell a function who called. So each call carries a signed request for STS's
-`GetCallerIdentity`, good for a minute and for one stage; the service has STS check it.
+`GetCallerIdentity`, good for minutes and for one stage; the service has STS check it.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -26,13 +27,16 @@ FAILED, WRONG = 1, 2
 
 STAGE_HEADER = "x-ha-goto-stage"
 PROOF_LIFE = 60
-"""Seconds for which a proof serves."""
+"""Seconds for which a proof is made; the service takes it for a few minutes, as clocks are off."""
 
 ANSWER_TIMEOUT = 70
 """Seconds; the function itself gives up after 60."""
 
 _DENIED = ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException")
 _EXPIRED = ("ExpiredTokenException", "ExpiredToken", "InvalidClientTokenId")
+
+
+_PLAIN = Config(use_fips_endpoint=False, use_dualstack_endpoint=False)
 
 
 class Stopped(Exception):
@@ -49,7 +53,9 @@ class Service:
     def __init__(self, stage: str, session: boto3.Session | None = None) -> None:
         self.stage = stage
         # AWS_REGION is what AWS's other tools read; boto3 knows AWS_DEFAULT_REGION and profiles.
-        self._session = session or boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        self._session = session or boto3.Session(
+            botocore_session=_core(), region_name=os.environ.get("AWS_REGION")
+        )
 
     def ask(self, command: str, **payload: Any) -> dict[str, Any]:
         """Carry out one command. Raises `Stopped`."""
@@ -104,7 +110,7 @@ class Service:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        endpoint = self._session.client("sts").meta
+        endpoint = self._session.client("sts", config=_PLAIN).meta
         request = AWSRequest(
             method="GET",
             url=f"{endpoint.endpoint_url.rstrip('/')}/?Action=GetCallerIdentity&Version=2011-06-15",
@@ -115,3 +121,11 @@ class Service:
         )
         signer.add_auth(request)
         return urlsplit(str(request.url)).query
+
+
+def _core() -> botocore.session.Session:
+    """A proof is for the STS of the region, which the service asks, whatever this machine's
+    settings or an older botocore would ask."""
+    core = botocore.session.Session()
+    core.set_config_variable("sts_regional_endpoints", "regional")
+    return core

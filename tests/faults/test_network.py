@@ -27,12 +27,14 @@ from chalicelib.goto import GoTo
 from chalicelib.model import Connection, Status
 from chalicelib.outbound import Outbound
 from chalicelib.refresh import RESPONSE_LOST, Outcome
+from chalicelib.services import Services
 from chalicelib.times import CONFIRM_PAUSE, TIME_FOR_ONE
 from tests.integration.test_goto_adapter import Behaviour, answer, server
 from tests.support import fleet
-from tests.support.aws import create_tables
+from tests.support.aws import create_tables, environment
 from tests.support.memory import MemoryDynamoDB
 from tests.support.world import World
+from tests.unit.test_config import TABLES
 
 Address = str
 Serving = Callable[[int], AbstractContextManager[tuple[Address, list[bytes]]]]
@@ -369,3 +371,24 @@ def test_f02_f09_a_rotation_whose_answer_was_lost_on_the_way_is_flagged(
     assert grant.status is Status.REAUTHORIZATION_REQUIRED
     assert grant.last_error == RESPONSE_LOST
     assert due.history() == ["reauthorization_required"]
+
+
+@pytest.mark.parametrize("use_case", ["callers", "credential_intake", "desk", "rescue"])
+def test_what_the_rep_and_the_customer_ask_goes_over_a_connection_of_this_invocation(
+    use_case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle one may be dead once a frozen function goes on, and nothing tells of it (F08)."""
+    made: list[Outbound] = []
+
+    class Told(Outbound):
+        def __init__(self, connections: int) -> None:
+            super().__init__(connections)
+            made.append(self)
+
+    for name, value in environment(TABLES, AWS_DEFAULT_REGION="us-east-1").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("chalicelib.outbound.Outbound", Told)
+    process = Services()
+    for _invocation in range(2):
+        assert getattr(process, use_case)
+    assert len(made) == 2

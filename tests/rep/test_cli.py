@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -209,12 +210,25 @@ def test_goto_that_does_not_answer_is_not_the_reps_mistake(world: World, run: Ru
 
 
 def test_a_call_proves_who_calls_and_says_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proof is bound to the stage, lives a minute, and asks for nothing but a name."""
+    """The proof is bound to the stage, is made for a minute, and asks for nothing but a name."""
     proof = Service("prod")._proof()
     assert "Action=GetCallerIdentity" in proof
     assert "X-Amz-Expires=60" in proof
     assert re.search("X-Amz-SignedHeaders=[^&]*x-ha-goto-stage", proof)
     assert "test" not in re.sub("X-Amz-Credential=test", "", proof)  # the secret key is "test"
+
+
+def test_the_proof_is_for_the_sts_that_the_service_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The region's own, whatever the rep's machine would ask itself: the host is signed."""
+    hosts = []
+    monkeypatch.setattr(
+        "rep.service.SigV4QueryAuth.add_auth", lambda _self, request: hosts.append(request.url)
+    )
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    Service("prod")._proof()
+    assert [urlsplit(url).hostname for url in hosts] == ["sts.us-west-2.amazonaws.com"]
 
 
 def test_a_broken_function_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

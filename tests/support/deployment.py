@@ -88,7 +88,9 @@ class Deployment:
     def invoke(self, function: str, event: Any) -> Any:
         """Invoke a function and wait."""
         context = SimpleNamespace(
-            get_remaining_time_in_millis=lambda: 120_000, aws_request_id="a-request"
+            get_remaining_time_in_millis=lambda: 120_000,
+            aws_request_id="a-request",
+            invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
         )
         with acting_as(function):
             return _HANDLERS[function](event, context)

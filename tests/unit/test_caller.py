@@ -1,5 +1,6 @@
 """Who calls a rep's command is what AWS says of a proof, and nothing that the caller says."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -8,14 +9,18 @@ from chalicelib.caller import LONGEST_PROOF, STAGE_HEADER, Callers
 from chalicelib.errors import CallerRefused, DependencyUnavailable, ProviderUnreachable
 from chalicelib.oauth import Answer
 from chalicelib.outbound import Outbound
-from chalicelib.times import CALLER_DEADLINE
+from chalicelib.times import CALLER_DEADLINE, CALLER_PROOF_LIFE
 
+SIGNED_AT = 1_780_000_000
+"""Epoch seconds."""
+
+ACCOUNT = "123456789012"
 STS = "https://sts.eu-central-1.amazonaws.com/"
 PROOF = (
-    "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60"
+    "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60&X-Amz-Date=20260528T202640Z"
     f"&X-Amz-SignedHeaders=host%3B{STAGE_HEADER}&X-Amz-Signature=0123abcd"
 )
-NAMED = "<Arn>arn:aws:sts::123456789012:assumed-role/Reps/ann@hireanalytix.example</Arn>"
+NAMED = f"<Arn>arn:aws:sts::{ACCOUNT}:assumed-role/Reps/ann@hireanalytix.example</Arn>"
 
 
 class Sts(Outbound):
@@ -32,13 +37,13 @@ class Sts(Outbound):
         return Answer(self._status, self._body.encode())
 
 
-def callers(sts: Sts) -> Callers:
-    return Callers(STS, "prod", sts)
+def callers(sts: Sts, late: float = 1) -> Callers:
+    return Callers(STS, "prod", sts, lambda: SIGNED_AT + late)
 
 
 def test_a_proof_is_shown_to_sts_alone_for_this_stage_alone() -> None:
     sts = Sts()
-    caller = callers(sts).identify({"proof": PROOF, "by": "somebody else"}, "number")
+    caller = callers(sts).identify({"proof": PROOF, "by": "somebody else"}, "number", ACCOUNT)
     assert caller == ("assumed-role/Reps/ann@hireanalytix.example", "number")
     assert sts.asked == [("GET", f"{STS}?{PROOF}", {STAGE_HEADER: "prod"}, CALLER_DEADLINE)]
 
@@ -55,7 +60,7 @@ def test_a_proof_is_shown_to_sts_alone_for_this_stage_alone() -> None:
 )
 def test_who_proves_nothing_is_named_so(claim: object, named: str) -> None:
     sts = Sts()
-    assert callers(sts).identify({"by": claim}, "number").who == named
+    assert callers(sts).identify({"by": claim}, "number", ACCOUNT).who == named
     assert sts.asked == []
 
 
@@ -68,6 +73,9 @@ def test_who_proves_nothing_is_named_so(claim: object, named: str) -> None:
         PROOF + "#@other.example/",
         PROOF + "\r\nHost: other.example",
         PROOF + "&x=" + "a" * LONGEST_PROOF,
+        PROOF.replace("X-Amz-Date", "X-Amz-Other"),
+        PROOF + "&X-Amz-Date=20990101T000000Z",
+        PROOF.replace("20260528T202640Z", "yesterday"),
         "",
         7,
     ],
@@ -78,6 +86,9 @@ def test_who_proves_nothing_is_named_so(claim: object, named: str) -> None:
         "fragment",
         "header",
         "long",
+        "no time",
+        "two times",
+        "no such time",
         "empty",
         "n",
     ],
@@ -85,8 +96,33 @@ def test_who_proves_nothing_is_named_so(claim: object, named: str) -> None:
 def test_a_proof_of_anything_else_never_leaves(proof: object) -> None:
     sts = Sts()
     with pytest.raises(CallerRefused):
-        callers(sts).identify({"proof": proof}, "number")
+        callers(sts).identify({"proof": proof}, "number", ACCOUNT)
     assert sts.asked == []
+
+
+@pytest.mark.parametrize(
+    ("late", "taken"),
+    [
+        (-CALLER_PROOF_LIFE - 1, False),
+        (-CALLER_PROOF_LIFE, True),
+        (CALLER_PROOF_LIFE, True),
+        (CALLER_PROOF_LIFE + 1, False),
+    ],
+)
+def test_a_proof_that_was_kept_serves_for_minutes(late: float, taken: bool) -> None:
+    """STS itself takes it for a quarter of an hour."""
+    sts = Sts()
+    with nullcontext() if taken else pytest.raises(CallerRefused):
+        callers(sts, late).identify({"proof": PROOF}, "number", ACCOUNT)
+    assert bool(sts.asked) is taken
+
+
+def test_the_same_name_in_another_account_is_another_name() -> None:
+    """Whoever may call us can sign as a role of that name in an account of their own."""
+    told = callers(Sts(200, NAMED.replace(ACCOUNT, "666666666666"))).identify(
+        {"proof": PROOF}, "number", ACCOUNT
+    )
+    assert told.who == "assumed-role/Reps/ann@hireanalytix.example (account 666666666666)"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +137,7 @@ def test_a_proof_of_anything_else_never_leaves(proof: object) -> None:
 )
 def test_what_sts_does_not_confirm_is_refused(sts: Sts) -> None:
     with pytest.raises(CallerRefused):
-        callers(sts).identify({"proof": PROOF}, "number")
+        callers(sts).identify({"proof": PROOF}, "number", ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -110,5 +146,5 @@ def test_what_sts_does_not_confirm_is_refused(sts: Sts) -> None:
 def test_sts_down_is_a_dependency_and_quotes_no_proof(sts: Sts, code: str) -> None:
     """S20"""
     with pytest.raises(DependencyUnavailable) as refused:
-        callers(sts).identify({"proof": PROOF}, "number")
+        callers(sts).identify({"proof": PROOF}, "number", ACCOUNT)
     assert str(refused.value) == f"sts: {code}"
