@@ -158,6 +158,18 @@ def test_f03_the_rescue_queue_is_under_the_grants_key_and_ends_in_an_alarm(
     assert source["Properties"]["Queue"] == {"Fn::GetAtt": ["RescueQueue", "Arn"]}
 
 
+def test_a_stage_hears_of_its_own_mails_only(resources: dict[str, Any]) -> None:
+    """The bus that SES tells is the account's."""
+    listens = resources["MailFeedback"]["Properties"]["Events"]["MailFeedbackEvent"]["Properties"]
+    assert listens["Pattern"] == {
+        "source": ["aws.ses"],
+        "detail": {
+            "eventType": ["Bounce", "Complaint", "Reject"],
+            "mail": {"tags": {"ses:configuration-set": [{"Ref": "MailConfiguration"}]}},
+        },
+    }
+
+
 def test_the_tick_comes_every_minute(resources: dict[str, Any]) -> None:
     [event] = resources["RefreshTick"]["Properties"]["Events"].values()
     assert event["Properties"]["Schedule"] == "rate(1 minute)"
