@@ -64,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is said of a line; ``error`` None: nothing against it."""
+    """What is said of a line; ``error`` None: nothing against it; ``done``: it is taken over."""
 
     line: int
     tenant: str
@@ -178,8 +178,11 @@ class Imports:
             self._adoption.adopt(tenant, before, line.refresh_token, entry, ends=ends)
         except Conflict:
             taken = self._tenants.names_taken([line.tenant])
-            return _against(Told(line.number, line.tenant), line, taken)
-        return Told(line.number, line.tenant)
+            found = _against(Told(line.number, line.tenant), line, taken)
+            if found.error or found.done:
+                return found
+            return Told(line.number, line.tenant, "It has changed meanwhile; import it again.")
+        return Told(line.number, line.tenant, done=True)
 
 
 def _check_token(token: str) -> None:

@@ -117,6 +117,8 @@ class Overview:
         except ValueError:
             known = ", ".join(Status)
             raise InvalidInput(f"There is no state {state!r}; there are {known}.") from None
+        if status is Status.CONNECTED:
+            raise InvalidInput("Tenants that are connected are listed among all, not by state.")
         rows = self._fleet.attention(status, PAGE, _place(status, after) if after else None)
         last = _position(rows[-1]) if len(rows) == PAGE else None
         return {"tenants": [_counted(row) for row in rows], "after": last}

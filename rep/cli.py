@@ -44,6 +44,9 @@ _NEVER_ARGUMENTS = (
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+_TOO_MANY = "More was given than this command takes; --help tells what it takes."
+"""Click would repeat it, and it may be a secret (S20)."""
+
 _USAGE_ERRORS: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
@@ -57,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped as stopped:
         return _fail(stopped.code, str(stopped))
     except _USAGE_ERRORS as error:
-        return _fail(WRONG, error.format_message())
+        said = error.format_message()
+        return _fail(WRONG, _TOO_MANY if said.startswith("Got unexpected extra arg") else said)
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
@@ -121,7 +125,7 @@ def tenant_add(
 
 @groups["tenant"].command("list")
 def tenant_list(
-    state: Annotated[str | None, typer.Option(help="Only tenants in this state.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only in this state, not connected.")] = None,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
@@ -304,13 +308,23 @@ def import_(
         "import",
         yes,
     )
-    told = []
+    told, missed = [], []
     with Progress(console=shown.errors, transient=True) as bar:
         task = bar.add_task("Importing", total=len(left))
         for line in importing.take_over(service, left, lambda count: bar.advance(task, count)):
+            if line["error"] or not line["done"]:
+                missed.append((line["line"], line["tenant"], line["error"] or "not imported"))
+                continue
             told.append(line)
             if not as_json:
                 shown.console.print(f"line {line['line']}: {escape(line['tenant'])} imported")
+    if missed:
+        _problems(missed, as_json)
+        raise Stopped(
+            FAILED,
+            f"{len(told)} imported, {len(missed)} not: keep the file, mend those lines, and import"
+            " it again.",
+        )
     _told(
         {"imported": [line["tenant"] for line in told], "there_already": len(done)},
         as_json,

@@ -197,6 +197,13 @@ def test_aws_down_or_denied_is_one_sentence(
     assert SECRET not in captured.out + captured.err
 
 
+@pytest.mark.parametrize("arguments", ["link send acme", "tenant show acme", "import file"])
+def test_s20_what_is_too_much_is_not_repeated(run: Run, arguments: str) -> None:
+    ran = run(*arguments.split(), SECRET)
+    is_one_sentence(ran, 2)
+    assert SECRET not in ran.out + ran.err
+
+
 def test_goto_that_does_not_answer_is_not_the_reps_mistake(world: World, run: Run) -> None:
     """The same kind as where AWS does not; nothing else ends with this code."""
     add(run)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rep import importing
 from rep.service import Service
 from tests.rep.program import HEADER, SECRET, Run, add, is_one_sentence, row
 from tests.support.world import World
@@ -68,6 +69,29 @@ def test_an_import_goes_on_after_ctrl_c_without_a_duplicate(
     assert [world.history(f"t{number}").count("imported") for number in range(60)] == [1] * 60
     again = run("import", str(file), "--yes")
     assert "0 imported, 60 were there already." in again.out
+
+
+def test_a_line_that_was_not_imported_is_never_told_as_imported(
+    world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another rep adds one of the names between the check and the import."""
+    file = tmp_path / "tenants.csv"
+    file.write_text(HEADER + row(1) + row(2))
+    check = importing.check
+
+    def checked(*arguments: Any) -> Any:
+        found = check(*arguments)
+        world.add_tenant("t2")
+        return found
+
+    monkeypatch.setattr(importing, "check", checked)
+    ran = run("import", str(file), "--yes")
+    assert ran.code == 1
+    assert "There is a tenant 't2' already." in ran.out
+    assert "keep the file" in ran.err
+    assert "previous holder" not in ran.out
+    assert "line 2: t1 imported" not in ran.out
+    assert world.history("t1") == []
 
 
 @pytest.mark.parametrize(
