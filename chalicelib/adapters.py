@@ -8,7 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
-from chalicelib.times import AWS_CONNECT_TIMEOUT, AWS_READ_TIMEOUT
+from chalicelib.times import (
+    AWS_ATTEMPTS,
+    AWS_CONNECT_TIMEOUT,
+    AWS_READ_TIMEOUT,
+    KEEP_ATTEMPTS,
+    KEEP_READ_TIMEOUT,
+)
 
 if TYPE_CHECKING:
     from chalicelib.commits import Commits
@@ -86,7 +92,8 @@ class Adapters:
     def _rescue_queue(self) -> "RescueQueue":
         from chalicelib.rescue_queue import RescueQueue
 
-        return RescueQueue(self._aws("sqs"), self.settings.rescue_queue)
+        client = self._aws("sqs", KEEP_READ_TIMEOUT, KEEP_ATTEMPTS)
+        return RescueQueue(client, self.settings.rescue_queue)
 
     @cached_property
     def _journal(self) -> "Journal":
@@ -109,7 +116,7 @@ class Adapters:
 
     @cached_property
     def _dynamodb(self) -> Any:
-        return self._aws("dynamodb")
+        return self._aws("dynamodb", KEEP_READ_TIMEOUT, KEEP_ATTEMPTS)
 
     @cached_property
     def _lambda(self) -> Any:
@@ -121,7 +128,9 @@ class Adapters:
 
         return botocore.session.get_session()
 
-    def _aws(self, service: str, read_timeout: int = AWS_READ_TIMEOUT, attempts: int = 3) -> Any:
+    def _aws(
+        self, service: str, read_timeout: int = AWS_READ_TIMEOUT, attempts: int = AWS_ATTEMPTS
+    ) -> Any:
         from botocore.config import Config
 
         settings = Config(

@@ -74,7 +74,11 @@ class Commits:
         for _ in range(ATTEMPTS):
             before = self._connections.grant(request.tenant)
             if before is not None and before.sequence >= request.sequence:
-                return None if self._stands(request.tenant, fresh) else Reason.SUPERSEDED
+                # Its very number is its own commit's, which may have been refreshed since, or a
+                # disconnection's.
+                ours = before.sequence == request.sequence
+                ended = before.status is Status.DISCONNECTED
+                return None if ours and not ended else Reason.SUPERSEDED
             try:
                 self._connections.commit_connect(
                     request,

@@ -111,6 +111,9 @@ KEEP_FIRST_PAUSE = 0.1
 KEEP_LONGEST_PAUSE = 5.0
 """Between attempts to keep tokens that GoTo has already issued; doubled each time."""
 
+TIME_TO_COMMIT = 12.0
+"""That one commit may take where DynamoDB hangs: all its attempts, and a pause."""
+
 TIME_TO_END = 5.0
 """Of the function's time that no further attempt to keep them may use up."""
 
@@ -141,9 +144,15 @@ OUTBOUND_READ_TIMEOUT = 20.0
 SIDE_DEADLINE = 8.0
 """For the account look-up and for a revocation: the admin is waiting."""
 
-AWS_CONNECT_TIMEOUT = 3
+AWS_CONNECT_TIMEOUT = 2
 AWS_READ_TIMEOUT = 8
-"""For one call to an AWS service, tried three times at most."""
+AWS_ATTEMPTS = 3
+"""For one call to an AWS service."""
+
+KEEP_READ_TIMEOUT = 4
+KEEP_ATTEMPTS = 2
+"""The same for DynamoDB and SQS, which keep what GoTo has given: one that hangs must leave time for
+the other. They usually answer within a tenth of a second."""
 
 CALLER_DEADLINE = 5.0
 """For STS to say who a rep is: the rep is waiting."""

@@ -11,13 +11,15 @@ from chalicelib.times import (
     KEEP_FIRST_PAUSE,
     KEEP_LONGEST_PAUSE,
     REFRESH_TOKEN_LIFETIME,
+    TIME_TO_COMMIT,
     TIME_TO_END,
 )
 
 Result = TypeVar("Result")
 
 ATTEMPTS_BEFORE_RESCUE = 4
-"""Commits that DynamoDB may refuse before the rescue queue is tried as well: about 1.5 seconds."""
+"""Commits that DynamoDB may refuse before the rescue queue is tried as well: 0.7 seconds of pauses.
+One that hangs leaves no time for four."""
 
 
 def keep(
@@ -30,7 +32,8 @@ def keep(
     """Store what may be the only valid refresh token, wherever it is taken (F03, F24).
 
     ``commit`` is tried first, then it and ``rescue`` in turn, for as long as the function has
-    time. Returns True with what ``commit`` answered, or False when the rescue queue has it.
+    time; ``rescue`` at once where another commit might take what is left. Returns True with what
+    ``commit`` answered, or False when the rescue queue has it.
     Raises `DependencyUnavailable` when nobody took it.
     """
     wait = KEEP_FIRST_PAUSE
@@ -39,7 +42,7 @@ def keep(
             return True, commit()
         except DependencyUnavailable as refused:
             failed = refused
-        if attempt >= ATTEMPTS_BEFORE_RESCUE:
+        if attempt >= ATTEMPTS_BEFORE_RESCUE or time_left() <= TIME_TO_END + TIME_TO_COMMIT:
             try:
                 rescue()
             except DependencyUnavailable as refused:

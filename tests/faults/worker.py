@@ -147,6 +147,7 @@ def _shorten(timing: Timing) -> None:
         (refresh, "TIME_FOR_ONE", timing.time_for_one),
         (refresh, "TIME_TO_ASK", timing.time_for_one * 0.75),
         (tokens, "TIME_TO_END", timing.time_to_end),
+        (tokens, "TIME_TO_COMMIT", timing.time_to_end),
     ):
         assert hasattr(module, constant)
         setattr(module, constant, seconds)

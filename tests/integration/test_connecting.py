@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import CallbackNotAccepted, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import Reason, RequestStatus, Revocation, Status
+from chalicelib.model import Grant, Reason, RequestStatus, Revocation, Status
 from chalicelib.oauth import Answer
+from chalicelib.refresh import Outcome
 from chalicelib.rescue import Rescued
 from chalicelib.times import PROCESSING_TIMEOUT, TOKEN_SHOWN_FOR
+from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
 from tests.support.standins import refusal
 from tests.support.world import TESTER, World
 
@@ -191,6 +193,35 @@ def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) ->
     assert world.rescue() == [Rescued.REFUSED]
     assert world.goto.revoked == ["refresh-2"]
     assert world.grant().refresh_token == "refresh-1"
+
+
+def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world: World) -> None:
+    """F03, F04: committed, the answer lost, so it is in the queue as well; then refreshed."""
+    link = world.add_tenant()
+    visitor = world.browser(link)
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    commit = world.connections.commit_connect
+    lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")] * ATTEMPTS_BEFORE_RESCUE
+    grant = world.connections.grant
+
+    def lose(*arguments: Any, **named: Any) -> None:
+        commit(*arguments, **named)
+        raise lost.pop()
+
+    def hang(tenant: str) -> Grant | None:
+        if 0 < len(lost) < ATTEMPTS_BEFORE_RESCUE:
+            raise lost.pop()
+        return grant(tenant)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world.connections, "commit_connect", lose)
+        patched.setattr(world.connections, "grant", hang)
+        world.completion().run(world.completions[0])
+    assert len(world.rescue_queue.messages) == 1
+    world.pass_until_due()
+    assert world.tick() == {Outcome.REFRESHED: 1}
+    assert world.rescue() == [Rescued.COMMITTED]
+    assert world.goto.revoked == []
 
 
 def test_s22_a_refused_grant_that_nobody_hears_of_is_reported(world: World) -> None:

@@ -8,10 +8,13 @@ from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import Status
 from chalicelib.refresh import Outcome
 from chalicelib.rescue import Rescued
-from chalicelib.times import RESCUE_PATIENCE
-from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
+from chalicelib.services import Services
+from chalicelib.times import RESCUE_PATIENCE, TIME_TO_COMMIT, TIME_TO_END
+from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE, keep
+from tests.support.aws import environment
 from tests.support.standins import refusal
 from tests.support.world import World
+from tests.unit.test_config import TABLES
 
 
 def refuse_commits(world: World, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
@@ -183,3 +186,28 @@ def test_f06_an_earlier_answer_does_not_cost_a_later_new_refresh_token(
     assert connection is not None
     assert (grant.refresh_token, grant.version, connection.version) == ("refresh-3", 3, 3)
     assert connection.access_token == "access-3"
+
+
+def test_f03_a_table_that_hangs_leaves_time_for_the_rescue_queue() -> None:
+    """F03, F24: one commit may take nearly all that is left; the queue is asked in time."""
+    left, rescued = TIME_TO_END + TIME_TO_COMMIT + 8, []
+
+    def hang() -> None:
+        nonlocal left
+        left -= TIME_TO_COMMIT
+        raise DependencyUnavailable("dynamodb", "ReadTimeoutError")
+
+    kept = keep(hang, lambda: rescued.append(left), pause=lambda _: None, time_left=lambda: left)
+    assert kept == (False, None)
+    assert rescued == [TIME_TO_END + 8]
+
+
+def test_f03_a_commit_that_hangs_ends_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What botocore is told of DynamoDB and SQS: connecting and waiting, each time, and a pause."""
+    for name, value in environment(TABLES, AWS_DEFAULT_REGION="us-east-1").items():
+        monkeypatch.setenv(name, value)
+    process = Services()
+    for client in (process._dynamodb, process._rescue_queue._client):
+        told: Any = client.meta.config
+        longest = told.retries["total_max_attempts"] * (told.connect_timeout + told.read_timeout)
+        assert longest <= TIME_TO_COMMIT
