@@ -28,8 +28,9 @@ PROCESSING = (
 STATUSES: dict[Status, tuple[str, str]] = {
     Status.AWAITING_CREDENTIALS: (
         "Not ready yet",
-        "Your hireanalytiX representative still has to enter the client ID and client secret"
-        " of your GoTo account. Nothing to do for you right now.",
+        "The client ID and client secret of your GoTo account are still missing. Please enter them"
+        " at the link in our mail \u201chireanalytiX: your GoTo client\u201d, or ask your"
+        " hireanalytiX representative.",
     ),
     Status.AWAITING_AUTHORIZATION: (
         "Not connected",

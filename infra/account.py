@@ -3,10 +3,12 @@
 CloudFormation would find out too, but only after minutes, and would leave a stack that failed.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 from botocore.exceptions import ClientError
 
 from infra import cloudformation
@@ -14,6 +16,12 @@ from infra.parameters import BadParameters
 
 UNRESERVED = 100
 """Concurrent executions that Lambda keeps for functions that reserve none."""
+
+
+def session() -> boto3.Session:
+    """The operator's. AWS_REGION is what AWS's other tools read; boto3 knows AWS_DEFAULT_REGION and
+    profiles, and would deploy into the profile's region."""
+    return boto3.Session(region_name=os.environ.get("AWS_REGION"))
 
 
 def check(lambda_: Any, template: Path, resources: Callable[[], Mapping[str, str]]) -> None:

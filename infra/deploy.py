@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -62,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         built = package.build()
         given = parameters.read(options.stage, built.template)
-        session = boto3.Session()
+        session = account.session()
         operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
         if options.command in ("deploy", "diff"):
             zone.check(session.client("route53"), given)

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import account
 from infra.stack import Stack, StackFailed
 
 AT_ONCE = 16
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
     parser.add_argument("source", help="the restored table's name")
     parser.add_argument("--over", action="store_true", help="rows that are there go, too")
     options = parser.parse_args(arguments)
-    session = session or boto3.Session()
+    session = session or account.session()
     try:
         outputs = Stack(session, f"ha-goto-{options.stage}").outputs
         require_rest(session, outputs)

@@ -114,14 +114,21 @@ def _reconnect_soon(stage: Stage) -> Page:
     return page
 
 
+TOLD_WHILE_CONNECTED = ("access_token", "principal", "connected_at", "refreshed_at", "reconnect_by")
+"""What a tenant's row no longer tells once it is disconnected."""
+
+
 def _in_state(status: Status) -> State:
     def arranged(stage: Stage) -> Page:
         tenant, page = stage.connected()
         story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
         _connected_days_ago(tenant, 12)
         story.change(tenant, "tokens", status=status.value)
+        if status is not Status.DEGRADED:
+            story.drop(tenant, "tokens", "next_refresh_at")
         if status is Status.DISCONNECTED:
-            story.drop(tenant, "tokens", "access_token")
+            for each in TOLD_WHILE_CONNECTED:
+                story.drop(tenant, "tokens", each)
         page.goto(tenant.address)
         return page
 

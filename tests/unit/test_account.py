@@ -118,8 +118,17 @@ def test_nothing_is_touched_before(
     said: str,
 ) -> None:
     """Said in one sentence: any other call of AWS's would end in a traceback here."""
-    monkeypatch.setattr("boto3.Session", lambda: NewAccount(lambda_))
+    monkeypatch.setattr("boto3.Session", lambda **_: NewAccount(lambda_))
     assert deploy.main([command, "example", "--yes"]) == 1
     sentence = capsys.readouterr().err
     assert said in sentence
     assert sentence.count("\n") == 1
+
+
+def test_the_region_is_the_one_that_the_operator_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 would read AWS_DEFAULT_REGION alone, or the profile's: another region's stack."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert account.session().region_name == "eu-central-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert account.session().region_name == "eu-west-1"
