@@ -74,11 +74,7 @@ class Commits:
         for _ in range(ATTEMPTS):
             before = self._connections.grant(request.tenant)
             if before is not None and before.sequence >= request.sequence:
-                # Its very number is its own commit's, which may have been refreshed since, or a
-                # disconnection's.
-                ours = before.sequence == request.sequence
-                ended = before.status is Status.DISCONNECTED
-                return None if ours and not ended else Reason.SUPERSEDED
+                return None if _is_of(before, request) else Reason.SUPERSEDED
             try:
                 self._connections.commit_connect(
                     request,
@@ -92,8 +88,9 @@ class Commits:
             except Conflict as error:
                 if "tenants" in error.failed:
                     return Reason.OTHER_ACCOUNT if account else Reason.ACCOUNT_UNREADABLE
-                if "request" in error.failed and not self._stands(request.tenant, fresh):
-                    return Reason.SUPERSEDED
+                if "request" in error.failed:  # it has ended, perhaps by this very commit
+                    found = self._connections.grant(request.tenant)
+                    return None if _is_of(found, request) else Reason.SUPERSEDED
             else:
                 return None
         raise DependencyUnavailable("dynamodb", "conflicts")
@@ -102,11 +99,6 @@ class Commits:
         """Whether the rep has disconnected the tenant: nothing of its may live on at GoTo (S22)."""
         current = self._connections.grant(tenant)
         return current is None or current.status is Status.DISCONNECTED
-
-    def _stands(self, tenant: str, fresh: Fresh) -> bool:
-        """Whether the commit that seems to have gone before is this very one (F04)."""
-        current = self._connections.get(tenant)
-        return current is not None and current.access_token == fresh.access_token
 
     def _told(
         self, grant: Grant, fresh: Fresh, note: JournalEntry | None
@@ -141,6 +133,16 @@ class Commits:
             request.reference,
             Status.CONNECTED,
         )
+
+
+def _is_of(grant: Grant | None, request: AuthorizationRequest) -> bool:
+    """Whether it is what a commit of this very request made, perhaps refreshed since (F04). Its
+    number is that commit's alone, or a disconnection's."""
+    return (
+        grant is not None
+        and grant.sequence == request.sequence
+        and grant.status is not Status.DISCONNECTED
+    )
 
 
 def _follows(fresh: Fresh, asked: Grant, current: Grant) -> bool:
