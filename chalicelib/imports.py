@@ -178,10 +178,8 @@ class Imports:
             self._adoption.adopt(tenant, before, line.refresh_token, entry, ends=ends)
         except Conflict:
             taken = self._tenants.names_taken([line.tenant])
-            found = _against(Told(line.number, line.tenant), line, taken)
-            if found.error or found.done:
-                return found
-            return Told(line.number, line.tenant, "It has changed meanwhile; import it again.")
+            changed = "It has changed meanwhile; import it again."
+            return _against(Told(line.number, line.tenant, changed), line, taken)
         return Told(line.number, line.tenant, done=True)
 
 

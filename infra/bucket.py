@@ -53,9 +53,8 @@ class Bucket:
             self._make(region)
 
     def _make(self, region: str) -> None:
-        where = {} if region == "us-east-1" else {"LocationConstraint": region}
-        configuration = {"CreateBucketConfiguration": where} if where else {}
-        self._s3.create_bucket(Bucket=self.name, **configuration)
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        self._s3.create_bucket(Bucket=self.name, **({} if region == "us-east-1" else elsewhere))
         self._s3.put_public_access_block(
             Bucket=self.name, PublicAccessBlockConfiguration=_CLOSED, **self._ours
         )
