@@ -12,8 +12,10 @@ from rep import importing, outside, shown
 from rep.files import Problem
 from rep.service import FAILED, WRONG, Service, Stopped
 
+PROGRAM = "ha-goto"
+
 app = typer.Typer(
-    name="ha-goto",
+    name=PROGRAM,
     help="Tenants' connections to GoTo: onboard them, see how they are, tell what to do.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -36,37 +38,44 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 MAIN = "main"
 
-_NEVER_ARGUMENTS = (
-    "Client id and secret are asked for, or read from standard input; nothing was sent."
-    " Was that the secret? Delete it from your shell's history."
-)
-
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
-
-_TOO_MANY = "More was given than this command takes; --help tells what it takes."
-"""Click would repeat it, and it may be a secret (S20)."""
 
 _USAGE_ERRORS: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 """Click's base of them all; Typer brings its own Click or uses the installed one."""
 
+_NAME_OWN = ("MissingParameter", "BadOptionUsage")
+"""Those that name one of our own parameters, and nothing that was typed."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code: 0, 1 (AWS or the service), 2 (what was given)."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except Stopped as stopped:
         return _fail(stopped.code, str(stopped))
     except _USAGE_ERRORS as error:
-        said = error.format_message()
-        return _fail(WRONG, _TOO_MANY if said.startswith("Got unexpected extra arg") else said)
+        # No sentence of its own: nothing was typed, and the help was the answer.
+        return _fail(WRONG, _misused(error)) if error.format_message() else WRONG
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
         return _fail(INTERRUPTED, "Stopped; the same command again does no harm.")
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> str:
+    """Click would repeat what was typed, and it may be a secret (S20)."""
+    if type(error).__name__ in _NAME_OWN:
+        return str(error.format_message())
+    command = error.ctx.command_path if getattr(error, "ctx", None) else PROGRAM
+    return (
+        f"{command} does not take what was typed; nothing was sent. What it takes: {command}"
+        " --help. If a secret was typed, delete it from your shell's history: secrets are read"
+        " from standard input."
+    )
 
 
 def _fail(code: int, sentence: str) -> int:
@@ -164,8 +173,8 @@ def tenant_change(
 
 @groups["tenant"].command("remove")
 def tenant_remove(name: Name, yes: Yes = False, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Remove a tenant that is not connected; its history and counters stay."""
-    _sure(f"Remove {name}?", name, yes)
+    """Disconnect a tenant and remove it; its history and counters stay."""
+    _sure(f"Disconnect {name} for good and remove it?", name, yes)
     _told(Service(stage).ask("tenant_remove", tenant=name), as_json, f"Removed {name}.")
 
 
@@ -183,15 +192,9 @@ def intake_show(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
     _told(answer, as_json, answer["url"])
 
 
-@groups["credentials"].command(
-    "set", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)
-def credentials_set(
-    more: typer.Context, name: Name, stage: Stage = MAIN, as_json: Json = False
-) -> None:
+@groups["credentials"].command("set")
+def credentials_set(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
     """Enter client id and secret: asked for, or the two lines of standard input."""
-    if more.args:  # Click's own refusal would repeat them
-        raise Stopped(WRONG, _NEVER_ARGUMENTS)
     client_id, secret = _credentials()
     answer = Service(stage).ask(
         "credentials_set", tenant=name, client_id=client_id, client_secret=secret

@@ -47,7 +47,11 @@ def _wrong(row: dict[str, Any]) -> str:
 
 def _csv(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     reader = csv.DictReader(text.splitlines(keepends=True), restkey="a seventh", strict=True)
-    missing = [field for field in FIELDS if field not in (reader.fieldnames or ())]
+    try:
+        named = reader.fieldnames or ()
+    except csv.Error as error:
+        raise ValueError(f"The first line is no CSV: {error}.") from None
+    missing = [field for field in FIELDS if field not in named]
     if missing:
         raise ValueError(f"The first line must name the columns; {missing[0]} is not there.")
     while True:

@@ -6,6 +6,7 @@ AWS does not tell a function who called. So each call carries a signed request f
 
 import json
 import os
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,10 +18,13 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
+    ProfileNotFound,
     ReadTimeoutError,
 )
+from botocore.exceptions import ConnectionError as NotConnected
 
 FAILED, WRONG = 1, 2
 """Exit codes: AWS or the service did not do it; what was given was wrong and nothing changed."""
@@ -29,8 +33,12 @@ STAGE_HEADER = "x-ha-goto-stage"
 PROOF_LIFE = 60
 """Seconds for which a proof is made; the service takes it for a few minutes, as clocks are off."""
 
+CONNECT_TIMEOUT = 5
 ANSWER_TIMEOUT = 70
 """Seconds; the function itself gives up after 60."""
+
+_OURS = ("unavailable", "still_connected")
+"""Refusals that are no mistake of the rep's."""
 
 _DENIED = ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException")
 _EXPIRED = ("ExpiredTokenException", "ExpiredToken", "InvalidClientTokenId")
@@ -52,8 +60,12 @@ class Service:
 
     def __init__(self, stage: str, session: boto3.Session | None = None) -> None:
         self.stage = stage
+        self._given = session
+
+    @cached_property
+    def _session(self) -> boto3.Session:
         # AWS_REGION is what AWS's other tools read; boto3 knows AWS_DEFAULT_REGION and profiles.
-        self._session = session or boto3.Session(
+        return self._given or boto3.Session(
             botocore_session=_core(), region_name=os.environ.get("AWS_REGION")
         )
 
@@ -65,18 +77,30 @@ class Service:
             raise Stopped(FAILED, "There are no AWS credentials: log in to AWS first.") from None
         except NoRegionError:
             raise Stopped(FAILED, "No AWS region is set: set AWS_REGION.") from None
+        except ProfileNotFound:
+            raise Stopped(
+                FAILED, "AWS_PROFILE names no profile of this machine's AWS settings."
+            ) from None
         except ReadTimeoutError:
             raise Stopped(
                 FAILED, "No answer came in time; what was done is shown by tenant show."
             ) from None
         except ClientError as error:
             raise self._refusal(error) from None
-        except BotoCoreError as error:
+        except (NotConnected, HTTPClientError) as error:
             raise Stopped(FAILED, f"AWS is out of reach ({type(error).__name__}).") from None
+        except BotoCoreError as error:
+            raise Stopped(
+                FAILED,
+                f"Your AWS login can't be used ({type(error).__name__}): log in to AWS again, or"
+                " look at its settings.",
+            ) from None
 
     def _invoke(self, payload: dict[str, Any]) -> Any:
         config = Config(
-            connect_timeout=5, read_timeout=ANSWER_TIMEOUT, retries={"total_max_attempts": 1}
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=ANSWER_TIMEOUT,
+            retries={"total_max_attempts": 1},
         )
         client = self._session.client("lambda", config=config)
         answer = client.invoke(
@@ -92,7 +116,7 @@ class Service:
             raise Stopped(FAILED, "The service's answer can't be read.")
         if answer.pop("ok", None):
             return answer
-        code = FAILED if answer.get("kind") == "unavailable" else WRONG
+        code = FAILED if answer.get("kind") in _OURS else WRONG
         raise Stopped(code, str(answer.get("error", "The service refused without a reason.")))
 
     def _refusal(self, error: ClientError) -> Stopped:

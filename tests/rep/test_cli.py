@@ -16,10 +16,11 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     ReadTimeoutError,
+    UnauthorizedSSOTokenError,
 )
 
 import rep.cli
-from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError
+from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError, StillConnected
 from rep.service import Service, Stopped
 from tests.rep.program import HEADER, SECRET, Ran, Run, add, is_one_sentence, row
 from tests.support.standins import refusal
@@ -169,6 +170,7 @@ def denied(code: str) -> ClientError:
         pytest.param(ReadTimeoutError(endpoint_url="x"), 1, "No answer", id="timeout"),
         pytest.param(NoCredentialsError(), 1, "no AWS credentials", id="no credentials"),
         pytest.param(NoRegionError(), 1, "region", id="no region"),
+        pytest.param(UnauthorizedSSOTokenError(), 1, "log in to AWS again", id="login has ended"),
     ],
 )
 def test_aws_down_or_denied_is_one_sentence(
@@ -197,11 +199,32 @@ def test_aws_down_or_denied_is_one_sentence(
     assert SECRET not in captured.out + captured.err
 
 
-@pytest.mark.parametrize("arguments", ["link send acme", "tenant show acme", "import file"])
-def test_s20_what_is_too_much_is_not_repeated(run: Run, arguments: str) -> None:
-    ran = run(*arguments.split(), SECRET)
+@pytest.mark.parametrize("form", ["{}", "-{}", "--{}", "--{}=x", "--yes={}", "--json={}"])
+@pytest.mark.parametrize(
+    "arguments", ["", "credentials", "credentials set acme", "tenant show acme", "import file"]
+)
+def test_s20_what_no_command_takes_is_not_repeated(run: Run, arguments: str, form: str) -> None:
+    """S20: it may be a secret, whatever it was typed as."""
+    ran = run(*arguments.split(), form.format(SECRET))
     is_one_sentence(ran, 2)
     assert SECRET not in ran.out + ran.err
+
+
+@pytest.mark.parametrize("arguments", ["", "tenant"])
+def test_nothing_typed_is_answered_by_the_help_alone(run: Run, arguments: str) -> None:
+    ran = run(*arguments.split())
+    assert (ran.code, ran.err) == (2, "")
+    assert "--help" in ran.out
+
+
+def test_a_profile_that_is_not_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    code = rep.cli.main(["status"])
+    captured = capsys.readouterr()
+    is_one_sentence(Ran(code, captured.out, captured.err), 1)
+    assert "AWS_PROFILE" in captured.err
 
 
 def test_goto_that_does_not_answer_is_not_the_reps_mistake(world: World, run: Run) -> None:
@@ -213,7 +236,8 @@ def test_goto_that_does_not_answer_is_not_the_reps_mistake(world: World, run: Ru
     for kind in kinds:
         with pytest.raises(Stopped) as stopped:
             Service("prod")._judge({"ok": False, "kind": kind})
-        assert stopped.value.code == (1 if kind == GoToSilent.kind else 2)
+        ours = (GoToSilent.kind, StillConnected.kind)
+        assert stopped.value.code == (1 if kind in ours else 2)
 
 
 def test_a_call_proves_who_calls_and_says_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

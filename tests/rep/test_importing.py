@@ -98,6 +98,7 @@ def test_a_line_that_was_not_imported_is_never_told_as_imported(
     ("name", "text", "words"),
     [
         ("a.csv", "tenant,client_id\n", "display_name is not there"),
+        ("a.csv", '"tenant"s,client_id\n', "The first line is no CSV"),
         ("a.csv", HEADER + 'a,"b\n', "line 2"),
         ("a.csv", HEADER + row(1).strip() + ",more\n", "more than the six"),
         ("a.jsonl", "{\n", "no JSON"),
