@@ -86,7 +86,7 @@ class Adapters:
     def _commits(self) -> "Commits":
         from chalicelib.commits import Commits
 
-        return Commits(self._connections, time.time)
+        return Commits(self._connections, self._tenants, time.time)
 
     @cached_property
     def _rescue_queue(self) -> "RescueQueue":

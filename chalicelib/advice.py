@@ -39,11 +39,16 @@ class Case:
         """The newest entry of one of these kinds, as far as the timeline goes back."""
         return next((entry for entry in self.timeline if entry.kind in kinds), None)
 
+    @property
+    def change(self) -> JournalEntry | None:
+        """The newest entry that changed the connection's state, likewise."""
+        return next((entry for entry in self.timeline if entry.status is not None), None)
+
 
 def next_action(case: Case) -> str:
     """What the rep does now, in plain words."""
-    bounced = case.last("mail_bounced", "mail_complained", "tenant_changed")
-    if bounced is not None and bounced.kind != "tenant_changed":
+    bounced = case.last("mail_bounced", "mail_complained", "address_changed")
+    if bounced is not None and bounced.kind != "address_changed":
         return (
             "Mails do not reach the admin. Ask the customer for the right address and enter it:"
             f" tenant change {case.tenant.name} --admin-email ADDRESS."
@@ -84,7 +89,7 @@ def _connected(case: Case) -> str:
 
 
 def _degraded(case: Case) -> str:
-    if case.last("imported") is not None and case.last("connected", "recovered") is None:
+    if case.change is not None and case.change.kind == "imported":
         return "Nothing: it was imported, and its first refresh comes within minutes."
     if case.provider_down:
         return "Nothing for this customer: GoTo does not answer for anybody, the service tries on."
@@ -103,6 +108,11 @@ def _reauthorize(case: Case) -> str:
 
 def _rejected(case: Case) -> str:
     name = case.tenant.name
+    if case.grant is not None and case.grant.client_id != case.tenant.client_id:
+        return (
+            "Another client has been entered since, which the admin must connect. Mail them the"
+            f" link: link send {name}."
+        )
     return (
         "Ask the customer for a new client id and secret from GoTo's developer portal:"
         f" intake send {name} (or, if you have them, credentials set {name}). If it is the same"

@@ -212,6 +212,7 @@ class AdminVisit:
             started_at=now,
             expires_at=now + REQUEST_LIFETIME,
             verifier=oauth.new_verifier(),
+            link_series=link.series,
         )
         self._requests.start(request)
         return oauth.authorization_url(
@@ -299,7 +300,7 @@ class AdminVisit:
     def _link(self, link: str | None) -> Link:
         found = self._links.get(links.digest(link)) if link and links.well_formed(link) else None
         if found is None or not found.usable(self._clock()):
-            raise LinkNotUsable("link unknown, expired or revoked")
+            raise LinkNotUsable("link unknown or expired")
         return found
 
     def _browser(

@@ -17,6 +17,7 @@ from chalicelib.times import DAY, WARN_DAYS
 
 if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
+    from chalicelib.store.tenants import Tenants
 
 SCHEDULER = "the scheduler"
 
@@ -25,8 +26,11 @@ ATTEMPTS = 5
 
 
 class Commits:
-    def __init__(self, connections: "Connections", clock: Callable[[], float]) -> None:
+    def __init__(
+        self, connections: "Connections", tenants: "Tenants", clock: Callable[[], float]
+    ) -> None:
         self._connections = connections
+        self._tenants = tenants
         self._clock = clock
 
     def refresh(self, asked: Grant, fresh: Fresh, note: JournalEntry | None = None) -> bool:
@@ -74,7 +78,7 @@ class Commits:
         for _ in range(ATTEMPTS):
             before = self._connections.grant(request.tenant)
             if before is not None and before.sequence >= request.sequence:
-                return None if _is_of(before, request) else Reason.SUPERSEDED
+                return _overtaken(before, request)
             try:
                 self._connections.commit_connect(
                     request,
@@ -87,13 +91,19 @@ class Commits:
                 )
             except Conflict as error:
                 if "tenants" in error.failed:
-                    return Reason.OTHER_ACCOUNT if account else Reason.ACCOUNT_UNREADABLE
+                    return self._refused(request, account)
                 if "request" in error.failed:  # it has ended, perhaps by this very commit
-                    found = self._connections.grant(request.tenant)
-                    return None if _is_of(found, request) else Reason.SUPERSEDED
+                    return _overtaken(self._connections.grant(request.tenant), request)
             else:
                 return None
         raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def _refused(self, request: AuthorizationRequest, account: str | None) -> Reason:
+        """Why the tenant does not take a connection by this request."""
+        tenant = self._tenants.get(request.tenant)
+        if tenant is None or tenant.link_series != request.link_series:
+            return Reason.ENDED
+        return Reason.OTHER_ACCOUNT if account else Reason.ACCOUNT_UNREADABLE
 
     def given_up(self, tenant: str) -> bool:
         """Whether the rep has disconnected the tenant: nothing of its may live on at GoTo (S22)."""
@@ -135,14 +145,13 @@ class Commits:
         )
 
 
-def _is_of(grant: Grant | None, request: AuthorizationRequest) -> bool:
-    """Whether it is what a commit of this very request made, perhaps refreshed since (F04). Its
-    number is that commit's alone, or a disconnection's."""
-    return (
-        grant is not None
-        and grant.sequence == request.sequence
-        and grant.status is not Status.DISCONNECTED
-    )
+def _overtaken(grant: Grant | None, request: AuthorizationRequest) -> Reason | None:
+    """What stands instead of a request's commit; None where it is that commit, perhaps refreshed
+    since (F04): its number is that commit's alone, or a disconnection's."""
+    if grant is not None and grant.status is Status.DISCONNECTED:
+        return Reason.ENDED
+    own = grant is not None and grant.sequence == request.sequence
+    return None if own else Reason.SUPERSEDED
 
 
 def _follows(fresh: Fresh, asked: Grant, current: Grant) -> bool:

@@ -98,5 +98,6 @@ class CredentialIntake:
             self._tables.switch_client(link, browser, client.client_id, version, entry)
         except Conflict:
             return Outcome.LINK_DEAD
-        self._connections.retry_rejected(link.tenant, int(self._clock()))
+        now = int(self._clock())
+        self._connections.retry_rejected(link.tenant, client.client_id, now)
         return Outcome.STORED

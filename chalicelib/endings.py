@@ -10,6 +10,7 @@ def outcome(reason: Reason) -> RequestStatus:
         Reason.OTHER_ACCOUNT: RequestStatus.MISMATCHED,
         Reason.ACCOUNT_UNREADABLE: RequestStatus.MISMATCHED,
         Reason.SUPERSEDED: RequestStatus.EXPIRED,
+        Reason.ENDED: RequestStatus.EXPIRED,
     }.get(reason, RequestStatus.FAILED)
 
 
@@ -24,6 +25,7 @@ _ENDINGS = {
     Reason.ACCOUNT_UNREADABLE: "The GoTo account could not be read, so it was refused.",
     Reason.NO_REFRESH_TOKEN: "GoTo gave no refresh token, so the connection would not last.",
     Reason.SUPERSEDED: "A later authorization request finished first.",
+    Reason.ENDED: "It was begun before the rep disconnected the tenant or revoked its links.",
     Reason.INTERNAL: "The service could not finish the request. The admin may press again.",
 }
 

@@ -133,7 +133,7 @@ class IntakeVisit:
         if found is None or not (
             found.usable(self._clock(), LinkKind.INTAKE) or _served(found, visitor)
         ):
-            raise IntakeLinkNotUsable("link unknown, used, expired or revoked")
+            raise IntakeLinkNotUsable("link unknown, used or expired")
         tenant = self._tenants.get(found.tenant)
         if tenant is None or tenant.link_series != found.series:
             raise IntakeLinkNotUsable("the tenant is gone, or its links were revoked")
@@ -141,6 +141,6 @@ class IntakeVisit:
 
 
 def _served(link: Link, visitor: Visitor) -> bool:
-    if not links.well_formed(visitor.browser) or link.revoked:
+    if not links.well_formed(visitor.browser):
         return False
     return link.used_by == links.browser_digest(visitor.browser or "", link.tenant)

@@ -30,9 +30,10 @@ NOT_OURS = (
     Reason.ACCOUNT_UNREADABLE,
     Reason.CLIENT_REFUSED,
     Reason.SUPERSEDED,
+    Reason.ENDED,
 )
 """Ends of an authorization request that say nothing of how well we serve: the customer's client or
-account is another, or a later press of the button has won."""
+account is another, or a later press of the button or the rep has won."""
 
 
 class Metrics:

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     ACCOUNT_UNREADABLE = "account_unreadable"
     NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a word, not a secret
     SUPERSEDED = "superseded"
+    ENDED = "ended"
     INTERNAL = "internal"
 
 
@@ -138,19 +139,20 @@ class Link:
     tenant: str
     expires_at: int
     kind: LinkKind = LinkKind.CONNECT
-    revoked: bool = False
     used_by: str | None = None
     series: int = 0
 
     def usable(self, now: float, kind: LinkKind = LinkKind.CONNECT) -> bool:
         """Whether it still opens what a link of this kind opens; ``now`` in epoch seconds."""
-        alive = not self.revoked and self.used_by is None and now < self.expires_at
-        return alive and self.kind == kind
+        return self.kind == kind and self.used_by is None and now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """One press of Get Access Token, with everything its exchange will need (S04)."""
+    """One press of Get Access Token, with everything its exchange will need (S04).
+
+    ``link_series``: that of the link it was pressed at.
+    """
 
     key: str
     tenant: str
@@ -163,6 +165,7 @@ class AuthorizationRequest:
     started_at: int
     expires_at: int
     verifier: str = field(repr=False)
+    link_series: int = 0
     status: RequestStatus = RequestStatus.STARTED
     returned_at: int | None = None
     finished_at: int | None = None

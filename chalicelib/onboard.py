@@ -98,7 +98,8 @@ class Onboarding:
         if not setting:
             raise InvalidInput("Say what to change: the name or the admin's address.")
         what = " and ".join(word.replace("_", " ") for word in setting)
-        entry = self._entry(name, "tenant_changed", by, f"Changed: {what}.")
+        kind = "tenant_changed" if admin_email is None else "address_changed"
+        entry = self._entry(name, kind, by, f"Changed: {what}.")
         self._tenants.change(name, setting, entry)
         return self._tenants.known(name)
 
@@ -140,7 +141,7 @@ class Onboarding:
         version = self._vault.store(name, client)
         entry = self._entry(name, "credentials_set", by, "GoTo client id and secret entered.")
         self._tenants.switch_client(name, client_id, version, entry)
-        self._connections.retry_rejected(name, int(self._clock()))
+        self._connections.retry_rejected(name, client_id, int(self._clock()))
 
     def lift_pin(self, name: str, by: Caller) -> None:
         """Let the next authorization pin another GoTo account (S03).

@@ -78,12 +78,12 @@ class Overview:
             status is Status.DEGRADED and self._provider.get().open_since is not None,
             self._journal.newest(name, TIMELINE),
         )
-        change = _changed(case)
+        since, why = _cause(case)
         return {
             **_brief(tenant, connection, now),
             "meaning": MEANINGS[status],
-            "why": change.text if change else None,
-            "since": int(change.at) if change else None,
+            "why": why,
+            "since": since,
             "detail": case.grant.last_error if case.grant else None,
             "admin_email": tenant.admin_email,
             "redirect_uri": tenant.redirect_uri,
@@ -189,12 +189,15 @@ def _place(status: Status, position: str) -> FleetPlace:
     return FleetPlace(int(found[2]), found[3])
 
 
-def _changed(case: Case) -> JournalEntry | None:
-    """The entry that brought the state about, as far as the timeline goes back."""
+def _cause(case: Case) -> tuple[int | None, str | None]:
+    """Since when the tenant is in its state, and why; as far as the timeline goes back."""
     kinds = _AWAITED.get(case.status)
-    if kinds is not None:
-        return case.last(*kinds)
-    return next((entry for entry in case.timeline if entry.status is case.status), None)
+    entry = case.last(*kinds) if kinds else case.change
+    if entry is not None and (kinds or entry.status is case.status):
+        return int(entry.at), entry.text
+    if case.connection is not None and case.connection.status is not case.status:
+        return case.connection.expires_at, "The token has run out and has not been renewed."
+    return None, None
 
 
 _AWAITED = {

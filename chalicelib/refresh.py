@@ -71,11 +71,12 @@ WITHDRAWN = {
 }
 """The journal's words for the end of a disconnected grant."""
 
-_PASSING = {
+_NOT_GOTOS = {
     FailureClass.RATE_LIMITED: Outcome.RATE_LIMITED,
     FailureClass.OWN_FAULT: Outcome.OWN_FAULT,
 }
-"""Outcomes of failures that pass; all others are GoTo's, and transient."""
+"""Outcomes of failures that pass and do not count towards GoTo as a whole being down (F12); all
+others do, as transient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class Refresher:
         if verdict.kind is FailureClass.RATE_LIMITED:
             self._pace.halve()
         self._put_off(grant, verdict.detail, known=asked.known and VERDICTS[verdict.kind].known)
-        return _PASSING.get(verdict.kind, Outcome.TRANSIENT)
+        return _NOT_GOTOS.get(verdict.kind, Outcome.TRANSIENT)
 
     def _ask(self, grant: Grant) -> _Asked:
         """One refresh request with the client that the grant is bound to.
@@ -317,7 +318,7 @@ class Refresher:
         text = "GoTo refused the client id or secret. The HA rep must enter them anew."
         self._end(grant, Status.CREDENTIALS_REJECTED, detail, text)
         if self._client_of(grant) != refused:  # entered anew while this was being written
-            self._connections.retry_rejected(grant.tenant, int(self._clock()))
+            self._connections.retry_rejected(grant.tenant, grant.client_id, int(self._clock()))
         return Outcome.CLIENT_REFUSED
 
     def _put_off(

@@ -55,7 +55,7 @@ STATUSES: dict[Status, tuple[str, str]] = {
     Status.CREDENTIALS_REJECTED: (
         "Your representative must act",
         "GoTo did not accept the client ID or client secret. Please tell your hireanalytiX"
-        " representative; they will know what to do.",
+        " representative. If they have asked you to connect again, press Get Access Token.",
     ),
     Status.DISCONNECTED: (
         "Disconnected",
@@ -112,6 +112,12 @@ NOTICES: dict[Reason, tuple[str, str]] = {
     Reason.SUPERSEDED: (
         "A later sign-in was finished first",
         "That one counts; this one was not used. There is nothing you need to do.",
+    ),
+    Reason.ENDED: (
+        "That sign-in does not count any more",
+        "Since you pressed the button, hireanalytiX has ended the connection or replaced your link."
+        " The sign-in was not used and has been withdrawn. To connect, press Get Access Token"
+        " again.",
     ),
     Reason.INTERNAL: (
         "Something went wrong on our side",

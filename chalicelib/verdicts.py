@@ -1,7 +1,7 @@
 """What follows from whatever came of a token request: the one table of it (F08-F11, F22).
 
-Pure. `oauth.judge` reads answers and the adapters raise errors; here each of them gets the person
-who must act, the next attempt, and its weight for GoTo as a whole.
+Pure. `oauth.judge` reads answers and the adapters raise errors; here each of them gets the next
+attempt, whether GoTo may have acted, and what the admin reads.
 """
 
 from dataclasses import dataclass
@@ -10,15 +10,6 @@ from enum import StrEnum
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import Reason
 from chalicelib.oauth import Failure, FailureClass
-
-
-class Actor(StrEnum):
-    """Who must do something before it can go on."""
-
-    NOBODY = "nobody"
-    ADMIN = "admin"
-    REP = "rep"
-    OPERATOR = "operator"
 
 
 class Next(StrEnum):
@@ -34,45 +25,34 @@ class Next(StrEnum):
 class Verdict:
     """A line of the table.
 
-    ``known``: GoTo can't have acted on the request. ``provider``: counts towards GoTo as a whole
-    being down (F12). ``reason``: how an authorization request ends by it.
+    ``known``: GoTo can't have acted on the request. ``reason``: how an authorization request ends
+    by it.
     """
 
-    acts: Actor
     next: Next
     known: bool
-    provider: bool
     reason: Reason
 
 
-_NOBODY, _LATER = Actor.NOBODY, Next.LATER
 _ERROR, _UNKNOWN = Reason.PROVIDER_ERROR, Reason.OUTCOME_UNKNOWN
 
 VERDICTS = {
     # 503, 408, 400 without an OAuth error, redirects, anything else that is a clear no.
-    FailureClass.TRANSIENT: Verdict(_NOBODY, _LATER, known=True, provider=True, reason=_ERROR),
+    FailureClass.TRANSIENT: Verdict(Next.LATER, known=True, reason=_ERROR),
     # 429: it is we who are too fast; the deployment's rate is halved.
-    FailureClass.RATE_LIMITED: Verdict(_NOBODY, _LATER, known=True, provider=False, reason=_ERROR),
+    FailureClass.RATE_LIMITED: Verdict(Next.LATER, known=True, reason=_ERROR),
     # 500, 502, 504; 200 that is empty, truncated, HTML or without a token.
-    FailureClass.UNCLEAR: Verdict(_NOBODY, _LATER, known=False, provider=True, reason=_UNKNOWN),
+    FailureClass.UNCLEAR: Verdict(Next.LATER, known=False, reason=_UNKNOWN),
     # Connection refused, DNS, TLS, no connection in time.
-    FailureClass.NOT_SENT: Verdict(_NOBODY, _LATER, known=True, provider=True, reason=_ERROR),
+    FailureClass.NOT_SENT: Verdict(Next.LATER, known=True, reason=_ERROR),
     # Read timeout, connection broken after sending, oversized: the one declared retry (F09).
-    FailureClass.NO_ANSWER: Verdict(
-        _NOBODY, Next.AT_ONCE, known=False, provider=True, reason=_UNKNOWN
-    ),
-    # invalid_grant, and invalid_request in GoTo's expired form (F10).
-    FailureClass.GRANT_REFUSED: Verdict(
-        Actor.ADMIN, Next.CONFIRMED, known=True, provider=False, reason=Reason.CODE_REFUSED
-    ),
-    # invalid_client, unauthorized_client (F11).
-    FailureClass.CLIENT_REFUSED: Verdict(
-        Actor.REP, Next.NEVER, known=True, provider=False, reason=Reason.CLIENT_REFUSED
-    ),
-    # DynamoDB, KMS or Secrets Manager, before GoTo was asked (F16).
-    FailureClass.OWN_FAULT: Verdict(
-        Actor.OPERATOR, _LATER, known=True, provider=False, reason=Reason.INTERNAL
-    ),
+    FailureClass.NO_ANSWER: Verdict(Next.AT_ONCE, known=False, reason=_UNKNOWN),
+    # invalid_grant, and invalid_request in GoTo's expired form: the admin must act (F10).
+    FailureClass.GRANT_REFUSED: Verdict(Next.CONFIRMED, known=True, reason=Reason.CODE_REFUSED),
+    # invalid_client, unauthorized_client: the rep must act (F11).
+    FailureClass.CLIENT_REFUSED: Verdict(Next.NEVER, known=True, reason=Reason.CLIENT_REFUSED),
+    # DynamoDB, KMS or Secrets Manager, before GoTo was asked: the operator hears of it (F16).
+    FailureClass.OWN_FAULT: Verdict(Next.LATER, known=True, reason=Reason.INTERNAL),
 }
 
 

@@ -22,6 +22,7 @@ from chalicelib.model import (
 )
 from chalicelib.store import journal, requests, rows, wire
 from chalicelib.store.rows import AS_ASKED, SCHEMA
+from chalicelib.store.tenants import EXISTS, in_series
 
 if TYPE_CHECKING:
     from chalicelib.store.tables import Tables
@@ -130,8 +131,9 @@ class Connections:
         """Make the grant of an authorization request the tenant's: a new generation.
 
         Raises `Conflict`: ``grants`` when the row is no longer as ``before`` or a later request
-        has committed (F23), ``tenants`` when the account is not the pinned one or the tenant is
-        gone (S03), ``request`` when this request has ended. Raises `DependencyUnavailable`.
+        has committed (F23), ``tenants`` when the account is not the pinned one (S03), the link was
+        revoked (S14) or the tenant is gone, ``request`` when this request has ended. Raises
+        `DependencyUnavailable`.
         """
         generation = (before.generation if before else 0) + 1
         version = (before.version if before else 0) + 1
@@ -179,7 +181,7 @@ class Connections:
         self._transact(
             wire.Action("tokens", {"Put": tokens}),
             wire.Action("grants", {"Update": grant}),
-            self._pin(request.tenant, account_key),
+            self._pin(request, account_key),
             *requests.completion(self._tables.requests, request, now),
             journal.row(self._tables.journal, entry),
         )
@@ -303,37 +305,39 @@ class Connections:
             wire.Action("grants", {"Update": grant}), journal.row(self._tables.journal, entry)
         )
 
-    def retry_rejected(self, tenant: str, now: int) -> None:
-        """Put a tenant whose client was refused back into the schedule: there is a new secret."""
+    def retry_rejected(self, tenant: str, client_id: str, now: int) -> None:
+        """Put a tenant whose client was refused back into the schedule: that client has a new
+        secret. A grant of another client is left alone."""
         change = wire.update(
             self._tables.grants,
             {"tenant": tenant},
             setting={"next_refresh_at": now},
-            when="#status = :rejected",
+            when="#status = :rejected AND #client_id = :client_id",
             rejected=Status.CREDENTIALS_REJECTED,
+            client_id=client_id,
         )
         try:
             wire.change(self._tables.client, "grants", change)
         except Conflict:
             return
 
-    def _pin(self, tenant: str, account_key: str | None) -> wire.Action:
-        """Hold the tenant to its first readable GoTo account (S03)."""
-        exists = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
-        key = {"tenant": tenant}
+    def _pin(self, request: AuthorizationRequest, account_key: str | None) -> wire.Action:
+        """Hold the tenant to its first readable GoTo account (S03), and the request to a link that
+        still serves (S14)."""
+        key = {"tenant": request.tenant}
+        serves = f"{EXISTS} AND {in_series(request.link_series)}"
+        series: dict[str, Any] = {"series": request.link_series} if request.link_series else {}
         if account_key is None:
-            check = wire.check(
-                self._tables.tenants,
-                key,
-                when=f"{exists} AND attribute_not_exists(#pinned_account)",
-            )
+            when = f"{serves} AND attribute_not_exists(#pinned_account)"
+            check = wire.check(self._tables.tenants, key, when=when, **series)
             return wire.Action("tenants", {"ConditionCheck": check})
         change = wire.update(
             self._tables.tenants,
             key,
             setting={"pinned_account": account_key},
-            when=f"{exists} AND (attribute_not_exists(#pinned_account)"
+            when=f"{serves} AND (attribute_not_exists(#pinned_account)"
             " OR #pinned_account = :set_pinned_account)",
+            **series,
         )
         return wire.Action("tenants", {"Update": change})
 

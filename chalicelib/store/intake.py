@@ -20,7 +20,7 @@ class IntakeTables:
         """Spend the link and make the client the tenant's, in one transaction.
 
         ``entry.at`` is the moment at which the link must still be alive. Raises `Conflict`:
-        ``links`` when it was used, revoked or has expired meanwhile, ``tenants`` when the tenant
+        ``links`` when it was used or has expired meanwhile, ``tenants`` when the tenant
         is gone or its links are; `DependencyUnavailable`.
         """
         series: dict[str, Any] = {"series": link.series} if link.series else {}
@@ -28,8 +28,7 @@ class IntakeTables:
             self._tables.links,
             {"link": link.key},
             setting={"used_by": used_by, "used_at": int(entry.at)},
-            when="#kind = :intake AND attribute_not_exists(#used_by)"
-            " AND attribute_not_exists(#revoked) AND #expires_at > :now",
+            when="#kind = :intake AND attribute_not_exists(#used_by) AND #expires_at > :now",
             intake=LinkKind.INTAKE,
             now=int(entry.at),
         )

@@ -25,7 +25,6 @@ class Links:
             tenant=values["tenant"],
             expires_at=values["expires_at"],
             kind=LinkKind(values["kind"]),
-            revoked=values.get("revoked", False),
             used_by=values.get("used_by"),
             series=values.get("series", 0),
         )

@@ -195,6 +195,7 @@ def _values(request: AuthorizationRequest) -> dict[str, Any]:
         "started_at": request.started_at,
         "expires_at": request.expires_at,
         "verifier": request.verifier,
+        "link_series": request.link_series,
         "status": request.status,
         "delete_after": request.expires_at + REQUEST_KEPT,
     }
@@ -213,6 +214,7 @@ def _request(values: dict[str, Any]) -> AuthorizationRequest:
         started_at=values["started_at"],
         expires_at=values["expires_at"],
         verifier=values.get("verifier", ""),
+        link_series=values.get("link_series", 0),
         status=RequestStatus(values["status"]),
         returned_at=values.get("returned_at"),
         finished_at=values.get("finished_at"),

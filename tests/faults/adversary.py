@@ -113,7 +113,7 @@ class Adversary:
         self.world.connections = connections
         self.world.visit._connections = connections
         self.world.onboarding._connections = connections
-        self.world.commits = Commits(connections, self.world.clock)
+        self.world.commits = Commits(connections, self.world.tenants, self.world.clock)
 
     @property
     def now(self) -> float:

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.model import Revocation, Status
+from chalicelib.model import Reason, Revocation, Status
 from chalicelib.rescue import Rescued
 from chalicelib.times import DAY
 from tests.support.reps import connected, show
-from tests.support.world import World
+from tests.support.world import TESTER, World
 
 
 def test_s22_disconnecting_stops_use_revokes_and_deletes(world: World) -> None:
@@ -75,10 +75,57 @@ def test_f23_an_authorization_begun_before_a_disconnection_does_not_undo_it(worl
     state = world.start(visitor)["state"]
     world.rep("disconnect", tenant="acme")
     world.come_back(visitor, state=state, code="a-code")
-    assert world.complete() == ["superseded"]
+    assert world.complete() == [Reason.ENDED]
     assert show(world)["state"] == Status.DISCONNECTED
     world.connect(link)
     assert show(world)["state"] == Status.CONNECTED
+
+
+def test_s14_an_authorization_begun_at_a_link_that_was_revoked_since_connects_nothing(
+    world: World,
+) -> None:
+    """S14, S22: a leaked link of a tenant that nobody has connected yet, opened before it was
+    revoked. What GoTo gave is withdrawn, and no sentence speaks of another account."""
+    visitor = world.browser(world.add_tenant())
+    state = world.start(visitor)["state"]
+    world.rep("link_revoke", tenant="acme")
+    world.come_back(visitor, state=state, code="a-code")
+    assert world.complete() == [Reason.ENDED]
+    assert world.goto.revoked == ["refresh-1"]
+    assert show(world)["state"] == Status.AWAITING_AUTHORIZATION
+    assert show(world)["pinned_account"] is None
+    assert world.history()[-1] == "authorization_expired"
+    world.connect(world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
+    assert show(world)["state"] == Status.CONNECTED
+
+
+def test_s14_an_authorization_begun_before_a_removal_connects_no_tenant_of_that_name(
+    world: World,
+) -> None:
+    """S14: the tenant that comes back under the name is another customer, for all we know."""
+    visitor = world.browser(world.add_tenant())
+    state = world.start(visitor)["state"]
+    world.rep("tenant_remove", tenant="acme")
+    world.add_tenant()
+    world.come_back(visitor, state=state, code="a-code")
+    assert world.complete() == [Reason.ENDED]
+    assert show(world)["state"] == Status.AWAITING_AUTHORIZATION
+
+
+def test_s14_a_link_revoked_while_the_connection_waits_to_be_rescued_connects_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S14, F03: also where GoTo's account could not be read."""
+    world.goto.account_key = None
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    with monkeypatch.context() as patched:
+        patched.setattr(world.connections, "commit_connect", unavailable)
+        assert world.complete() == [None]
+    world.rep("link_revoke", tenant="acme")
+    assert world.rescue() == [Rescued.REFUSED]
+    assert world.goto.revoked == ["refresh-1"]
+    assert show(world)["timeline"][0]["kind"] == "authorization_expired"
 
 
 def test_f07_a_removed_tenant_leaves_counters_and_comes_back_new(world: World) -> None:

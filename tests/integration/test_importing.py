@@ -83,3 +83,11 @@ def test_an_imported_token_that_is_dead_is_told_as_such(world: World) -> None:
     world.goto.script = [refusal(400, "invalid_grant")]
     world.tick()
     assert show(world)["state"] == Status.REAUTHORIZATION_REQUIRED
+
+
+def test_an_imported_tenant_that_has_connected_since_is_not_told_to_wait(world: World) -> None:
+    world.rep("import_lines", lines=[line(2, "acme")])
+    assert "it was imported" in show(world)["next_action"]
+    world.connect(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
+    world.clock.pass_(world.goto.lifetime)
+    assert "it was imported" not in show(world)["next_action"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.model import Status
+from chalicelib.model import JournalEntry, Status
 from chalicelib.times import DAY
 from tests.support.reps import connected, show
 from tests.support.standins import refusal
@@ -57,6 +57,45 @@ def test_a_refused_client_names_the_way_to_a_new_one(world: World) -> None:
     world.rep("credentials_set", tenant="acme", client_id="id-acme", client_secret="new")
     world.tick()
     assert show(world)["state"] == Status.CONNECTED
+
+
+def test_f11_another_client_is_connected_by_the_admin_and_not_tried_on_the_old_grant(
+    world: World,
+) -> None:
+    """F11: GoTo is not asked again with the client that it refuses, nor is the rep mailed again."""
+    connected(world)
+    world.pass_until_due()
+    world.goto.script = [refusal(401, "invalid_client", "client not found")]
+    world.tick()
+    world.rep("credentials_set", tenant="acme", client_id="another", client_secret="new")
+    history = world.history()
+    assert world.tick() == {}
+    assert world.history() == history
+    assert "link send acme" in show(world)["next_action"]
+    assert "intake send" not in show(world)["next_action"]
+
+
+def test_what_is_told_is_the_state_that_stands_not_one_of_before(world: World) -> None:
+    connected(world)
+    world.pass_until_due()
+    world.goto.script = [refusal(400, "invalid_grant")]
+    world.tick()
+    world.connect(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
+    world.clock.pass_(world.goto.lifetime)
+    shown = show(world)
+    assert shown["state"] == Status.DEGRADED, "dead by time alone"
+    assert shown["since"] == shown["expires_at"]
+    assert shown["why"] == "The token has run out and has not been renewed."
+
+
+def test_mails_that_bounce_are_told_until_the_address_is_another(world: World) -> None:
+    world.add_tenant()
+    entry = JournalEntry("acme", world.clock.now, "mail_bounced", "mail", "It came back.")
+    world.journal.append(entry)
+    world.rep("tenant_change", tenant="acme", display_name="Acme Limited")
+    assert "Mails do not reach the admin" in show(world)["next_action"]
+    world.rep("tenant_change", tenant="acme", admin_email="right@acme.example")
+    assert "Mails do not reach the admin" not in show(world)["next_action"]
 
 
 def test_what_is_shown_holds_no_secret(world: World) -> None:
@@ -148,12 +187,6 @@ def test_a_refresh_at_the_reps_word_is_journalled(world: World) -> None:
     world.pass_until_due()
     world.goto.script = [refusal(400, "invalid_grant")]
     assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
-
-
-# The end of a connection.
-
-
-# Import.
 
 
 # The fleet.

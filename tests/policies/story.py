@@ -38,12 +38,25 @@ def admins(aws: Deployment) -> None:
     aws.goto.account_key = None
     aws.connected("unpinned")
     aws.goto.account_key = "4000000001"
+    _revoked_meanwhile(aws)
     _overtaken(aws)
     aws.rep("link_revoke", tenant="acme")
     aws.clock.pass_(HOUR)
     link = site.jar[LINK_COOKIE]
     assert site.post(f"/connect/{link}", {}).status == 200
     aws.announce()
+
+
+def _revoked_meanwhile(aws: Deployment) -> None:
+    """The rep revokes the links of a tenant, twice, while its admin is at GoTo (S14)."""
+    site = aws.tenant("revoked")
+    for _ in range(2):
+        state = site.press()["state"]
+        aws.rep("link_revoke", tenant="revoked")
+        site.get(f"{PAGE}?state={state}&code=a-code")
+        aws.run_queued()
+        site.open(aws.link("revoked"))
+    aws.come_back(site, code="a-code")
 
 
 def _overtaken(aws: Deployment) -> None:
@@ -67,17 +80,17 @@ def intakes(aws: Deployment) -> None:
     _due(aws, "refused")
     aws.goto.script = [refusal(401, "invalid_client")]
     aws.tick()
-    _enter(aws, "refused")
+    _enter(aws, "refused", "id-refused")
     aws.tick()
     assert aws.row("Grants", "refused")["status"]["S"] == "connected"
 
 
-def _enter(aws: Deployment, name: str) -> None:
+def _enter(aws: Deployment, name: str, client_id: str = "id-2") -> None:
     link = str(aws.rep("intake_create", tenant=name)["url"]).rsplit("/", 1)[1]
     site = Site(aws)  # type: ignore[arg-type]  # as in `tenant`
     page = site.get(f"/intake/{link}").body
     csrf = page.split('name="csrf" value="')[1].split('"')[0]
-    form = {"csrf": csrf, "client_id": "id-2", "client_secret": "s-2"}
+    form = {"csrf": csrf, "client_id": client_id, "client_secret": "s-2"}
     assert site.post(f"/intake/{link}", form, sec_fetch_site="same-origin").status in (303, 400)
 
 

@@ -18,6 +18,7 @@ from sandbox.environment import ROOT
 TESTS = (
     "tests/security",
     "tests/policies",
+    "tests/integration/test_disconnecting.py",
     "tests/integration/test_goto_adapter.py",
     "tests/integration/test_template.py",
     "tests/unit/test_config.py",
@@ -217,8 +218,15 @@ PROTECTIONS = (
         "S14",
         "a link is of one kind",
         "chalicelib/model.py",
-        "return alive and self.kind == kind",
-        "return alive",
+        "return self.kind == kind and self.used_by is None",
+        "return self.used_by is None",
+    ),
+    Protection(
+        "S14",
+        "what was begun at a revoked link connects nothing",
+        CONNECTIONS,
+        'serves = f"{EXISTS} AND {in_series(request.link_series)}"',
+        "serves = EXISTS",
     ),
     Protection(
         "S15",
@@ -231,7 +239,7 @@ PROTECTIONS = (
         "S15",
         "a dead link tells nothing of what it was",
         AUTHORIZE,
-        'raise LinkNotUsable("link unknown, expired or revoked")',
+        'raise LinkNotUsable("link unknown or expired")',
         'raise (LinkNotUsable if found is None else CrossSiteRequest)("which one")',
     ),
     Protection(

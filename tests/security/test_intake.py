@@ -326,19 +326,13 @@ def without_reference(answer: Answered) -> str:
 def test_s15_dead_links_look_the_same(site: Site, change: str) -> None:
     link = new_link(site)
     unknown = site.another_browser().get("/intake/" + "A" * 43)
-    if change == "expired":
-        site.world.clock.pass_(INTAKE_LIFETIME)
-    else:
-        table, key, name = {
-            "revoked": ("links_table", "link", links.digest(link.rsplit("/", 1)[1])),
-            "removed": ("tenants_table", "tenant", "acme"),
-        }[change]
-        site.world.dynamodb.update_item(
-            TableName=getattr(site.world.settings, table),
-            Key={key: {"S": name}},
-            UpdateExpression=f"SET {change} = :yes",
-            ExpressionAttributeValues={":yes": {"BOOL": True}},
-        )
+    match change:
+        case "expired":
+            site.world.clock.pass_(INTAKE_LIFETIME)
+        case "revoked":
+            site.world.invitations.revoke_links("acme", TESTER)
+        case "removed":
+            assert site.world.rep("tenant_remove", tenant="acme")["ok"]
     answer = site.get(link)
     assert (answer.status, answer.cookies) == (404, [])
     assert without_reference(answer) == without_reference(unknown)
@@ -348,12 +342,7 @@ def test_a_revoked_link_stores_nothing_even_if_the_page_was_open(site: Site) -> 
     link = new_link(site)
     found = site.world.links.get(links.digest(link.rsplit("/", 1)[1]))
     assert found is not None
-    site.world.dynamodb.update_item(
-        TableName=site.world.settings.links_table,
-        Key={"link": {"S": found.key}},
-        UpdateExpression="SET revoked = :yes",
-        ExpressionAttributeValues={":yes": {"BOOL": True}},
-    )
+    site.world.invitations.revoke_links("acme", TESTER)
     tables: Any = site.world.credential_intake()._tables
     entry_ = site.world.journal.newest("acme", 1)[0]
     with pytest.raises(Conflict):

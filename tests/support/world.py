@@ -73,7 +73,7 @@ class World:
         self.connections = Connections(self.tables)
         self.journal = Journal(self.tables)
         self.provider = ProviderRow(self.tables)
-        self.commits = Commits(self.connections, self.clock)
+        self.commits = Commits(self.connections, self.tenants, self.clock)
         self.rescue_queue = RescueBox()
         self.handed: list[tuple[int, float, float]] = []
         secrets: Any = session().create_client("secretsmanager", REGION)

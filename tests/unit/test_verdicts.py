@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.oauth import FailureClass
-from chalicelib.verdicts import VERDICTS, Actor, Next, failure_of
+from chalicelib.verdicts import VERDICTS, Next, failure_of
 
 
 def test_every_class_has_its_line() -> None:
@@ -26,26 +26,12 @@ def test_f09_f16_no_answer_is_of_its_class_too(
     assert failure_of(error).kind is expected
 
 
-def test_f08_f09_only_who_can_help_is_told_to_act() -> None:
-    acts = {kind: VERDICTS[kind].acts for kind in FailureClass}
-    told = {kind: who for kind, who in acts.items() if who is not Actor.NOBODY}
-    assert told == {
-        FailureClass.GRANT_REFUSED: Actor.ADMIN,
-        FailureClass.CLIENT_REFUSED: Actor.REP,
-        FailureClass.OWN_FAULT: Actor.OPERATOR,
-    }
-
-
 def test_f09_only_silence_is_asked_a_second_time_at_once() -> None:
     again = {kind for kind in FailureClass if VERDICTS[kind].next is Next.AT_ONCE}
     assert again == {FailureClass.NO_ANSWER}
 
 
-def test_f12_what_is_our_own_or_one_tenants_is_not_held_against_goto() -> None:
-    counted = {kind for kind in FailureClass if VERDICTS[kind].provider}
-    assert counted == {
-        FailureClass.TRANSIENT,
-        FailureClass.UNCLEAR,
-        FailureClass.NOT_SENT,
-        FailureClass.NO_ANSWER,
-    }
+def test_f02_f08_goto_may_have_acted_on_what_was_sent_and_got_no_clear_answer() -> None:
+    """F02, F08: after these a refusal must be confirmed."""
+    unclear = {kind for kind in FailureClass if not VERDICTS[kind].known}
+    assert unclear == {FailureClass.UNCLEAR, FailureClass.NO_ANSWER}
