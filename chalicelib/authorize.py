@@ -18,6 +18,7 @@ from chalicelib.errors import (
     LinkNotUsable,
     NotReadyToConnect,
     TooManyAttempts,
+    UnknownTenant,
 )
 from chalicelib.model import (
     AuthorizationRequest,
@@ -203,7 +204,7 @@ class AdminVisit:
         request = AuthorizationRequest(
             key=links.digest(state),
             tenant=tenant.name,
-            sequence=self._tenants.next_sequence(tenant.name),
+            sequence=self._next_sequence(tenant.name),
             browser=links.browser_digest(visitor.browser or "", tenant.name),
             client_id=tenant.client_id,
             secret_version=tenant.secret_version,
@@ -223,6 +224,12 @@ class AdminVisit:
             verifier=request.verifier,
             scope=self._settings.scope,
         )
+
+    def _next_sequence(self, tenant: str) -> int:
+        try:
+            return self._tenants.next_sequence(tenant)
+        except UnknownTenant:
+            raise LinkNotUsable("the tenant was removed at this very moment") from None
 
     def callback(self, visitor: Visitor, parameters: Mapping[str, Sequence[str]]) -> None:
         """Take GoTo's answer: burn the state, keep the code, have the exchange done elsewhere.

@@ -5,10 +5,17 @@ grant stays due until it is withdrawn there (S22).
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import Conflict, DependencyUnavailable, NotConnected, StillConnected
+from chalicelib.errors import (
+    Conflict,
+    DependencyUnavailable,
+    NotConnected,
+    StillConnected,
+    UnknownTenant,
+)
 from chalicelib.model import Caller, Grant, JournalEntry, Status
 
 if TYPE_CHECKING:
@@ -69,7 +76,8 @@ class Disconnecting:
         for tenant in tenants:
             before = self._connections.grant_facts(tenant.name)
             if before is not None and before.status is not Status.DISCONNECTED:
-                stopped += self._stop(tenant.name, by) is not None
+                with suppress(UnknownTenant):  # removed at this very moment
+                    stopped += self._stop(tenant.name, by) is not None
         return stopped, next_one
 
     def remove(self, name: str, by: Caller) -> None:

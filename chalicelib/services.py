@@ -186,6 +186,7 @@ class Services(Adapters):
     def _doctor(self, onboarding: "Onboarding") -> "Doctor":
         from chalicelib import checkup
         from chalicelib.doctor import Doctor, Part
+        from chalicelib.store.connections import DUE_INDEX
         from chalicelib.store.glance import ENDING_INDEX
 
         names = self.settings
@@ -207,8 +208,10 @@ class Services(Adapters):
             ),
             Part(
                 "table Grants",
-                lambda: checkup.indexes(self._dynamodb, names.grants_table, ("due", ENDING_INDEX)),
-                "Deploy the stack again; nothing is refreshed without its index `due`.",
+                lambda: checkup.indexes(
+                    self._dynamodb, names.grants_table, (DUE_INDEX, ENDING_INDEX)
+                ),
+                f"Deploy the stack again; nothing is refreshed without its index `{DUE_INDEX}`.",
             ),
             Part(
                 "secrets' key",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model import LANES, Status
 from chalicelib.store import wire
+from chalicelib.store.connections import DUE_INDEX
 
 if TYPE_CHECKING:
     from chalicelib.store.tables import Tables
@@ -38,7 +39,7 @@ class Glance:
         with wire.dynamodb_errors():
             found = self._tables.client.query(
                 TableName=self._tables.grants,
-                IndexName="due",
+                IndexName=DUE_INDEX,
                 Select="COUNT",
                 KeyConditionExpression="#lane = :lane AND #at <= :at",
                 ExpressionAttributeNames={"#lane": "lane", "#at": "next_refresh_at"},

@@ -1,10 +1,11 @@
 """The rep ends connections and tenants: use stops, GoTo hears of it, counters stay."""
 
 import json
+from typing import Any
 
 import pytest
 
-from chalicelib.errors import DependencyUnavailable
+from chalicelib.errors import DependencyUnavailable, LinkNotUsable
 from chalicelib.model import Reason, Revocation, Status
 from chalicelib.rescue import Rescued
 from chalicelib.times import DAY
@@ -211,6 +212,39 @@ def test_s22_one_command_disconnects_everybody(world: World) -> None:
     assert world.tick() == {"withdrawn": 4}
     assert len(world.goto.revoked) == 4
     assert world.rep("disconnect_all")["disconnected"] == 0
+
+
+def test_s22_one_that_is_removed_meanwhile_does_not_stop_the_command(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S22: two reps at once; the others must be disconnected all the same."""
+    for number in range(3):
+        connected(world, f"tenant-{number}")
+    draw = world.tenants.next_sequence
+
+    def remove_meanwhile(name: str) -> int:
+        monkeypatch.undo()
+        assert world.rep("tenant_remove", tenant=name)["ok"]
+        return draw(name)
+
+    monkeypatch.setattr(world.tenants, "next_sequence", remove_meanwhile)
+    answer = world.rep("disconnect_all")
+    assert (answer["ok"], answer["disconnected"]) == (True, 2)
+
+
+def test_an_admin_who_presses_while_the_tenant_is_removed_finds_a_dead_link(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = world.browser(world.add_tenant())
+    count = world.links.count_start
+
+    def remove_meanwhile(*arguments: Any, **named: Any) -> bool:
+        assert world.rep("tenant_remove", tenant="acme")["ok"]
+        return count(*arguments, **named)
+
+    monkeypatch.setattr(world.links, "count_start", remove_meanwhile)
+    with pytest.raises(LinkNotUsable):
+        world.start(visitor)
 
 
 def test_who_was_never_connected_cannot_be_disconnected(world: World) -> None:
