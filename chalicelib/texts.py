@@ -144,7 +144,7 @@ WORDS: dict[str, str] = {
     " just connected. You don't need to copy it anywhere.",
     "token_hidden": "The token is hidden. hireanalytiX uses it for you; it is shown only right"
     " after connecting.",
-    "token_none": "No token yet",
+    "token_none": "No token",
     "hide": "Hide",
     "show": "Show",
     "copy_it": "Copy",

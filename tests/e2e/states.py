@@ -1,12 +1,13 @@
 """Every page that an admin can meet, each arranged in the running product.
 
 Pictures and the accessibility tests go through the same list, so that no page is in the one and
-not in the other. What time or GoTo would take days for is written into the tables.
+not in the other. What would take days is written into the tables.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -15,9 +16,9 @@ from chalicelib.authorize import MOST_STARTS
 from chalicelib.model import Reason, Status
 from sandbox.cloud import LocalCloud
 from tests.e2e import story
-from tests.e2e.story import Tenant
+from tests.e2e.story import DAY, Tenant
 
-DAY = 86_400
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,10 @@ def _later_in_the_same_browser(stage: Stage) -> Page:
     tenant, page = stage.connected()
     for table in ("tokens", "grants"):  # the schedule would renew it between two looks
         story.change(tenant, table, next_refresh_at=int(time.time()) + 2_400)
-    _connected_days_ago(tenant, 12)
+    story.age(tenant, 12)
     story.change(tenant, "tokens", reconnect_by=int(time.time()) + 18 * DAY)
     page.goto(tenant.address)
     return page
-
-
-def _connected_days_ago(tenant: Tenant, days: int) -> None:
-    """The token that came of it is long out of sight."""
-    connected_at = int(tenant.row("tokens")["connected_at"]["N"])
-    story.change(tenant, "tokens", connected_at=connected_at - days * DAY)
 
 
 def _later_elsewhere(stage: Stage) -> Page:
@@ -114,47 +109,108 @@ def _reconnect_soon(stage: Stage) -> Page:
     return page
 
 
-TOLD_WHILE_CONNECTED = ("access_token", "principal", "connected_at", "refreshed_at", "reconnect_by")
-"""What a tenant's row no longer tells once it is disconnected."""
+def _ended_by_goto(refusal: dict[str, Any]) -> State:
+    """A connection of twelve days, and what GoTo says at its next refresh."""
 
-
-def _in_state(status: Status) -> State:
     def arranged(stage: Stage) -> Page:
         tenant, page = stage.connected()
+        story.age(tenant, 12)
+        for table, attribute in (("tokens", "expires_at"), ("grants", "access_expires_at")):
+            story.change(tenant, table, **{attribute: int(time.time()) - 60})
+        story.control(stage.cloud, "switches", {"fail_next": [REFRESH | refusal]})
+        stage.cloud.rep("refresh", tenant=tenant.name)
         story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
-        _connected_days_ago(tenant, 12)
-        story.change(tenant, "tokens", status=status.value)
-        if status is not Status.DEGRADED:
-            story.drop(tenant, "tokens", "next_refresh_at")
-        if status is Status.DISCONNECTED:
-            for each in TOLD_WHILE_CONNECTED:
-                story.drop(tenant, "tokens", each)
         page.goto(tenant.address)
         return page
 
     return arranged
 
 
+REFRESH = {"grant_type": "refresh_token"}
+REVOKED = {"status": 400, "body": '{"error": "invalid_grant"}', "content_type": JSON}
+UNKNOWN_CLIENT = {"status": 401, "body": '{"error": "invalid_client"}', "content_type": JSON}
+BUSY = {"status": 503}
+
+
+def _disconnected(stage: Stage) -> Page:
+    tenant, page = stage.connected()
+    story.age(tenant, 12)
+    stage.cloud.rep("disconnect", tenant=tenant.name)
+    page.goto(tenant.address)
+    return page
+
+
 def _token_died(stage: Stage) -> Page:
     tenant, page = stage.connected()
+    story.age(tenant, 12)
     story.drop(tenant, "grants", "next_refresh_at")
     story.change(tenant, "tokens", expires_at=int(time.time()) - 60)
     page.goto(tenant.address)
     return page
 
 
-AGAIN = (Reason.OTHER_ACCOUNT, Reason.ACCOUNT_UNREADABLE, Reason.SUPERSEDED)
-"""How only a later connection ends: the first one has no other to be held against."""
-
-
 def _ended_with(reason: Reason) -> State:
+    """How the first sign-in of a tenant ended."""
+
     def arranged(stage: Stage) -> Page:
-        tenant, page = stage.connected() if reason in AGAIN else stage.at_goto()
+        tenant, page = stage.at_goto()
         _newest_request(tenant, page, status="failed", reason=reason.value)
         page.goto(tenant.address)
         return page
 
     return arranged
+
+
+def _other_account(stage: Stage) -> Page:
+    tenant, _ = stage.connected()
+    page = stage.page()
+    page.goto(tenant.link)
+    story.press(page)
+    story.log_in(page, "owner@rival.example")
+    story.allow(page)
+    return page
+
+
+def _account_unreadable(stage: Stage) -> Page:
+    """GoTo's account can't be read any more where it was known already."""
+    tenant, page = stage.connected()
+    story.age(tenant, 12)
+    story.control(stage.cloud, "switches", {"account_readable": False})
+    page.goto(tenant.address)
+    story.press(page)
+    expect(page.locator(".reference")).to_be_visible()
+    story.control(stage.cloud, "switches", {"account_readable": True})
+    return page
+
+
+def _superseded(stage: Stage) -> Page:
+    """Two admins at once: this one began first, and is the last to press Allow."""
+    tenant, page = stage.at_goto()
+    story.connect(stage.page(), tenant)
+    story.allow(page)
+    return page
+
+
+def _ended_meanwhile(stage: Stage) -> Page:
+    """Another admin has connected, and the rep disconnected, while this one is at GoTo."""
+    tenant, page = stage.at_goto()
+    story.connect(stage.page(), tenant)
+    stage.cloud.rep("disconnect", tenant=tenant.name)
+    story.allow(page)
+    return page
+
+
+ENDED: dict[Reason, State] = {
+    Reason.OTHER_ACCOUNT: _other_account,
+    Reason.ACCOUNT_UNREADABLE: _account_unreadable,
+    Reason.SUPERSEDED: _superseded,
+    Reason.ENDED: _ended_meanwhile,
+}
+"""Ends that only another sign-in, or the rep, brings about; the others are written into the row."""
+
+
+def _named(reason: Reason) -> str:
+    return f"ended-{reason.replace('_', '-')}"
 
 
 def _newest_request(tenant: Tenant, page: Page, **values: str) -> None:
@@ -232,8 +288,9 @@ def _unavailable(stage: Stage) -> Page:
 
 
 def _intake(stage: Stage) -> Page:
-    """The form for client id and secret, empty."""
+    """The form for client id and secret, empty; with the redirect URI that a customer reads."""
     tenant, page = stage.tenant(), stage.page()
+    story.change(tenant, "tenants", redirect_uri=f"https://acme.hireanalytix.net{story.PAGE}")
     page.goto(stage.cloud.rep("intake_create", tenant=tenant.name)["url"])
     return page
 
@@ -276,11 +333,11 @@ STATES: dict[str, State] = {
     "connected-elsewhere": _later_elsewhere,
     "reconnect-soon": _reconnect_soon,
     "token-died": _token_died,
-    "degraded": _in_state(Status.DEGRADED),
-    "reauthorization-required": _in_state(Status.REAUTHORIZATION_REQUIRED),
-    "credentials-rejected": _in_state(Status.CREDENTIALS_REJECTED),
-    "disconnected": _in_state(Status.DISCONNECTED),
-    **{f"ended-{reason.replace('_', '-')}": _ended_with(reason) for reason in Reason},
+    "degraded": _ended_by_goto(BUSY),
+    "reauthorization-required": _ended_by_goto(REVOKED),
+    "credentials-rejected": _ended_by_goto(UNKNOWN_CLIENT),
+    "disconnected": _disconnected,
+    **{_named(reason): ENDED.get(reason) or _ended_with(reason) for reason in Reason},
     "error-dead-link": _dead_link,
     "error-no-link": _no_link,
     "error-malformed": _malformed,
@@ -298,8 +355,11 @@ STATES: dict[str, State] = {
 }
 
 HEADLINES = {
-    **{f"ended-{reason.replace('_', '-')}": texts.NOTICES[reason][0] for reason in Reason},
+    **{_named(reason): texts.NOTICES[reason][0] for reason in Reason},
     "degraded": texts.STATUSES[Status.DEGRADED][0],
+    "reauthorization-required": texts.STATUSES[Status.REAUTHORIZATION_REQUIRED][0],
+    "credentials-rejected": texts.STATUSES[Status.CREDENTIALS_REJECTED][0],
+    "disconnected": texts.STATUSES[Status.DISCONNECTED][0],
     "token-died": texts.STATUSES[Status.DEGRADED][0],
     "reconnect-soon": texts.RECONNECT_SOON[0],
     "error-too-many": "Too many attempts",

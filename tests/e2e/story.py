@@ -24,6 +24,7 @@ PROCESSING = (
     "Please be patient and the page will reload when completed."
 )
 ADMIN = "admin@acme.example"
+DAY = 86_400
 PASSWORD = "practice"
 
 T = TypeVar("T")
@@ -177,6 +178,23 @@ def stored_as(link: str) -> str:
 def change(tenant: Tenant, table: str, **values: str | int) -> None:
     """Set attributes of a tenant's row."""
     _change(tenant.cloud, table, {"tenant": {"S": tenant.name}}, values)
+
+
+def age(tenant: Tenant, days: int) -> None:
+    """Let the tenant have been connected, and all that is told of it, that many days ago."""
+    connected_at = int(tenant.row("tokens")["connected_at"]["N"])
+    change(tenant, "tokens", connected_at=connected_at - days * DAY)
+    dynamodb, table = tenant.cloud.aws.dynamodb, tenant.cloud.tables["journal"]
+    told = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="tenant = :tenant",
+        ExpressionAttributeValues={":tenant": {"S": tenant.name}},
+    )["Items"]
+    for row in told:
+        at, rest = row["at"]["S"].split("#")
+        dynamodb.delete_item(TableName=table, Key={"tenant": row["tenant"], "at": row["at"]})
+        row["at"]["S"] = f"{int(at) - days * DAY * 1000:013d}#{rest}"
+        dynamodb.put_item(TableName=table, Item=row)
 
 
 def change_link(tenant: Tenant, **values: str | int) -> None:
