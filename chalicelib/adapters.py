@@ -108,11 +108,11 @@ class Adapters:
         client = self._aws("secretsmanager")
         return Vault(client, self.settings.secret_prefix, self.settings.secret_key)
 
-    def _goto(self, connections: int) -> "GoTo":
+    def _goto(self, connections: int, ask_deadline: float | None = None) -> "GoTo":
         from chalicelib.goto import GoTo
         from chalicelib.outbound import Outbound
 
-        return GoTo(self.settings, Outbound(connections))
+        return GoTo(self.settings, Outbound(connections), ask_deadline)
 
     @cached_property
     def _dynamodb(self) -> Any:

@@ -23,6 +23,13 @@ NEEDS_A_PERSON = (Status.REAUTHORIZATION_REQUIRED, Status.CREDENTIALS_REJECTED)
 """States that nothing but a person's act ends."""
 
 
+BOUNCES = ("mail_bounced", "mail_complained")
+BEGINNINGS = ("tenant_added", "imported")
+LINKS_END = ("links_revoked", *BEGINNINGS)
+"""Kinds of journal entries; what was told before a tenant's beginning is of a tenant that was
+removed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Everything known of one tenant that bears on what to do next. No secret among it."""
@@ -35,9 +42,11 @@ class Case:
     provider_down: bool = False
     timeline: tuple[JournalEntry, ...] = ()
 
-    def last(self, *kinds: str) -> JournalEntry | None:
-        """The newest entry of one of these kinds, as far as the timeline goes back."""
-        return next((entry for entry in self.timeline if entry.kind in kinds), None)
+    def last(self, *kinds: str, until: tuple[str, ...] = ()) -> JournalEntry | None:
+        """The newest entry of one of these kinds, as far as the timeline goes back; None where one
+        of ``until`` came after it."""
+        found = next((each for each in self.timeline if each.kind in (*kinds, *until)), None)
+        return found if found and found.kind in kinds else None
 
     @property
     def change(self) -> JournalEntry | None:
@@ -47,8 +56,7 @@ class Case:
 
 def next_action(case: Case) -> str:
     """What the rep does now, in plain words."""
-    bounced = case.last("mail_bounced", "mail_complained", "address_changed")
-    if bounced is not None and bounced.kind != "address_changed":
+    if case.last(*BOUNCES, until=("address_changed", *BEGINNINGS)) is not None:
         return (
             "Mails do not reach the admin. Ask the customer for the right address and enter it:"
             f" tenant change {case.tenant.name} --admin-email ADDRESS."
@@ -58,7 +66,7 @@ def next_action(case: Case) -> str:
 
 def _credentials(case: Case) -> str:
     name = case.tenant.name
-    sent = case.last("intake_sent", "intake_created")
+    sent = case.last("intake_sent", "intake_created", until=LINKS_END)
     if sent is None:
         return f"Send the customer the one-time form for their GoTo client: intake send {name}."
     return (
@@ -69,7 +77,7 @@ def _credentials(case: Case) -> str:
 
 def _authorization(case: Case) -> str:
     name = case.tenant.name
-    sent = case.last("link_sent", "link_created")
+    sent = case.last("link_sent", "link_created", until=LINKS_END)
     if sent is None:
         return f"Send the admin the link to connect: link send {name}."
     return (

@@ -5,7 +5,7 @@ changes a connection. The exchange that does is `complete`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chalicelib import links, oauth
@@ -169,7 +169,9 @@ class AdminVisit:
             notice=self._notice(request),
             connected=connection is not None and connection.access_token is not None,
             token=self._visible_token(connection, browser),
-            details=Details(connection, self._journal.newest(tenant.name, TIMELINE))
+            details=Details(
+                replace(connection, access_token=None), self._journal.newest(tenant.name, TIMELINE)
+            )
             if trusted and connection
             else None,
         )

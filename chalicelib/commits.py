@@ -76,7 +76,7 @@ class Commits:
         is known to be written.
         """
         for _ in range(ATTEMPTS):
-            before = self._connections.grant(request.tenant)
+            before = self._connections.grant_facts(request.tenant)
             if before is not None and before.sequence >= request.sequence:
                 return _overtaken(before, request)
             try:
@@ -93,7 +93,7 @@ class Commits:
                 if "tenants" in error.failed:
                     return self._refused(request, account)
                 if "request" in error.failed:  # it has ended, perhaps by this very commit
-                    return _overtaken(self._connections.grant(request.tenant), request)
+                    return _overtaken(self._connections.grant_facts(request.tenant), request)
             else:
                 return None
         raise DependencyUnavailable("dynamodb", "conflicts")
@@ -107,7 +107,7 @@ class Commits:
 
     def given_up(self, tenant: str) -> bool:
         """Whether the rep has disconnected the tenant: nothing of its may live on at GoTo (S22)."""
-        current = self._connections.grant(tenant)
+        current = self._connections.grant_facts(tenant)
         return current is None or current.status is Status.DISCONNECTED
 
     def _told(
@@ -148,10 +148,11 @@ class Commits:
 def _overtaken(grant: Grant | None, request: AuthorizationRequest) -> Reason | None:
     """What stands instead of a request's commit; None where it is that commit, perhaps refreshed
     since (F04): its number is that commit's alone, or a disconnection's."""
-    if grant is not None and grant.status is Status.DISCONNECTED:
+    if grant is None or grant.sequence < request.sequence:
+        return Reason.SUPERSEDED  # the request has ended by itself, and has told so
+    if grant.status is Status.DISCONNECTED:
         return Reason.ENDED
-    own = grant is not None and grant.sequence == request.sequence
-    return None if own else Reason.SUPERSEDED
+    return None if grant.sequence == request.sequence else Reason.SUPERSEDED
 
 
 def _follows(fresh: Fresh, asked: Grant, current: Grant) -> bool:

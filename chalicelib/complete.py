@@ -13,6 +13,7 @@ from chalicelib.endings import ending, outcome
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import AuthorizationRequest, Fresh, Reason, Revocation, TokenSet
 from chalicelib.rescue import connect_message
+from chalicelib.times import TIME_TO_ASK
 from chalicelib.tokens import fresh_tokens, keep
 from chalicelib.verdicts import VERDICTS, failure_of
 
@@ -100,6 +101,8 @@ class Completion:
             client_id=request.client_id,
             verifier=request.verifier,
         )
+        if self._time_left() < TIME_TO_ASK:
+            return Reason.INTERNAL
         asked_at = int(self._clock())
         verdict = self._ask(client, form)
         if isinstance(verdict, oauth.Failure):

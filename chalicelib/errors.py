@@ -7,21 +7,22 @@ ServiceError
 |   +-- MalformedRequest      parameters missing, repeated, too long, not text
 |   +-- CrossSiteRequest      a form that our own page did not send (S13)
 |   +-- CallbackNotAccepted   state unknown, used, expired, or of another browser (S01, S02)
-|   +-- TooManyAttempts       cap on starts a link (S14, S16)
+|   +-- TooManyAttempts       cap on what a link starts or has checked (S14, S16)
 |   +-- NotReadyToConnect     the rep has not entered the GoTo client yet
-+-- RepError                  the rep reads one sentence; nothing was changed
++-- RepError                  the rep reads one sentence; nothing was changed, but see the fifth
 |   +-- InvalidInput
 |   +-- TenantExists
 |   +-- UnknownTenant
 |   +-- NotConnected          there is no connection to act on
-|   +-- StillConnected        GoTo must hear of a disconnection first
+|   +-- StillConnected        disconnected, not removed: GoTo must hear of it first
 |   +-- ClientRefused         GoTo does not know the client id or the secret
 |   +-- CallerRefused         AWS does not confirm who they are
 |   +-- GoToSilent            GoTo could not be asked; the same again later
 +-- MailRefused               nobody: SES will not send this mail, however often it is asked
-+-- ProviderUnreachable       nobody: GoTo gave no complete answer in time
++-- ProviderUnreachable       nobody: GoTo or STS gave no complete answer in time
 +-- Conflict                  nobody: a condition on a write did not hold
-+-- DependencyUnavailable     the operator: an AWS service refused or did not answer
++-- DependencyUnavailable     the operator: an AWS service refused or did not answer; try again
+|   +-- ClientGone            nobody: the GoTo client's secret is deleted, its tenant removed
 +-- Misconfigured             the operator: a setting is missing or impossible
 """
 
@@ -117,18 +118,22 @@ class ProviderUnreachable(ServiceError):
 class Conflict(ServiceError):
     """A conditional write was refused; ``failed`` names the items whose condition did not hold."""
 
-    def __init__(self, failed: tuple[str, ...] = ()) -> None:
-        super().__init__(f"condition not met: {', '.join(failed) or 'item'}")
+    def __init__(self, failed: tuple[str, ...]) -> None:
+        super().__init__(f"condition not met: {', '.join(failed)}")
         self.failed = failed
 
 
 class DependencyUnavailable(ServiceError):
-    """An AWS service refused or did not answer; ``service`` and ``code`` name it."""
+    """A service refused or did not answer; ``service`` and ``code`` name it."""
 
     def __init__(self, service: str, code: str) -> None:
         super().__init__(f"{service}: {code}")
         self.service = service
         self.code = code
+
+
+class ClientGone(DependencyUnavailable):
+    pass
 
 
 class Misconfigured(ServiceError):

@@ -3,14 +3,19 @@
 Judges nothing: complete answers leave as they came, everything else as `ProviderUnreachable`.
 """
 
-import json
 import time
 from collections.abc import Callable
 
 from chalicelib.config import Settings
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Revocation
-from chalicelib.oauth import Answer, ClientCredentials, basic_authorization, judge_client
+from chalicelib.oauth import (
+    Answer,
+    ClientCredentials,
+    basic_authorization,
+    json_object,
+    judge_client,
+)
 from chalicelib.outbound import Outbound
 from chalicelib.times import ASK_DEADLINE, SIDE_DEADLINE
 
@@ -18,13 +23,19 @@ SCIM_EXTENSION = "urn:scim:schemas:extension:getgo:1.0"
 
 
 class GoTo:
-    """GoTo as one invocation asks it."""
+    """GoTo as one invocation asks it; ``ask_deadline`` in seconds, for a token request, where it is
+    another than the usual."""
 
     def __init__(
-        self, settings: Settings, outbound: Outbound, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        outbound: Outbound,
+        ask_deadline: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._outbound = outbound
+        self._ask_deadline = ask_deadline or ASK_DEADLINE
         self._clock = clock
 
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
@@ -33,7 +44,7 @@ class GoTo:
             "POST",
             self._settings.token_url,
             basic_authorization(client, self._settings.client_auth),
-            ASK_DEADLINE,
+            self._ask_deadline,
             form,
         )
 
@@ -90,12 +101,12 @@ class GoTo:
 
 def _account_key(answer: Answer) -> str | None:
     """The account key in either API's answer: users/v1/me, or SCIM with GoTo's extension."""
+    body = json_object(answer.body)
     try:
-        body = json.loads(answer.body)
         if "items" in body:
             found = body["items"][0]["accountKey"]
         else:
             found = body[SCIM_EXTENSION]["accounts"][0]["value"]
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError):
         return None
     return str(found) if isinstance(found, str | int) and found else None

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import Conflict, InvalidInput
 from chalicelib.model import Caller, JournalEntry, Status, Tenant
-from chalicelib.oauth import ClientCredentials, refresh_token_expiry
+from chalicelib.oauth import (
+    LONGEST_VALUE,
+    ClientCredentials,
+    client_value_allowed,
+    refresh_token_expiry,
+)
 from chalicelib.onboard import check_address, check_client, check_display_name, check_name
 from chalicelib.pool import Run
 from chalicelib.times import REFRESH_TOKEN_LIFETIME
@@ -29,9 +34,6 @@ MOST_LINES = 1_000
 
 MOST_AT_ONCE = 25
 """Lines in one take-over: each of them is a call to Secrets Manager and a transaction."""
-
-LONGEST_TOKEN = 4_096
-"""Characters of a refresh token (GoTo's own limit)."""
 
 _FIELDS = (
     "tenant",
@@ -184,8 +186,11 @@ class Imports:
 
 
 def _check_token(token: str) -> None:
-    if not token.isascii() or not token.isprintable() or len(token) > LONGEST_TOKEN:
-        raise InvalidInput(f"The refresh token must be ASCII, {LONGEST_TOKEN} characters at most.")
+    if not client_value_allowed(token):
+        raise InvalidInput(
+            f"The refresh token must be printable ASCII, {LONGEST_VALUE} characters at most,"
+            " without spaces around."
+        )
 
 
 def _against(told: Told, line: Line, taken: Mapping[str, str | None]) -> Told:

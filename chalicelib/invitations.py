@@ -80,9 +80,8 @@ class Invitations:
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
-        series = self._tenants.known(name).link_series + 1
         entry = self._entry(name, "links_revoked", by, "All links given so far were revoked.")
-        self._tenants.change(name, {"link_series": series}, entry)
+        self._tenants.revoke_links(name, entry)
 
     def _link(self, kind: LinkKind, tenant: Tenant, entry: JournalEntry | None) -> str:
         value = links.new_value()

@@ -67,10 +67,10 @@ class Failure:
 class CallbackParameters:
     """The authorization response (RFC 6749 4.1.2), checked in form only."""
 
-    state: str
+    state: str = field(repr=False)
     code: str | None = field(repr=False)
-    error: str | None
-    iss: str | None
+    error: str | None = field(repr=False)
+    iss: str | None = field(repr=False)
 
 
 def new_verifier() -> str:
@@ -215,7 +215,7 @@ def judge(answer: Answer) -> TokenSet | Failure:
 
     Whatever is neither tokens nor a clear refusal is transient: it must never end a grant (F08).
     """
-    fields = _json_object(answer.body)
+    fields = json_object(answer.body)
     if answer.status == 200:
         tokens = _tokens(fields)
         return tokens or Failure(FailureClass.UNCLEAR, "answer without a usable token")
@@ -234,13 +234,14 @@ def judge_client(answer: Answer) -> bool | None:
     401 refuses the client, 400 the token alone (`GOTO.md`, last line); ``invalid_client`` is a
     refusal of the client with either status (RFC 6749 5.2).
     """
-    error = _json_object(answer.body).get("error")
+    error = json_object(answer.body).get("error")
     if answer.status == 401 or (answer.status == 400 and error == "invalid_client"):
         return False
     return True if answer.status == 400 and isinstance(error, str) else None
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body holds; empty where it is anything else."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
@@ -299,7 +300,7 @@ def refresh_token_expiry(token: str, issued_at: int, lifetime: int) -> int:
     assumed = issued_at + lifetime
     try:
         body = token.split(".")[1]
-        claims = _json_object(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        claims = json_object(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         claimed = int(claims["exp"])
     except (IndexError, KeyError, TypeError, ValueError, OverflowError):
         return assumed

@@ -71,12 +71,13 @@ _ENDED = {
 }
 
 
-def read(event: Mapping[str, Any]) -> Wish | Answer:
+def read(event: object) -> Wish | Answer:
     """The payload of an invocation; the answer ``invalid`` where it is not one."""
-    tenant = event.get("tenant")
+    given = event if isinstance(event, Mapping) else {}
+    tenant = given.get("tenant")
     if not isinstance(tenant, str) or not 0 < len(tenant) <= 63:
         return Answer(Answered.INVALID, detail="tenant must be a name")
-    minimum, rejected = event.get("min_valid_seconds"), event.get("rejected_version")
+    minimum, rejected = given.get("min_valid_seconds"), given.get("rejected_version")
     if (minimum is None) == (rejected is None):
         return Answer(Answered.INVALID, detail="give min_valid_seconds or rejected_version")
     if minimum is not None and not _whole(minimum, 0, LONGEST_MINIMUM):
@@ -84,7 +85,7 @@ def read(event: Mapping[str, Any]) -> Wish | Answer:
         return Answer(Answered.INVALID, detail=detail)
     if rejected is not None and not _whole(rejected, 1, 2**53):
         return Answer(Answered.INVALID, detail="rejected_version must be a version")
-    by_hand = event.get("by_hand", False)
+    by_hand = given.get("by_hand", False)
     if not isinstance(by_hand, bool):
         return Answer(Answered.INVALID, detail="by_hand must be true or false")
     return Wish(tenant, minimum, rejected, by_hand)
@@ -110,13 +111,13 @@ class OnDemand:
         self.outcomes: Counter[str] = Counter()
         """What became of the refresh, if there was one."""
 
-    def refresh(self, event: Mapping[str, Any]) -> Answer:
+    def refresh(self, event: object) -> Answer:
         """Answer one invocation. Raises `DependencyUnavailable`."""
         wish = read(event)
         return wish if isinstance(wish, Answer) else self._serve(wish)
 
     def _serve(self, wish: Wish) -> Answer:
-        connection = self._connections.get(wish.tenant)
+        connection = self._connections.facts(wish.tenant)
         if connection is None:
             return Answer(Answered.NOT_CONNECTED, wish.tenant)
         if wish.by_hand and connection.status is Status.DISCONNECTED:
@@ -124,10 +125,10 @@ class OnDemand:
         settled = self._without_asking(wish, connection)
         if settled is not None:
             return settled
-        grant = self._connections.grant(wish.tenant)
+        grant = self._connections.grant_facts(wish.tenant)
         if grant is not None and grant.version > connection.version:
             # Another worker's refresh was committed between the two reads.
-            connection = self._connections.get(wish.tenant) or connection
+            connection = self._connections.facts(wish.tenant) or connection
             settled = self._without_asking(wish, connection)
             if settled is not None:
                 return settled
@@ -165,7 +166,7 @@ class OnDemand:
         due = Due(wish.tenant, grant.next_refresh_at or 0)
         outcome = self._refresher.refresh(due, self._note(wish))
         self.outcomes[outcome] += 1
-        connection = self._connections.get(wish.tenant)
+        connection = self._connections.facts(wish.tenant)
         if connection is None:
             return Answer(Answered.NOT_CONNECTED, wish.tenant)
         match outcome:
@@ -186,7 +187,7 @@ class OnDemand:
 
     def _withdraw(self, connection: Connection) -> Answer:
         """Have GoTo told of a disconnection at once, if it has not been."""
-        grant = self._connections.grant(connection.tenant)
+        grant = self._connections.grant_facts(connection.tenant)
         if grant is not None and grant.next_refresh_at is not None:
             self._refresher.refresh(Due(connection.tenant, grant.next_refresh_at))
         return self._answer(connection, Answered.NOT_CONNECTED)

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from chalicelib import oauth
 from chalicelib.commits import SCHEDULER
-from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
+from chalicelib.errors import (
+    ClientGone,
+    Conflict,
+    DependencyUnavailable,
+    ProviderUnreachable,
+)
 from chalicelib.model import (
     RESTORED,
     Due,
@@ -67,7 +72,7 @@ class Outcome(StrEnum):
 WITHDRAWN = {
     Revocation.DONE: "GoTo has withdrawn the permission; the token is deleted.",
     Revocation.REFUSED: "GoTo could not be asked to withdraw the permission, because it no longer"
-    " knows the client or offers no such request; the token is deleted.",
+    " knows the client, or we do not, or it offers no such request; the token is deleted.",
 }
 """The journal's words for the end of a disconnected grant."""
 
@@ -183,6 +188,7 @@ class Refresher:
                 case Next.NEVER if (again := self._client_of(grant)) != client:
                     return _Asked(self._ask_as(again, grant), again)
         except DependencyUnavailable as error:
+            self._report(error)
             return _Asked(failure_of(error), None)
         return _Asked(verdict, client)
 
@@ -261,6 +267,8 @@ class Refresher:
     def _revoked(self, grant: Grant, token: str) -> Revocation:
         try:
             return self._goto.revoke(self._client_of(grant), token)
+        except ClientGone:
+            return Revocation.REFUSED
         except DependencyUnavailable as error:
             self._report(error)
             return Revocation.LATER
@@ -315,7 +323,10 @@ class Refresher:
         self, grant: Grant, detail: str, refused: oauth.ClientCredentials | None
     ) -> Outcome:
         """GoTo knows the client no more: the rep must act; the refresh token is kept (F11)."""
-        text = "GoTo refused the client id or secret. The HA rep must enter them anew."
+        text = (
+            "GoTo refused the client id or secret. Your hireanalytiX representative must enter them"
+            " anew."
+        )
         self._end(grant, Status.CREDENTIALS_REJECTED, detail, text)
         if self._client_of(grant) != refused:  # entered anew while this was being written
             self._connections.retry_rejected(grant.tenant, grant.client_id, int(self._clock()))

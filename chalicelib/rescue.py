@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.endings import ending, outcome
-from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.errors import ClientGone, Conflict, DependencyUnavailable
 from chalicelib.model import (
     AuthorizationRequest,
     Fresh,
@@ -95,7 +95,7 @@ class Rescue:
             if self._commits.refresh(asked, fresh):
                 return Rescued.COMMITTED
             if self._commits.given_up(asked.tenant):
-                self._withdraw(self._vault.newest_of(asked.tenant, asked.client_id), fresh)
+                self._withdraw(lambda: self._vault.newest_of(asked.tenant, asked.client_id), fresh)
             return Rescued.SUPERSEDED
         request = _request(content["request"])
         refused = self._commits.connect(request, fresh, content["account"], content["principal"])
@@ -110,11 +110,19 @@ class Rescue:
         # It may have ended in the meantime, and said so then.
         with suppress(Conflict):
             self._requests.fail(request.key, int(self._clock()), outcome(reason), reason, entry)
-        client = self._vault.credentials(request.tenant, request.secret_version)
-        self._withdraw(client, fresh)
+        self._withdraw(
+            lambda: self._vault.credentials(request.tenant, request.secret_version), fresh
+        )
 
-    def _withdraw(self, client: "ClientCredentials", fresh: Fresh) -> None:
-        """Raises `DependencyUnavailable` until GoTo has heard: the queue then asks again (S22)."""
+    def _withdraw(self, client_of: Callable[[], "ClientCredentials"], fresh: Fresh) -> None:
+        """Raises `DependencyUnavailable` until GoTo has heard: the queue then asks again (S22).
+
+        With its tenant a client goes as well, and with it whoever GoTo would listen to.
+        """
+        try:
+            client = client_of()
+        except ClientGone:
+            return
         given = fresh.refresh_token or fresh.access_token
         if self._goto.revoke(client, given) is Revocation.LATER:
             raise DependencyUnavailable("goto", "not yet withdrawn")

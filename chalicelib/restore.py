@@ -16,6 +16,7 @@ from chalicelib.model import Connection, Grant, JournalEntry, Status
 if TYPE_CHECKING:
     from chalicelib.store.connections import Connections
     from chalicelib.store.restored import RestoredTables
+    from chalicelib.store.tenants import Tenants
 
 OPERATOR = "the operator"
 
@@ -39,9 +40,11 @@ class Restore:
         *,
         tables: "RestoredTables",
         connections: "Connections",
+        tenants: "Tenants",
         clock: Callable[[], float],
     ) -> None:
         self._tables = tables
+        self._tenants = tenants
         self._connections = connections
         self._clock = clock
 
@@ -56,9 +59,12 @@ class Restore:
         return Counter(str(self._check(tenant, both=both)) for tenant in sorted(tenants))
 
     def _check(self, tenant: str, *, both: bool) -> Found:
-        grant, connection = self._connections.grant(tenant), self._connections.get(tenant)
+        grant, connection = self._connections.grant(tenant), self._connections.facts(tenant)
         status = _newest_status(grant, connection)
-        if _in_step(grant, connection) and (not both or status is Status.DISCONNECTED):
+        if connection is not None and self._tenants.get(tenant) is None:
+            status = Status.DISCONNECTED  # removed since the backup was made
+        stands = _in_step(grant, connection) and (grant is None or grant.status is status)
+        if stands and (not both or status is Status.DISCONNECTED):
             return Found.IN_STEP
         try:
             if status is Status.DISCONNECTED:

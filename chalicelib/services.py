@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters import Adapters
 from chalicelib.telemetry import measure, report
-from chalicelib.times import INTAKE_TIMEOUT, REFRESH_TIMEOUT
+from chalicelib.times import CHECK_DEADLINE, INTAKE_TIMEOUT, REFRESH_TIMEOUT
 
 if TYPE_CHECKING:
     from chalicelib.announce import Announcer
@@ -129,7 +129,9 @@ class Services(Adapters):
         from chalicelib.store.restored import RestoredTables
 
         tables = RestoredTables(self._tables)
-        return Restore(tables=tables, connections=self._connections, clock=time.time)
+        return Restore(
+            tables=tables, connections=self._connections, tenants=self._tenants, clock=time.time
+        )
 
     def _refresher(
         self,
@@ -243,7 +245,7 @@ class Services(Adapters):
             tenants=self._tenants,
             connections=self._connections,
             vault=self._vault,
-            goto=self._goto(connections=1),
+            goto=self._goto(connections=1, ask_deadline=CHECK_DEADLINE),
             clock=time.time,
         )
 
@@ -327,7 +329,7 @@ class Services(Adapters):
             tables=IntakeTables(self._tables),
             connections=self._connections,
             vault=self._vault,
-            goto=self._goto(connections=1),
+            goto=self._goto(connections=1, ask_deadline=CHECK_DEADLINE),
             client_auth=self.settings.client_auth,
             clock=time.time,
         )

@@ -87,7 +87,8 @@ CIRCUIT_TURN = 45
 # --- One refresh
 
 ASK_DEADLINE = 30.0
-"""For a token request in all; shorter than every function's timeout."""
+"""For a token request in all; shorter than the timeout of every function that sends one, but the
+intake's (`CHECK_DEADLINE`)."""
 
 TIME_TO_ASK = 45.0
 """That must be left to ask: GoTo's deadline, and half as much to keep its answer. Who lacks them
@@ -105,7 +106,8 @@ CONFIRM_PAUSE = 300
 RESCUE_PATIENCE = 3_600
 """After an unknown outcome, for which nothing is asked while the rescue queue holds anything: it
 may be this tenant's answer, and the old refresh token must not be shown again. Ten deliveries of
-the queue; after them, one message that can't be committed holds up nobody else."""
+the queue; after them GoTo is asked, and may answer. What it refuses then is not believed as long as
+anything waits: nobody is told to connect again whose tokens may be there (F10)."""
 
 KEEP_FIRST_PAUSE = 0.1
 KEEP_LONGEST_PAUSE = 5.0
@@ -140,6 +142,10 @@ asked once, like the intake."""
 OUTBOUND_CONNECT_TIMEOUT = 5.0
 OUTBOUND_READ_TIMEOUT = 20.0
 """Without a byte; GoTo's answers usually take well under one second."""
+
+CHECK_DEADLINE = 10.0
+"""To hear whether GoTo knows a client: a person is waiting, and the intake's function does not run
+for longer."""
 
 SIDE_DEADLINE = 8.0
 """For the account look-up and for a revocation: the admin is waiting."""

@@ -8,12 +8,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws import aws_errors
-from chalicelib.errors import DependencyUnavailable
+from chalicelib.errors import ClientGone, DependencyUnavailable
 from chalicelib.oauth import ClientCredentials
 from chalicelib.times import SECRET_RECOVERY
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+_GONE = ("ResourceNotFoundException", "InvalidRequestException")
+"""What Secrets Manager says of a secret that is deleted, or scheduled for it."""
 
 
 class Vault:
@@ -24,7 +28,10 @@ class Vault:
         self._cache: dict[tuple[str, str], ClientCredentials] = {}
 
     def credentials(self, tenant: str, version: str) -> ClientCredentials:
-        """A tenant's client as it was stored under ``version``. Raises `DependencyUnavailable`."""
+        """A tenant's client as it was stored under ``version``.
+
+        Raises `ClientGone`, `DependencyUnavailable`.
+        """
         kept = self._cache.get((tenant, version))
         if kept is None:
             kept = self._cache[tenant, version] = self._read(tenant, VersionId=version)
@@ -33,7 +40,7 @@ class Vault:
     def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
         """The newest secret of one of the tenant's clients, be it the current one or not.
 
-        Raises `DependencyUnavailable`.
+        Raises `ClientGone`, `DependencyUnavailable`.
         """
         return self._read(tenant, VersionStage=_label(client_id))
 
@@ -79,7 +86,7 @@ class Vault:
                 RecoveryWindowInDays=SECRET_RECOVERY,
             )
         except DependencyUnavailable as error:
-            if error.code not in ("ResourceNotFoundException", "InvalidRequestException"):
+            if error.code not in _GONE:
                 raise
 
     def _restore(self, name: str) -> None:
@@ -91,7 +98,12 @@ class Vault:
                 raise
 
     def _read(self, tenant: str, **which: str) -> ClientCredentials:
-        answer = self._call("get_secret_value", SecretId=self._prefix + tenant, **which)
+        try:
+            answer = self._call("get_secret_value", SecretId=self._prefix + tenant, **which)
+        except DependencyUnavailable as error:
+            if error.code in _GONE:
+                raise ClientGone(error.service, error.code) from None
+            raise
         stored = json.loads(answer["SecretString"])
         return ClientCredentials(stored["client_id"], stored["client_secret"])
 

@@ -36,7 +36,10 @@ _ENDPOINTS = SERVICES - {"sesv2"} | {"email"}
 """The same as `endpoints.json` names them."""
 
 _INPUTS = ("app.py", "requirements.txt", "chalicelib", ".chalice", "infra")
-_NOT_INPUTS = ("__pycache__", "deployments")
+_NOT_INPUTS = ("__pycache__", "deployments", "stages")
+"""Parameters of a stage are no part of its package: a deployment that changes nothing else, such as
+naming who may use a key, is no new version to go back from."""
+
 _PACKAGER = "from chalice.cli import main; main()"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every file in the archive: the earliest that a zip can hold."""

@@ -9,7 +9,7 @@ to a file or shown. What the stack's table has stays, unless ``--over``. Cut off
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import account
 from infra.stack import Stack, StackFailed
+
+COUNTED = {"Tenants": ("link_series", "sequence")}
+COUNTERS_SKIPPED = 1_000_000
+"""By how much counters of a restored row jump: more than were drawn since any backup was made. A
+link that has been revoked since stays dead, as do all others of that time (S14), and the next
+sign-in counts as newer than what stands in `Grants` (F23)."""
 
 AT_ONCE = 16
 """Rows that are written at the same time."""
@@ -37,7 +43,8 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
         require_rest(session, outputs)
         target = _target(outputs, options.table)
         dynamodb = session.client("dynamodb", config=Config(max_pool_connections=AT_ONCE))
-        counts = put_back(dynamodb, options.source, target, over=options.over)
+        counted = COUNTED.get(options.table, ())
+        counts = put_back(dynamodb, options.source, target, over=options.over, counted=counted)
     except (StackFailed, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,8 +66,12 @@ def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
         raise StackFailed(f"Services can still refresh: set the concurrency of {name} to 0 first.")
 
 
-def put_back(dynamodb: Any, source: str, target: str, *, over: bool) -> Counter[bool]:
+def put_back(
+    dynamodb: Any, source: str, target: str, *, over: bool, counted: Sequence[str] = ()
+) -> Counter[bool]:
     """Copy rows from table to table; how many were written, and how many were left as they are.
+
+    The counters ``counted`` jump on the way.
 
     Raises `StackFailed` where the two are not of one kind, and what DynamoDB refuses.
     """
@@ -76,6 +87,9 @@ def put_back(dynamodb: Any, source: str, target: str, *, over: bool) -> Counter[
     }
 
     def put(row: dict[str, Any]) -> bool:
+        for counter in counted:
+            before = int(row.get(counter, {"N": "0"})["N"])
+            row[counter] = {"N": str(before + COUNTERS_SKIPPED)}
         try:
             dynamodb.put_item(TableName=target, Item=row, **({} if over else unless))
         except dynamodb.exceptions.ConditionalCheckFailedException:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.model import Grant, JournalEntry, Status, Tenant, lane
 from chalicelib.store import journal, wire
-from chalicelib.store.rows import AS_ASKED, SCHEMA
+from chalicelib.store.rows import AS_ASKED, SCHEMA, SETTLED
 from chalicelib.store.tenants import NEW
 
 if TYPE_CHECKING:
@@ -84,5 +84,10 @@ class Adoption:
         client = {"client_id": tenant.client_id, "secret_version": tenant.secret_version}
         key = {"tenant": tenant.name}
         return wire.update(
-            self._tables.grants, key, setting=values | client | first, when=when, **asked
+            self._tables.grants,
+            key,
+            setting=values | client | first,
+            remove=SETTLED,
+            when=when,
+            **asked,
         )

@@ -22,7 +22,7 @@ from chalicelib.model import (
 )
 from chalicelib.store import journal, requests, rows, wire
 from chalicelib.store.rows import AS_ASKED, SCHEMA
-from chalicelib.store.tenants import EXISTS, in_series
+from chalicelib.store.tenants import in_series
 
 if TYPE_CHECKING:
     from chalicelib.store.tables import Tables
@@ -325,8 +325,7 @@ class Connections:
         """Hold the tenant to its first readable GoTo account (S03), and the request to a link that
         still serves (S14)."""
         key = {"tenant": request.tenant}
-        serves = f"{EXISTS} AND {in_series(request.link_series)}"
-        series: dict[str, Any] = {"series": request.link_series} if request.link_series else {}
+        serves, series = in_series(request.link_series)
         if account_key is None:
             when = f"{serves} AND attribute_not_exists(#pinned_account)"
             check = wire.check(self._tables.tenants, key, when=when, **series)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model import Grant, JournalEntry, Status, Tenant
 from chalicelib.store import journal, wire
-from chalicelib.store.rows import AS_ASKED, SCHEMA
-from chalicelib.store.tenants import EXISTS, in_series
+from chalicelib.store.rows import AS_ASKED, SCHEMA, SETTLED
+from chalicelib.store.tenants import in_series
 
 if TYPE_CHECKING:
     from chalicelib.store.tables import Tables
@@ -54,7 +54,7 @@ class Disconnections:
                 "failures": 0,
                 "next_refresh_at": now,
             },
-            remove=("lease_until", "inflight", "outcome_unknown_since", "refused_since"),
+            remove=SETTLED,
             when=AS_ASKED,
             asked_generation=before.generation,
             asked_version=before.version,
@@ -75,13 +75,13 @@ class Disconnections:
         ``tenants`` when it has changed since it was read; `DependencyUnavailable`.
         """
         key = {"tenant": tenant.name}
-        series = {"series": tenant.link_series} if tenant.link_series else {}
+        unchanged, series = in_series(tenant.link_series)
         tombstone = wire.update(
             self._tables.tenants,
             key,
             setting={"removed": True, "link_series": tenant.link_series + 1},
             remove=_OF_A_TENANT,
-            when=f"{EXISTS} AND {in_series(tenant.link_series)}",
+            when=unchanged,
             **series,
         )
         ended = "attribute_not_exists(#tenant) OR #status = :disconnected"

@@ -1,10 +1,10 @@
 """What ends a credential intake: link spent, client switched, journal written, all or nothing."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chalicelib.model import JournalEntry, Link, LinkKind
 from chalicelib.store import journal, wire
-from chalicelib.store.tenants import EXISTS, in_series
+from chalicelib.store.tenants import in_series
 
 if TYPE_CHECKING:
     from chalicelib.store.tables import Tables
@@ -23,7 +23,7 @@ class IntakeTables:
         ``links`` when it was used or has expired meanwhile, ``tenants`` when the tenant
         is gone or its links are; `DependencyUnavailable`.
         """
-        series: dict[str, Any] = {"series": link.series} if link.series else {}
+        serves, series = in_series(link.series)
         spent = wire.update(
             self._tables.links,
             {"link": link.key},
@@ -36,7 +36,7 @@ class IntakeTables:
             self._tables.tenants,
             {"tenant": link.tenant},
             setting={"client_id": client_id, "secret_version": secret_version},
-            when=f"{EXISTS} AND {in_series(link.series)}",
+            when=serves,
             **series,
         )
         wire.transact(

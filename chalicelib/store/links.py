@@ -79,7 +79,7 @@ class Links:
             wire.update(
                 self._tables.links,
                 {"link": f"mail#{tenant}"},
-                setting={"mailed_at": now},
+                setting={"mailed_at": now, "delete_after": now + pause},
                 when="attribute_not_exists(#mailed_at) OR #mailed_at <= :before",
                 before=now - pause,
             )

@@ -46,12 +46,13 @@ GRANT_FACTS = (
     "secret_version",
     "fence",
     "sequence",
+    "lease_until",
     "refresh_expires_at",
     "failures",
     "next_refresh_at",
     "last_error",
 )
-"""Attributes of `Grants` that the rep's function may see: never the refresh token."""
+"""Attributes of `Grants` that are no secret."""
 
 REFRESH_DATES = ("refresh_issued_at", "refresh_expires_at", "warned")
 """Attributes of `Grants` that go with a refresh token."""

@@ -20,9 +20,11 @@ ANY_COUNT = 100
 """Rows read at a time until one of them is a tenant."""
 
 
-def in_series(series: int) -> str:
-    """The condition that the links of this series still serve; ``:series`` where it is not 0."""
-    return "#link_series = :series" if series else "attribute_not_exists(#link_series)"
+def in_series(series: int) -> tuple[str, dict[str, Any]]:
+    """The condition that there is the tenant and links of this series still serve; its values."""
+    if series == 0:
+        return f"{EXISTS} AND attribute_not_exists(#link_series)", {}
+    return f"{EXISTS} AND #link_series = :series", {"series": series}
 
 
 class Tenants:
@@ -132,26 +134,35 @@ class Tenants:
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
         try:
-            changed = wire.change(
-                self._tables.client,
-                "tenants",
-                {
-                    "TableName": self._tables.tenants,
-                    "Key": {"tenant": {"S": name}},
-                    "UpdateExpression": "ADD #sequence :one",
-                    "ConditionExpression": EXISTS,
-                    "ExpressionAttributeNames": {
-                        "#sequence": "sequence",
-                        "#tenant": "tenant",
-                        "#removed": "removed",
-                    },
-                    "ExpressionAttributeValues": {":one": {"N": "1"}},
-                },
-                "UPDATED_NEW",
-            )
+            counted = self._counted(name, "sequence")
+            changed = wire.change(self._tables.client, "tenants", counted, "UPDATED_NEW")
         except Conflict:
             raise UnknownTenant(f"There is no tenant {name!r}.") from None
         return int(changed["sequence"])
+
+    def revoke_links(self, name: str, entry: JournalEntry) -> None:
+        """Begin a new series of links; it only grows, so no link comes to life again (S14).
+
+        Raises `UnknownTenant`, `DependencyUnavailable`.
+        """
+        try:
+            self._write(self._counted(name, "link_series"), entry)
+        except Conflict:
+            raise UnknownTenant(f"There is no tenant {name!r}.") from None
+
+    def _counted(self, name: str, counter: str) -> dict[str, Any]:
+        return {
+            "TableName": self._tables.tenants,
+            "Key": {"tenant": {"S": name}},
+            "UpdateExpression": "ADD #counter :one",
+            "ConditionExpression": EXISTS,
+            "ExpressionAttributeNames": {
+                "#counter": counter,
+                "#tenant": "tenant",
+                "#removed": "removed",
+            },
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+        }
 
     def _write(self, change: dict[str, Any], entry: JournalEntry) -> None:
         wire.transact(

@@ -234,7 +234,7 @@ def _transact_once(client: "DynamoDBClient", actions: Sequence[Action]) -> None:
         reasons = [reason.get("Code", "None") for reason in cancelled]
         failed = tuple(
             action.label
-            for action, reason in zip(actions, reasons, strict=True)
+            for action, reason in zip(actions, reasons, strict=False)
             if reason == "ConditionalCheckFailed"
         )
         if failed:

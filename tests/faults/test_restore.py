@@ -154,6 +154,26 @@ def test_f19_s22_what_the_rep_has_disconnected_stays_so(connected: World, table:
     assert refresh_requests(connected) == asked
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
+    connected: World, both: bool
+) -> None:
+    """F19, S22: the client is deleted with the tenant; what came back ends once more."""
+    backups = [Backup(connected, table) for table in ("grants", "tokens")]
+    connected.rep("tenant_remove", tenant="acme")
+    connected.vault._cache.clear()
+    for backup in backups:
+        backup.restore()
+    asked = refresh_requests(connected)
+    assert connected.restore(both=both) == {Found.DISCONNECTED: 1}
+    connected.tick()
+    assert refresh_requests(connected) == asked
+    grant, connection = connected.grant(), connected.connections.get("acme")
+    assert connection is not None
+    assert grant.status is connection.status is Status.DISCONNECTED
+    assert (grant.refresh_token, connection.access_token) == (None, None)
+
+
 @pytest.mark.parametrize("table", ["grants", "tokens"])
 def test_f19_connected_again_since_the_backup(connected: World, table: str) -> None:
     """F19: the backup knows a disconnection that is past."""

@@ -107,8 +107,8 @@ class _Traced(Services):
         connections.claim = traced  # type: ignore[method-assign]
         return connections
 
-    def _goto(self, connections: int) -> GoTo:
-        goto = super()._goto(connections)
+    def _goto(self, connections: int, ask_deadline: float | None = None) -> GoTo:
+        goto = super()._goto(connections, ask_deadline)
         goto._outbound._session.mount("http://", _Tagging(pool_maxsize=connections, max_retries=0))
         return goto
 

@@ -9,7 +9,7 @@ from chalicelib.model import Grant, Reason, RequestStatus, Revocation, Status
 from chalicelib.oauth import Answer
 from chalicelib.refresh import Outcome
 from chalicelib.rescue import Rescued
-from chalicelib.times import PROCESSING_TIMEOUT, TOKEN_SHOWN_FOR
+from chalicelib.times import PROCESSING_TIMEOUT, TIME_TO_ASK, TOKEN_SHOWN_FOR
 from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
 from tests.support.standins import refusal
 from tests.support.world import TESTER, World
@@ -35,6 +35,7 @@ def test_the_whole_way_ends_with_a_visible_token(world: World) -> None:
     assert (view.status, view.token) == (Status.CONNECTED, "access-1")
     assert view.details is not None
     assert view.details.connection.principal == "admin@acme.example"
+    assert view.details.connection.access_token is None, "S18: it is in `token` or nowhere"
     assert world.history()[-1] == "connected"
 
 
@@ -83,6 +84,16 @@ def test_denial_leaves_a_live_connection_alone(world: World) -> None:
     assert view.status is Status.CONNECTED
     assert world.connections.get("acme") == before
     assert len(world.goto.asked) == 1
+
+
+def test_f20_an_exchange_that_cannot_be_finished_is_not_begun(world: World) -> None:
+    """F20: killed in the middle, the code would be spent and what came of it lost."""
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    world.time_left = TIME_TO_ASK - 1
+    assert world.complete() == [Reason.INTERNAL]
+    assert world.goto.asked == []
+    assert world.history()[-1] == "authorization_failed"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +213,7 @@ def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world
     world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
     commit = world.connections.commit_connect
     lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")] * ATTEMPTS_BEFORE_RESCUE
-    grant = world.connections.grant
+    grant = world.connections.grant_facts
 
     def lose(*arguments: Any, **named: Any) -> None:
         commit(*arguments, **named)
@@ -215,7 +226,7 @@ def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(world.connections, "commit_connect", lose)
-        patched.setattr(world.connections, "grant", hang)
+        patched.setattr(world.connections, "grant_facts", hang)
         world.completion().run(world.completions[0])
     assert len(world.rescue_queue.messages) == 1
     world.pass_until_due()

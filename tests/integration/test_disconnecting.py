@@ -10,6 +10,7 @@ from chalicelib.model import Reason, Revocation, Status
 from chalicelib.rescue import Rescued
 from chalicelib.times import DAY
 from tests.support.reps import connected, show
+from tests.support.standins import refusal
 from tests.support.world import TESTER, World
 
 
@@ -163,6 +164,43 @@ def test_s22_tokens_that_come_late_are_given_back_until_goto_has_heard(world: Wo
     world.goto.revoked.clear()
     assert world.rescue() == [Rescued.SUPERSEDED]
     assert world.goto.revoked == ["refresh-2"]
+
+
+@pytest.mark.parametrize("deleted_for_good", [False, True])
+def test_s22_what_is_rescued_for_a_tenant_that_is_gone_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, deleted_for_good: bool
+) -> None:
+    """S22: with the tenant its client is deleted, and nobody is left whom GoTo would hear. What
+    waits must not wait for ever: others' verdicts wait for it (F10)."""
+    link = connected(world)
+    visitor = world.browser(link)
+    world.come_back(visitor, state=world.start(visitor)["state"], code="another")
+    world.goto.rotates = True
+    with monkeypatch.context() as patched:
+        patched.setattr(world.connections, "commit_refresh", unavailable)
+        patched.setattr(world.connections, "commit_connect", unavailable)
+        world.pass_until_due()
+        world.tick()
+        assert world.complete() == [None]
+    assert len(world.rescue_queue.messages) == 2
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+    if deleted_for_good:
+        world.vault._client.delete_secret(
+            SecretId=f"{world.settings.secret_prefix}acme", ForceDeleteWithoutRecovery=True
+        )
+    world.vault._cache.clear()
+    assert sorted(world.rescue()) == [Rescued.REFUSED, Rescued.SUPERSEDED]
+    assert world.rescue_queue.messages == []
+
+
+def test_the_error_of_a_connection_ends_with_it(world: World) -> None:
+    connected(world)
+    world.pass_until_due()
+    world.goto.script = [refusal(503, "busy")]
+    world.tick()
+    assert show(world)["detail"] == "HTTP 503"
+    world.rep("disconnect", tenant="acme")
+    assert show(world)["detail"] is None
 
 
 def test_a_secret_that_would_not_go_goes_with_the_next_try(

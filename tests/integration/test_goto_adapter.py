@@ -15,6 +15,8 @@ from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Revocation
 from chalicelib.oauth import ClientCredentials
 from chalicelib.outbound import Outbound
+from chalicelib.services import Services
+from chalicelib.times import CHECK_DEADLINE
 from tests.support.aws import environment
 from tests.unit.test_config import TABLES
 
@@ -168,6 +170,16 @@ def test_f09_silence_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == 1
 
 
+def test_who_asks_while_a_person_waits_asks_for_a_shorter_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment(TABLES).items():
+        monkeypatch.setenv(name, value)
+    services = Services()
+    for asking in (services.credential_intake, services.desk.onboarding):
+        assert asking._goto._ask_deadline == CHECK_DEADLINE
+
+
 def test_s17_a_plain_server_behind_https_is_no_connection() -> None:
     with (
         server(answer(200, b"{}")) as (address, _),
@@ -189,6 +201,7 @@ def test_s17_a_plain_server_behind_https_is_no_connection() -> None:
         pytest.param([answer(403, b"{}"), answer(200, SCIM)], "41", id="the fall-back"),
         pytest.param([answer(200, b'{"items":[]}'), answer(404, b"")], None, id="no account"),
         pytest.param([answer(200, b"<html>"), answer(200, b"[]")], None, id="no JSON"),
+        pytest.param([answer(200, b"[" * 50_000), answer(200, SCIM)], "41", id="too deep a JSON"),
     ],
 )
 def test_the_account_is_read_where_it_can_be(

@@ -29,14 +29,15 @@ def test_an_import_is_checked_as_a_whole_first(world: World) -> None:
         line(4, "taken"),
         line(5, "mail", admin_email="nobody"),
         line(6, "token", refresh_token="a\nb"),
+        line(8, "blank", refresh_token="refresh-of-blank "),
         {"line": 7, "tenant": "few"},
     ]
     before = world.everything()
     told = {each["line"]: each["error"] for each in world.rep("import_check", lines=lines)["lines"]}
-    assert [number for number, error in told.items() if error] == [3, 4, 5, 6, 7]
+    assert [number for number, error in told.items() if error] == [3, 4, 5, 6, 8, 7]
     assert told[4] == "There is a tenant 'taken' already."
     told = world.rep("import_lines", lines=lines)["lines"]
-    assert len([each for each in told if each["error"]]) == 5
+    assert len([each for each in told if each["error"]]) == 6
     assert world.everything() == before
 
 

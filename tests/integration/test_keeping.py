@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.model import Status
 from chalicelib.refresh import Outcome
 from chalicelib.rescue import Rescued
 from chalicelib.services import Services
+from chalicelib.store import wire
 from chalicelib.times import RESCUE_PATIENCE, TIME_TO_COMMIT, TIME_TO_END
 from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE, keep
 from tests.support.aws import environment
@@ -40,6 +42,19 @@ def test_f03_a_refused_write_is_tried_again(
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert connected.grant().refresh_token == "refresh-2"
     assert connected.rescue_queue.messages == []
+
+
+def test_f03_a_refusal_without_its_reasons_is_one_all_the_same() -> None:
+    """F03: any other error would pass the rescue queue by."""
+
+    class Client:
+        def transact_write_items(self, **_: Any) -> None:
+            error: Any = {"Error": {"Code": "TransactionCanceledException"}}
+            raise ClientError(error, "TransactWriteItems")
+
+    client: Any = Client()
+    with pytest.raises(DependencyUnavailable, match="dynamodb: Unknown"):
+        wire.transact(client, [wire.Action("grants", {})])
 
 
 def test_f03_what_dynamodb_will_not_take_is_rescued(

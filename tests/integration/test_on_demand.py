@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.model import Status
-from chalicelib.on_demand import Answered
+from chalicelib.on_demand import Answered, OnDemand
 from chalicelib.times import CONFIRM_PAUSE, LONGEST_MINIMUM, READ_AGAIN, SETTLED_FOR, WHILE_DOWN
 from tests.faults.test_outages import fleet, refresh_requests
 from tests.support.standins import refusal
@@ -121,6 +121,18 @@ def test_who_was_never_connected_is_not(world: World) -> None:
     world.add_tenant()
     for name in ("acme", "nobody"):
         assert world.on_demand(tenant=name, min_valid_seconds=60).outcome is Answered.NOT_CONNECTED
+
+
+def test_a_payload_that_is_no_object_is_wrong_input(connected: World) -> None:
+    wrong: tuple[Any, ...] = (None, [], "acme", 7)
+    for event in wrong:
+        use_case = OnDemand(
+            connections=connected.connections,
+            provider=connected.provider,
+            refresher=connected.refresher(),
+            clock=connected.clock,
+        )
+        assert use_case.refresh(event).outcome is Answered.INVALID
 
 
 @pytest.mark.parametrize(

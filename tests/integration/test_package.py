@@ -112,6 +112,21 @@ def test_the_same_sources_make_the_same_archive() -> None:
     assert package.build().code.read_bytes() == first
 
 
+def test_a_stages_parameters_make_no_new_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("app.py", "infra/deploy.py", "infra/stages/production.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    monkeypatch.setattr(package, "ROOT", tmp_path)
+    monkeypatch.setattr(package, "_INPUTS", ("app.py", "infra"))
+    before = package.digest()
+    (tmp_path / "infra/stages/production.json").write_text('{"KeyOperators": "arn"}')
+    assert package.digest() == before
+    (tmp_path / "infra/deploy.py").write_text("pass")
+    assert package.digest() != before
+
+
 def test_what_is_left_out_is_not_ours() -> None:
     assert package.is_shipped("chalicelib/templates/page.css")
     assert package.is_shipped("botocore/data/dynamodb/2012-08-10/service-2.json.gz")

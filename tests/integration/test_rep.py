@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chalicelib.errors import DependencyUnavailable
+from chalicelib.errors import DependencyUnavailable, LinkNotUsable
 from chalicelib.model import JournalEntry, Status
 from chalicelib.times import DAY
 from tests.support.reps import connected, show
@@ -96,6 +96,35 @@ def test_mails_that_bounce_are_told_until_the_address_is_another(world: World) -
     assert "Mails do not reach the admin" in show(world)["next_action"]
     world.rep("tenant_change", tenant="acme", admin_email="right@acme.example")
     assert "Mails do not reach the admin" not in show(world)["next_action"]
+
+
+def test_what_was_told_of_links_that_are_dead_is_told_no_more(world: World) -> None:
+    """Revoked, or of a tenant of that name that was removed."""
+    world.add_tenant()
+    assert "The admin has had the link since" in show(world)["next_action"]
+    world.rep("link_revoke", tenant="acme")
+    assert show(world)["next_action"] == "Send the admin the link to connect: link send acme."
+    world.journal.append(JournalEntry("acme", world.clock.now, "mail_bounced", "mail", "Back."))
+    world.rep("intake_send", tenant="acme")
+    world.rep("tenant_remove", tenant="acme")
+    world.clock.pass_(1)
+    world.rep("tenant_add", tenant="acme", display_name="Acme", admin_email="a@acme.example")
+    assert show(world)["next_action"].startswith("Send the customer the one-time form")
+
+
+def test_links_that_are_revoked_twice_stay_dead(world: World) -> None:
+    """S14: the series only grows."""
+    links = [world.add_tenant()]
+    for series in (1, 2):
+        world.rep("link_revoke", tenant="acme")
+        tenant = world.tenants.known("acme")
+        assert tenant.link_series == series
+        links.append(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
+    world.visit.open_link(links.pop())
+    for link in links:
+        with pytest.raises(LinkNotUsable):
+            world.visit.open_link(link)
+    assert world.rep("link_revoke", tenant="nobody")["kind"] == "unknown_tenant"
 
 
 def test_what_is_shown_holds_no_secret(world: World) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from chalicelib.errors import LinkNotUsable
 from chalicelib.restore import Found
 from infra import restore
 from infra.stack import StackFailed
 from tests.support.aws import REGION, create_tables, session, template
-from tests.support.world import World
+from tests.support.world import TESTER, World
 
 RULE, TICK, NOW = "tick-rule", "product-RefreshTick", "product-RefreshNow"
 
@@ -69,16 +70,19 @@ def backed_up(world: World, *tenants: str) -> str:
     """Connect tenants; a restored table with their grants as they are now."""
     for name in tenants:
         world.connect(world.add_tenant(name))
-    schema = template()["Resources"]["Grants"]["Properties"]["KeySchema"]
+    restored_table(world, template()["Resources"]["Grants"]["Properties"]["KeySchema"])
+    for row in grants(world).values():
+        world.dynamodb.put_item(TableName="restored", Item=row)
+    return "restored"
+
+
+def restored_table(world: World, schema: list[dict[str, str]]) -> None:
     world.dynamodb.create_table(
         TableName="restored",
         KeySchema=schema,
         AttributeDefinitions=[{"AttributeName": "tenant", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    for row in grants(world).values():
-        world.dynamodb.put_item(TableName="restored", Item=row)
-    return "restored"
 
 
 def grants(world: World) -> dict[str, dict[str, Any]]:
@@ -114,6 +118,28 @@ def test_f19_lost_rows_come_back_and_newer_ones_stay(
     assert sum(world.restore().values()) == 2
     assert restore.main(["main", "Grants", source], account(world)) == 0
     assert "0 rows were put back; 2 were there" in capsys.readouterr().out
+
+
+def test_f19_s14_a_link_that_was_revoked_since_the_backup_stays_dead(world: World) -> None:
+    """F19, S14, F23: counters of restored tenants jump; who connects again counts as newer."""
+    link = world.add_tenant()
+    tenants = world.settings.tenants_table
+    backup = world.dynamodb.scan(TableName=tenants)["Items"]
+    world.rep("link_revoke", tenant="acme")
+    fresh = world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
+    world.connect(fresh)
+    world.dynamodb.delete_item(TableName=tenants, Key={"tenant": {"S": "acme"}})
+    schema = template()["Resources"]["Tenants"]["Properties"]["KeySchema"]
+    restored_table(world, schema)
+    for row in backup:
+        world.dynamodb.put_item(TableName="restored", Item=row)
+    outputs = Account({"TenantsTable": tenants}, "")
+    assert restore.main(["main", "Tenants", "restored"], outputs) == 0
+    for dead in (link, fresh):
+        with pytest.raises(LinkNotUsable):
+            world.visit.open_link(dead)
+    world.connect(world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
+    assert world.grant().generation == 2
 
 
 def test_f19_over_what_is_there(world: World) -> None:

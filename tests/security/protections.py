@@ -225,8 +225,8 @@ PROTECTIONS = (
         "S14",
         "what was begun at a revoked link connects nothing",
         CONNECTIONS,
-        'serves = f"{EXISTS} AND {in_series(request.link_series)}"',
-        "serves = EXISTS",
+        "serves, series = in_series(request.link_series)",
+        'serves, series = "attribute_exists(#tenant)", {}',
     ),
     Protection(
         "S15",

@@ -246,7 +246,7 @@ class Deployment:
         patch.setattr("chalicelib.services.time", held)
         patch.setattr("chalicelib.adapters.time", held)
         patch.setattr("chalicelib.pool.pooled", lambda threads: map)
-        patch.setattr(Services, "_goto", lambda services, connections: self.goto)
+        patch.setattr(Services, "_goto", lambda *_, **__: self.goto)
         patch.setattr(entry, "services", self._services)
 
     def _services(self) -> Services:

@@ -284,7 +284,10 @@ class World:
     def restore(self, *, both: bool = False) -> Counter[str]:
         """The operator's command after a table came back from a backup, for every lane."""
         use_case = Restore(
-            tables=RestoredTables(self.tables), connections=self.connections, clock=self.clock
+            tables=RestoredTables(self.tables),
+            connections=self.connections,
+            tenants=self.tenants,
+            clock=self.clock,
         )
         counts: Counter[str] = Counter()
         for lane in range(LANES):

@@ -237,7 +237,7 @@ def test_s20_tokens_and_secrets_never_show_in_a_repr() -> None:
             TokenSet("canary", "canary"),
             ClientCredentials("id", "canary"),
             Answer(200, b"canary"),
-            oauth.CallbackParameters("state", "canary", None, None),
+            oauth.CallbackParameters("canary", "canary", "canary", "canary"),
         ]
     )
     assert "canary" not in shown
