@@ -72,5 +72,5 @@ rollback:  ## the version before, back into STAGE
 restore:  ## rows of a restored table (FROM=...) into STAGE's own (TABLE=...)
 	$(do) restore $(STAGE) $(TABLE) $(FROM) $(ARGUMENTS)
 
-destroy:  ## everything of STAGE but tables and keys, gone
+destroy:  ## STAGE's stack, gone; tables, keys, client secrets stay
 	$(do) destroy $(STAGE)

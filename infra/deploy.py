@@ -137,7 +137,7 @@ class Operator:
 
     def destroy(self) -> int:
         """Delete the stack, but for what exists nowhere else."""
-        print("Tables, keys and the queues of GoTo's answers stay; everything else goes.")
+        print("Tables, keys, client secrets and the queues of GoTo's answers stay; the stack goes.")
         if not self._yes and self._ask(f"Type {self._stage} to destroy it: ") != self._stage:
             print("Nothing was touched.")
             return 1

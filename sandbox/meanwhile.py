@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import secrets
 import signal
 import subprocess
 import threading
@@ -14,10 +13,8 @@ from queue import Empty, Queue
 
 from playwright.sync_api import expect, sync_playwright
 
-from sandbox.cloud import register
 from sandbox.environment import chromium
 from sandbox.ministack import UNKNOWN_HERE
-from sandbox.settings import Client
 from sandbox.shell import Answer, Answers, Shell, Stuck
 
 _READY_SECONDS = 420
@@ -25,7 +22,6 @@ _READY_SECONDS = 420
 _STOP_SECONDS = 60
 _TICK_SECONDS = 150
 """Two ticks and a half."""
-_GOTO = "http://127.0.0.1:8001"
 
 
 class Newcomer:
@@ -33,7 +29,6 @@ class Newcomer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.client: tuple[str, str] = ("", "")
         self._product: subprocess.Popen[str] | None = None
         self._lines: Queue[str] = Queue()
 
@@ -88,14 +83,6 @@ class Newcomer:
         except subprocess.TimeoutExpired:
             os.killpg(self._product.pid, signal.SIGKILL)
 
-    def filled(self, answers: Answers) -> Answers:
-        """With the client's id and secret where they are asked for."""
-        client_id, secret = self.client
-        return [
-            one._replace(typed=one.typed.format(client_id=client_id, secret=secret))
-            for one in answers
-        ]
-
 
 def connect(link: str) -> None:
     """The four steps of the README, in Chromium; fails where the page does not say so."""
@@ -113,14 +100,6 @@ def connect(link: str) -> None:
         expect(page.get_by_text("Connected", exact=True)).to_be_visible(timeout=30_000)
         expect(field).not_to_have_value("")
         chrome.close()
-
-
-def make_client(newcomer: Newcomer, _shell: Shell) -> None:
-    """The customer makes a client in the portal, here the sandbox's."""
-    newcomer.client = (f"beta-{secrets.token_hex(8)}", secrets.token_urlsafe(32))
-    register(
-        _GOTO, Client(*newcomer.client), "http://beta.localhost:8000/admin/settings/activities/"
-    )
 
 
 def wait_for_a_tick(_newcomer: Newcomer, shell: Shell) -> None:
@@ -161,7 +140,6 @@ def be_restored(_newcomer: Newcomer, shell: Shell) -> None:
 
 
 MEANWHILE: dict[str, Callable[[Newcomer, Shell], None]] = {
-    "ha-goto credentials set beta": make_client,
     "ha-goto doctor": wait_for_a_tick,
     "make diff STAGE=production": fill_in,
     "make restore STAGE=production": be_restored,
@@ -174,8 +152,8 @@ _SURE = "to go on"
 
 ANSWERS: dict[str, Answers] = {
     "ha-goto credentials set beta": (
-        Answer("Client ID", "{client_id}"),
-        Answer("Client secret", "{secret}", hidden=True),
+        Answer("Client ID", "beta-client"),
+        Answer("Client secret", "beta-secret", hidden=True),
     ),
     "ha-goto import": (Answer(_SURE, "import"),),
     "ha-goto link revoke beta": (Answer(_SURE, "beta"),),

@@ -16,8 +16,9 @@ from chalicelib.authorize import MOST_STARTS
 from chalicelib.model import Reason, Status
 from sandbox.cloud import LocalCloud
 from tests.e2e import story
-from tests.e2e.story import DAY, Tenant
+from tests.e2e.story import Tenant
 
+RENEWAL = 2_400
 JSON = "application/json"
 
 
@@ -33,7 +34,9 @@ class Stage:
         return story.new_page(self.browser, viewport={"width": 1100, "height": 700})
 
     def tenant(self) -> Tenant:
-        return story.new_tenant(self.cloud, display_name="Acme Analytics")
+        tenant = story.new_tenant(self.cloud, display_name="Acme Analytics")
+        story.rewrite_history(tenant)
+        return tenant
 
     def at_goto(self) -> tuple[Tenant, Page]:
         """A tenant, and the browser that has pressed the button and is asked whether to allow."""
@@ -45,9 +48,13 @@ class Stage:
         return tenant, page
 
     def connected(self) -> tuple[Tenant, Page]:
-        """A tenant, and the browser that has just connected it."""
+        """A tenant, and the browser that has just connected it. The sandbox's tokens live for
+        three minutes: it is to be renewed when GoTo's would."""
         tenant, page = self.tenant(), self.page()
         story.connect(page, tenant)
+        for table in ("tokens", "grants"):
+            story.change(tenant, table, next_refresh_at=int(time.time()) + RENEWAL)
+        page.goto(tenant.address)
         return tenant, page
 
 
@@ -87,10 +94,7 @@ def _just_connected(stage: Stage) -> Page:
 def _later_in_the_same_browser(stage: Stage) -> Page:
     """The dates and the timeline, and a token that is no longer shown."""
     tenant, page = stage.connected()
-    for table in ("tokens", "grants"):  # the schedule would renew it between two looks
-        story.change(tenant, table, next_refresh_at=int(time.time()) + 2_400)
     story.age(tenant, 12)
-    story.change(tenant, "tokens", reconnect_by=int(time.time()) + 18 * DAY)
     page.goto(tenant.address)
     return page
 
@@ -104,7 +108,7 @@ def _later_elsewhere(stage: Stage) -> Page:
 
 def _reconnect_soon(stage: Stage) -> Page:
     tenant, page = stage.connected()
-    story.change(tenant, "tokens", reconnect_by=int(time.time()) + 3 * DAY + 60)
+    story.age(tenant, 27)
     page.goto(tenant.address)
     return page
 
@@ -115,8 +119,7 @@ def _ended_by_goto(refusal: dict[str, Any]) -> State:
     def arranged(stage: Stage) -> Page:
         tenant, page = stage.connected()
         story.age(tenant, 12)
-        for table, attribute in (("tokens", "expires_at"), ("grants", "access_expires_at")):
-            story.change(tenant, table, **{attribute: int(time.time()) - 60})
+        _dead(tenant)
         story.control(stage.cloud, "switches", {"fail_next": [REFRESH | refusal]})
         stage.cloud.rep("refresh", tenant=tenant.name)
         story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
@@ -136,6 +139,7 @@ def _disconnected(stage: Stage) -> Page:
     tenant, page = stage.connected()
     story.age(tenant, 12)
     stage.cloud.rep("disconnect", tenant=tenant.name)
+    story.rewrite_history(tenant)
     page.goto(tenant.address)
     return page
 
@@ -144,9 +148,17 @@ def _token_died(stage: Stage) -> Page:
     tenant, page = stage.connected()
     story.age(tenant, 12)
     story.drop(tenant, "grants", "next_refresh_at")
-    story.change(tenant, "tokens", expires_at=int(time.time()) - 60)
+    story.change(tenant, "tokens", next_refresh_at=int(time.time()) - 1_200)
+    _dead(tenant)
     page.goto(tenant.address)
     return page
+
+
+def _dead(tenant: Tenant) -> None:
+    """The last renewal was longer ago than GoTo's tokens live."""
+    now = int(time.time())
+    story.change(tenant, "grants", access_expires_at=now - 60)
+    story.change(tenant, "tokens", expires_at=now - 60, refreshed_at=now - 3_660)
 
 
 def _ended_with(reason: Reason) -> State:

@@ -12,6 +12,7 @@ from chalicelib.refresh import Outcome
 from rep import cli
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
+from tests.security.protections import PROTECTIONS
 from tests.support.aws import template
 
 PAGES = {
@@ -102,10 +103,25 @@ def members() -> set[str]:
 
 
 def test_each_protection_stands_where_it_is_said_to() -> None:
-    rows = re.findall(r"^\| S\d\d \| (.*?) \|", PAGES["docs/security.md"], re.MULTILINE)
+    rows = re.findall(r"^\| S\d\d \| .*? \| (.*?) \|", PAGES["docs/security.md"], re.MULTILINE)
     named = set(re.findall(r"`(\w+\.(?!py`)\w+)`", "\n".join(rows)))
     assert len(named) >= 20
     assert named <= members()
+
+
+@pytest.mark.parametrize(
+    ("page", "letter", "last"), [("docs/security.md", "S", 22), ("docs/architecture.md", "F", 24)]
+)
+def test_each_row_is_explained(page: str, letter: str, last: int) -> None:
+    explained = re.findall(rf"^\| ({letter}\d\d) \| \S", PAGES[page], re.MULTILINE)
+    assert explained == [f"{letter}{number:02}" for number in range(1, last + 1)]
+
+
+def test_the_removals_are_counted() -> None:
+    told = re.search(r"(\d+) removals over (\d+)\srows", PAGES["docs/security.md"])
+    assert told
+    rows = {each.row for each in PROTECTIONS}
+    assert [int(number) for number in told.groups()] == [len(PROTECTIONS), len(rows)]
 
 
 def test_each_outcome_that_the_runbook_looks_for_is_one_of_a_refresh() -> None:
@@ -126,6 +142,12 @@ def test_no_page_waits_for_a_restored_table_once() -> None:
     waits = re.findall(r"^ *(.*aws dynamodb wait.*)$", CODE["docs/runbook.md"], re.MULTILINE)
     assert waits
     assert all(line.startswith("until ") and line.endswith("; do :; done") for line in waits)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_what_stands_in_a_list_is_moved_in_by_four(page: str) -> None:
+    """With less the site's Markdown ends the list before a block, and counts no further."""
+    assert re.findall(r"^(?: {1,3}| {5,7})```.*$", PAGES[page], re.MULTILINE) == []
 
 
 def test_the_pages_were_found() -> None:
