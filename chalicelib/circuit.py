@@ -24,6 +24,10 @@ REGAIN = 0.1
 """Share of the cap by which the rate grows at each turn without a 429."""
 
 
+AGAIN_AT = 4
+"""By what the cap is divided when GoTo answers again: all that fell due meanwhile is waiting."""
+
+
 class Change(StrEnum):
     """What a turn of the circuit tells people."""
 
@@ -52,7 +56,7 @@ def turn(before: Provider, now: int, cap: int) -> tuple[Provider, Change | None]
         if before.asked <= before.failed:
             return after, None
         rested = replace(after, open_since=None, trend_asked=0, trend_failed=0)
-        return replace(rested, rate=max(SLOWEST, cap // 4)), Change.UP
+        return replace(rested, rate=max(SLOWEST, cap // AGAIN_AT)), Change.UP
     if after.trend_asked >= FEWEST and after.trend_failed >= OPENS_AT * after.trend_asked:
         return replace(after, open_since=now), Change.DOWN
     return after, None

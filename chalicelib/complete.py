@@ -80,7 +80,7 @@ class Completion:
         to do. Raises `DependencyUnavailable` when not even the failure could be written: the page
         then says after a minute to press again (F21).
         """
-        request = self._requests.claim(key, int(self._clock()))
+        request = self._requests.claim(key)
         if request is None:
             return None
         try:

@@ -10,6 +10,9 @@ from chalicelib.errors import Misconfigured
 PAGE_PATH = "/admin/settings/activities/"
 """Path of the settings page, which is also the redirect URI. The slash at its end is part of it."""
 
+STATUS_PATH = PAGE_PATH + "status"
+"""What the settings page polls."""
+
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -66,7 +69,7 @@ class Settings:
 
     def status_url(self, tenant: str) -> str:
         """What the settings page polls: 401 to one without a link, and nothing is written."""
-        return self.redirect_uri(tenant) + "status"
+        return self.origin(tenant) + STATUS_PATH
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:

@@ -78,9 +78,15 @@ class InvalidInput(RepError):
 class TenantExists(RepError):
     kind = "tenant_exists"
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a tenant {name!r} already.")
+
 
 class UnknownTenant(RepError):
     kind = "unknown_tenant"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no tenant {name!r}.")
 
 
 class NotConnected(RepError):

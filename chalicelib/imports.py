@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.errors import Conflict, InvalidInput
+from chalicelib.errors import Conflict, InvalidInput, TenantExists
 from chalicelib.model import Caller, JournalEntry, Status, Tenant
 from chalicelib.oauth import (
     LONGEST_VALUE,
@@ -199,4 +199,4 @@ def _against(told: Told, line: Line, taken: Mapping[str, str | None]) -> Told:
         return told
     if taken[line.tenant] == line.digest:
         return Told(told.line, told.tenant, done=True)
-    return Told(told.line, told.tenant, f"There is a tenant {told.tenant!r} already.")
+    return Told(told.line, told.tenant, str(TenantExists(told.tenant)))

@@ -122,7 +122,6 @@ class Tenant:
     client_id: str | None = None
     secret_version: str | None = None
     pinned_account: str | None = None
-    sequence: int = 0
     link_series: int = 0
     imported: str | None = None
 
@@ -210,16 +209,13 @@ class Connection:
     generation: int
     version: int
     access_token: str | None = field(default=None, repr=False)
-    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
     scope: str | None = None
-    issued_at: int = 0
     expires_at: int = 0
     refreshed_at: int = 0
     connected_at: int = 0
     reconnect_by: int | None = None
     next_refresh_at: int | None = None
     principal: str | None = None
-    account_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

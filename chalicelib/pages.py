@@ -12,13 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from chalicelib.authorize import SettingsView
-from chalicelib.config import PAGE_PATH, Settings
+from chalicelib.config import PAGE_PATH, STATUS_PATH, Settings
 from chalicelib.intake import IntakeView
 from chalicelib.languages import ENGLISH, Catalogue, Message
 from chalicelib.model import IntakeProblem
 from chalicelib.times import HSTS_LIFETIME, PAGE_RELOAD
-
-STATUS_PATH = PAGE_PATH + "status"
 
 PORTAL = "https://developer.logmeininc.com/clients"
 """GoTo's developer portal, where the customer makes the client."""

@@ -128,7 +128,7 @@ class Schedule:
         self._look_at(due, down=down)
         if not due:  # most minutes of a small fleet; what asks GoTo need not be loaded
             return Counter()
-        rate = (self._cap if provider.rate is None else provider.rate / 1_000) or 1.0
+        rate = self._cap if provider.rate is None else provider.rate / 1_000
         if down or len(due) <= min(FITS, rate * TICK_WORKS_FOR):
             refresher = self._refresher_for(rate, TICK_WORKS_FOR, 0.0)
             return self._refreshed(refresher, due[:PROBES] if down else due)

@@ -10,9 +10,8 @@ from rich.progress import Progress
 
 from rep import importing, outside, shown
 from rep.files import Problem
+from rep.outside import PROGRAM
 from rep.service import FAILED, WRONG, Service, Stopped
-
-PROGRAM = "ha-goto"
 
 app = typer.Typer(
     name=PROGRAM,
@@ -51,7 +50,7 @@ _NAME_OWN = ("MissingParameter", "BadOptionUsage")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code: 0, 1 (AWS or the service), 2 (what was given)."""
+    """Run one command. Exit codes: 0, 1 (AWS or the service), 2 (what was given), 130 (Ctrl-C)."""
     try:
         code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except Stopped as stopped:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.model import Grant, JournalEntry, Status, Tenant, lane
 from chalicelib.store import journal, wire
-from chalicelib.store.rows import AS_ASKED, SCHEMA, SETTLED
+from chalicelib.store.rows import AS_ASKED, SCHEMA, SETTLED, as_asked
 from chalicelib.store.tenants import NEW
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Adoption:
         first = {"fence": 0, "sequence": 0}
         if before:
             when, first = AS_ASKED, {}
-            asked = {"asked_generation": before.generation, "asked_version": before.version}
+            asked = as_asked(before)
         client = {"client_id": tenant.client_id, "secret_version": tenant.secret_version}
         key = {"tenant": tenant.name}
         return wire.update(

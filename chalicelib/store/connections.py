@@ -1,8 +1,8 @@
 """The `Tokens` and `Grants` tables: what readers see, and what keeps it alive.
 
 Every change of the two is one transaction, with the `Journal` row where the state changes. The
-conditions that protect a refresh token stand here and nowhere else: a success is committed on
-generation and version, a failure on the fence as well (F05-F07).
+conditions that protect a refresh token are these: a success is committed on generation and version,
+a failure on the fence as well (F05-F07).
 """
 
 from collections.abc import Sequence
@@ -106,8 +106,7 @@ class Connections:
             when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {AS_ASKED}"
             " AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)",
             asked_fence=before.fence,
-            asked_generation=before.generation,
-            asked_version=before.version,
+            **rows.as_asked(before),
             due=due.at,
             now=now,
         )
@@ -153,7 +152,7 @@ class Connections:
         asked: dict[str, Any] = {}
         if before:
             when = f"{AS_ASKED} AND #sequence < :set_sequence"
-            asked = {"asked_generation": before.generation, "asked_version": before.version}
+            asked = rows.as_asked(before)
         grant = wire.update(
             self._tables.grants,
             {"tenant": request.tenant},
@@ -203,10 +202,7 @@ class Connections:
         committed or the status is another, ``tokens`` when that table is at another version;
         `DependencyUnavailable`.
         """
-        versions: dict[str, Any] = {
-            "asked_generation": asked.generation,
-            "asked_version": asked.version,
-        }
+        versions: dict[str, Any] = rows.as_asked(asked)
         version = max(asked.version, over or 0) + 1
         setting = {"status": Status.CONNECTED, "version": version}
         tokens = wire.update(
@@ -251,10 +247,7 @@ class Connections:
         the mark of the claim stays: GoTo may have acted. ``refused_since`` notes a refusal that
         is yet to be confirmed (F10). Raises `Conflict`, `DependencyUnavailable`.
         """
-        versions: dict[str, Any] = {
-            "asked_generation": asked.generation,
-            "asked_version": asked.version,
-        }
+        versions: dict[str, Any] = rows.as_asked(asked)
         setting: dict[str, Any] = {
             "status": status,
             "failures": failures,
@@ -298,8 +291,7 @@ class Connections:
             when=f"#fence = :asked_fence AND #status = :asked_status AND {AS_ASKED}",
             asked_fence=claimed.fence,
             asked_status=Status.DISCONNECTED,
-            asked_generation=claimed.generation,
-            asked_version=claimed.version,
+            **rows.as_asked(claimed),
         )
         self._transact(
             wire.Action("grants", {"Update": grant}), journal.row(self._tables.journal, entry)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.model import Grant, JournalEntry, Status, Tenant
 from chalicelib.store import journal, wire
-from chalicelib.store.rows import AS_ASKED, SCHEMA, SETTLED
+from chalicelib.store.rows import AS_ASKED, SCHEMA, SETTLED, as_asked
 from chalicelib.store.tenants import in_series
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Disconnections:
             },
             remove=SETTLED,
             when=AS_ASKED,
-            asked_generation=before.generation,
-            asked_version=before.version,
+            **as_asked(before),
         )
         wire.transact(
             self._tables.client,

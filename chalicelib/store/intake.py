@@ -27,7 +27,7 @@ class IntakeTables:
         spent = wire.update(
             self._tables.links,
             {"link": link.key},
-            setting={"used_by": used_by, "used_at": int(entry.at)},
+            setting={"used_by": used_by},
             when="#kind = :intake AND attribute_not_exists(#used_by) AND #expires_at > :now",
             intake=LinkKind.INTAKE,
             now=int(entry.at),

@@ -100,7 +100,7 @@ class AuthorizationRequests:
         change = self._burning(request, now, setting)
         self._write(change, entry)
 
-    def claim(self, key: str, now: int) -> AuthorizationRequest | None:
+    def claim(self, key: str) -> AuthorizationRequest | None:
         """Take the code out, once: a second caller gets None (F21).
 
         The code leaves the row before GoTo is asked. Raises `DependencyUnavailable`.
@@ -108,7 +108,7 @@ class AuthorizationRequests:
         change = wire.update(
             self._tables.requests,
             {"request": key},
-            setting={"status": RequestStatus.EXCHANGING, "claimed_at": now},
+            setting={"status": RequestStatus.EXCHANGING},
             remove=("code", "verifier"),
             when="#status = :started AND attribute_exists(#code)",
             started=RequestStatus.STARTED,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.model import RESTORED, Connection, Grant, JournalEntry, Status, lane
 from chalicelib.store import journal, wire
-from chalicelib.store.rows import AS_ASKED, SCHEMA
+from chalicelib.store.rows import AS_ASKED, SCHEMA, as_asked
 
 if TYPE_CHECKING:
     from chalicelib.store.tables import Tables
@@ -73,8 +73,7 @@ class RestoredTables:
             {"tenant": tenant},
             setting=setting,
             when=AS_ASKED,
-            asked_generation=connection.generation,
-            asked_version=connection.version,
+            **as_asked(connection),
         )
         return {"Update": change}
 
@@ -84,8 +83,7 @@ class RestoredTables:
             self._tables.tokens,
             row | {"next_refresh_at": None},
             when=AS_ASKED,
-            asked_generation=connection.generation,
-            asked_version=connection.version,
+            **as_asked(connection),
         )
 
     def _grant_row(self, grant: Grant, setting: dict[str, Any]) -> dict[str, Any]:
@@ -101,8 +99,7 @@ class RestoredTables:
             remove=("lease_until", "inflight", "refused_since"),
             when=f"#fence = :asked_fence AND {AS_ASKED}",
             asked_fence=grant.fence,
-            asked_generation=grant.generation,
-            asked_version=grant.version,
+            **as_asked(grant),
         )
         return {"Update": change}
 

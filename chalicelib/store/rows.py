@@ -10,6 +10,12 @@ SCHEMA = 1
 AS_ASKED = "#generation = :asked_generation AND #version = :asked_version"
 """The condition that protects a refresh token: nothing newer has been committed."""
 
+
+def as_asked(row: Grant | Connection) -> dict[str, Any]:
+    """The values of `AS_ASKED`: the row as it was when GoTo was asked, or when it was read."""
+    return {"asked_generation": row.generation, "asked_version": row.version}
+
+
 SETTLED = (
     "lease_until",
     "inflight",
@@ -26,14 +32,12 @@ FACTS = (
     "generation",
     "version",
     "scope",
-    "issued_at",
     "expires_at",
     "refreshed_at",
     "connected_at",
     "reconnect_by",
     "next_refresh_at",
     "principal",
-    "account_key",
 )
 """Attributes of `Tokens` that are no secret."""
 
@@ -99,16 +103,13 @@ def connection(values: dict[str, Any]) -> Connection:
         generation=values["generation"],
         version=values["version"],
         access_token=values.get("access_token"),
-        token_type=values.get("token_type", "Bearer"),
         scope=values.get("scope"),
-        issued_at=values.get("issued_at", 0),
         expires_at=values.get("expires_at", 0),
         refreshed_at=values.get("refreshed_at", 0),
         connected_at=values.get("connected_at", 0),
         reconnect_by=values.get("reconnect_by"),
         next_refresh_at=values.get("next_refresh_at"),
         principal=values.get("principal"),
-        account_key=values.get("account_key"),
     )
 
 

@@ -1,6 +1,6 @@
 """Which mails have been sent, so that a repetition of the stream does not send them again.
 
-Kept in `Links`, whose rows end by themselves; a day longer than the stream keeps a record.
+Kept in `Links`, whose rows end by themselves; for longer than the stream keeps a record.
 """
 
 from typing import TYPE_CHECKING

@@ -40,7 +40,7 @@ class Tenants:
         """The tenant. Raises `UnknownTenant`, `DependencyUnavailable`."""
         tenant = self.get(name)
         if tenant is None:
-            raise UnknownTenant(f"There is no tenant {name!r}.")
+            raise UnknownTenant(name)
         return tenant
 
     def removed(self, name: str) -> bool:
@@ -95,7 +95,7 @@ class Tenants:
                 entry,
             )
         except Conflict:
-            raise UnknownTenant(f"There is no tenant {name!r}.") from None
+            raise UnknownTenant(name) from None
 
     def add(self, tenant: Tenant, entry: JournalEntry) -> None:
         """Add a tenant; one that was removed before keeps counting where it stopped (F07).
@@ -117,7 +117,7 @@ class Tenants:
         try:
             self._write(change, entry)
         except Conflict:
-            raise TenantExists(f"There is a tenant {tenant.name!r} already.") from None
+            raise TenantExists(tenant.name) from None
 
     def switch_client(
         self, name: str, client_id: str, secret_version: str, entry: JournalEntry
@@ -137,7 +137,7 @@ class Tenants:
             counted = self._counted(name, "sequence")
             changed = wire.change(self._tables.client, "tenants", counted, "UPDATED_NEW")
         except Conflict:
-            raise UnknownTenant(f"There is no tenant {name!r}.") from None
+            raise UnknownTenant(name) from None
         return int(changed["sequence"])
 
     def revoke_links(self, name: str, entry: JournalEntry) -> None:
@@ -148,7 +148,7 @@ class Tenants:
         try:
             self._write(self._counted(name, "link_series"), entry)
         except Conflict:
-            raise UnknownTenant(f"There is no tenant {name!r}.") from None
+            raise UnknownTenant(name) from None
 
     def _counted(self, name: str, counter: str) -> dict[str, Any]:
         return {
@@ -180,7 +180,6 @@ def _tenant(values: dict[str, Any]) -> Tenant:
         client_id=values.get("client_id"),
         secret_version=values.get("secret_version"),
         pinned_account=values.get("pinned_account"),
-        sequence=values.get("sequence", 0),
         link_series=values.get("link_series", 0),
         imported=values.get("imported"),
     )

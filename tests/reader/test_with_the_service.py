@@ -230,13 +230,13 @@ def test_a_reader_that_meets_a_refresh_under_way_is_told_to_ask_again(connected:
 @pytest.mark.parametrize("world", ["memory"], indirect=True)
 def test_a_version_rejected_twice_at_the_same_moment_is_refreshed_once(connected: World) -> None:
     """Another function's refresh commits between the two reads of this one."""
-    grant_of = connected.connections.grant
+    grant_of = connected.connections.grant_facts
 
     def late(tenant: str) -> Grant | None:
-        connected.connections.grant = grant_of  # type: ignore[method-assign]  # this once
+        connected.connections.grant_facts = grant_of  # type: ignore[method-assign]  # this once
         assert connected.on_demand(tenant="acme", rejected_version=1).outcome == "refreshed"
         return grant_of(tenant)
 
-    connected.connections.grant = late  # type: ignore[method-assign]  # the moment in between
+    connected.connections.grant_facts = late  # type: ignore[method-assign]  # the moment in between
     assert connected.on_demand(tenant="acme", rejected_version=1).outcome == "alive"
     assert len(connected.goto.asked) == 2

@@ -95,7 +95,7 @@ def test_s01_a_repeat_while_the_code_is_at_goto_starts_nothing(world: World) -> 
     visitor = world.browser(world.add_tenant())
     asked = world.start(visitor)
     world.come_back(visitor, state=asked["state"], code="a-code")
-    world.requests.claim(links.digest(asked["state"]), int(world.clock.now))
+    world.requests.claim(links.digest(asked["state"]))
     world.completions.clear()
     world.come_back(visitor, state=asked["state"], code="a-code")
     assert world.completions == []

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ha_goto_tokens.errors import TokenError
 from ha_goto_tokens.item import AccessToken
-from ha_goto_tokens.reader import TokenReader
+from ha_goto_tokens.reader import MIN_VALID, TokenReader
 
 
 class AsyncTokenReader:
@@ -16,7 +16,7 @@ class AsyncTokenReader:
         self.reader = reader
         self._under_way: dict[tuple[str, int], asyncio.Task[AccessToken]] = {}
 
-    async def get(self, tenant: str, min_valid_seconds: int = 60) -> AccessToken:
+    async def get(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken:
         """As `TokenReader.get`. Tasks that miss together take one thread, not one each."""
         token = self.reader.cached(tenant, min_valid_seconds)
         if token is not None:
@@ -30,12 +30,12 @@ class AsyncTokenReader:
         # One waiting task that is cancelled must not end the read of the others.
         return await asyncio.shield(task)
 
-    async def rejected(self, token: AccessToken, min_valid_seconds: int = 60) -> AccessToken:
+    async def rejected(self, token: AccessToken, min_valid_seconds: int = MIN_VALID) -> AccessToken:
         """As `TokenReader.rejected`."""
         return await asyncio.to_thread(self.reader.rejected, token, min_valid_seconds)
 
     async def get_many(
-        self, tenants: Iterable[str], min_valid_seconds: int = 60
+        self, tenants: Iterable[str], min_valid_seconds: int = MIN_VALID
     ) -> dict[str, AccessToken | TokenError]:
         """As `TokenReader.get_many`."""
         return await asyncio.to_thread(self.reader.get_many, list(tenants), min_valid_seconds)

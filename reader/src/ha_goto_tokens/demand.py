@@ -19,8 +19,6 @@ REFRESHED = "refreshed"
 ALIVE = "alive"
 IN_PROGRESS = "in_progress"
 LATER = "later"
-REAUTHORIZATION_REQUIRED = "reauthorization_required"
-CREDENTIALS_REJECTED = "credentials_rejected"
 NOT_CONNECTED = "not_connected"
 
 

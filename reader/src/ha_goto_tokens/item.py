@@ -7,7 +7,6 @@ from typing import Any
 SCHEMA = 1
 """The item's version that this library reads. It changes only where readers must change."""
 
-CONNECTED = "connected"
 DEGRADED = "degraded"
 DISCONNECTED = "disconnected"
 REAUTHORIZATION_REQUIRED = "reauthorization_required"

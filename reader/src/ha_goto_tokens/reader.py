@@ -5,6 +5,7 @@ token is never handed out that may be dead by a clock that is wrong within ``clo
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,9 @@ CLOCK_ERROR = 300
 CACHED_FOR = 30
 """Seconds for which a token is served without reading the table: the longest that a rep's
 `disconnect` goes unnoticed."""
+
+MIN_VALID = 60
+"""Seconds for which a token is alive at least, unless its user asks for more or less."""
 
 LONGEST_NAME = 63
 """Characters of a tenant's name: it is a DNS label."""
@@ -63,7 +67,7 @@ class _Held:
         """What is left of the pause; 0 also where the clock has jumped back."""
         if now < self.since:
             return 0
-        return max(0, int(self.since + self.answer.retry_after - now + 0.999))
+        return max(0, math.ceil(self.since + self.answer.retry_after - now))
 
 
 class TokenReader:
@@ -106,7 +110,7 @@ class TokenReader:
         self._rejected: dict[str, int] = {}
         self._flights: Flights[AccessToken] = Flights()
 
-    def get(self, tenant: str, min_valid_seconds: int = 60) -> AccessToken:
+    def get(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken:
         """A token that lives for ``min_valid_seconds`` more (0 to 1800), or the best that lives.
 
         Raises `NotConnected`, `ReauthorizationRequired`, `Refreshing`, `Unavailable`; `ValueError`
@@ -123,7 +127,7 @@ class TokenReader:
             token = self.cached(tenant, min_valid_seconds)
         return token
 
-    def cached(self, tenant: str, min_valid_seconds: int = 60) -> AccessToken | None:
+    def cached(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken | None:
         """The token as far as it is known without asking anybody; None where it is not.
 
         Raises `ValueError`.
@@ -138,7 +142,7 @@ class TokenReader:
             return kept.token
         return None
 
-    def rejected(self, token: AccessToken, min_valid_seconds: int = 60) -> AccessToken:
+    def rejected(self, token: AccessToken, min_valid_seconds: int = MIN_VALID) -> AccessToken:
         """GoTo answered 401 to this token: it is never served again here; returns a newer one.
 
         However many callers say so, on however many machines, at most one refresh comes of it.
@@ -153,7 +157,7 @@ class TokenReader:
         return self.get(token.tenant, min_valid_seconds)
 
     def get_many(
-        self, tenants: Iterable[str], min_valid_seconds: int = 60
+        self, tenants: Iterable[str], min_valid_seconds: int = MIN_VALID
     ) -> dict[str, AccessToken | TokenError]:
         """Tokens of many tenants, each with its token or its error; read 100 at a time.
 
