@@ -61,8 +61,10 @@ class Restore:
     def _check(self, tenant: str, *, both: bool) -> Found:
         grant, connection = self._connections.grant(tenant), self._connections.facts(tenant)
         status = _newest_status(grant, connection)
-        if connection is not None and self._tenants.get(tenant) is None:
-            status = Status.DISCONNECTED  # removed since the backup was made
+        # Removed since the backup was made: a tombstone says so. No row at all is a table that is
+        # yet to come back, and ends nothing.
+        if connection is not None and self._tenants.removed(tenant):
+            status = Status.DISCONNECTED
         stands = _in_step(grant, connection) and (grant is None or grant.status is status)
         if stands and (not both or status is Status.DISCONNECTED):
             return Found.IN_STEP

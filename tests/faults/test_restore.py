@@ -174,6 +174,21 @@ def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
     assert (grant.refresh_token, connection.access_token) == (None, None)
 
 
+def test_f19_a_table_of_tenants_that_is_lost_itself_ends_no_connection(connected: World) -> None:
+    """F19: the operator may have it put back after the check."""
+    backups = [Backup(connected, table) for table in ("grants", "tokens", "tenants")]
+    for backup in backups:
+        backup.restore()
+    table = connected.settings.tenants_table
+    connected.dynamodb.delete_item(TableName=table, Key={"tenant": {"S": "acme"}})
+    assert connected.restore(both=True) == {Found.RECHECKED: 1}
+    backups[-1].restore()
+    connected.tick()
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert connection.status is Status.CONNECTED
+
+
 @pytest.mark.parametrize("table", ["grants", "tokens"])
 def test_f19_connected_again_since_the_backup(connected: World, table: str) -> None:
     """F19: the backup knows a disconnection that is past."""
