@@ -97,7 +97,8 @@ def _connected(case: Case) -> str:
 
 
 def _degraded(case: Case) -> str:
-    if case.change is not None and case.change.kind == "imported":
+    tried = case.grant is not None and case.grant.failures > 0
+    if case.change is not None and case.change.kind == "imported" and not tried:
         return "Nothing: it was imported, and its first refresh comes within minutes."
     if case.provider_down:
         return "Nothing for this customer: GoTo does not answer for anybody, the service tries on."

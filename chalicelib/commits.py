@@ -101,7 +101,7 @@ class Commits:
     def _refused(self, request: AuthorizationRequest, account: str | None) -> Reason:
         """Why the tenant does not take a connection by this request."""
         tenant = self._tenants.get(request.tenant)
-        if tenant is None or tenant.link_series != request.link_series:
+        if tenant is None or request.link_series not in (None, tenant.link_series):
             return Reason.ENDED
         return Reason.OTHER_ACCOUNT if account else Reason.ACCOUNT_UNREADABLE
 

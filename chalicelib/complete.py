@@ -12,6 +12,7 @@ from chalicelib import oauth
 from chalicelib.endings import ending, outcome
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import AuthorizationRequest, Fresh, Reason, Revocation, TokenSet
+from chalicelib.oauth import FailureClass
 from chalicelib.rescue import connect_message
 from chalicelib.times import TIME_TO_ASK
 from chalicelib.tokens import fresh_tokens, keep
@@ -101,8 +102,6 @@ class Completion:
             client_id=request.client_id,
             verifier=request.verifier,
         )
-        if self._time_left() < TIME_TO_ASK:
-            return Reason.INTERNAL
         asked_at = int(self._clock())
         verdict = self._ask(client, form)
         if isinstance(verdict, oauth.Failure):
@@ -123,6 +122,9 @@ class Completion:
         self, client: oauth.ClientCredentials, form: dict[str, str]
     ) -> TokenSet | oauth.Failure:
         """Once: a code is never sent again (F22)."""
+        if self._time_left() < TIME_TO_ASK:
+            self._report(DependencyUnavailable("complete", "no time left to ask GoTo"))
+            return oauth.Failure(FailureClass.OWN_FAULT, "no time left to ask GoTo")
         try:
             return oauth.judge(self._goto.token(client, form))
         except ProviderUnreachable as error:

@@ -22,7 +22,7 @@ ServiceError
 +-- ProviderUnreachable       nobody: GoTo or STS gave no complete answer in time
 +-- Conflict                  nobody: a condition on a write did not hold
 +-- DependencyUnavailable     the operator: an AWS service refused or did not answer; try again
-|   +-- ClientGone            nobody: the GoTo client's secret is deleted, its tenant removed
+|   +-- ClientGone            the GoTo client's secret is deleted, or not there (yet)
 +-- Misconfigured             the operator: a setting is missing or impossible
 """
 

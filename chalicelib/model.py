@@ -150,7 +150,7 @@ class Link:
 class AuthorizationRequest:
     """One press of Get Access Token, with everything its exchange will need (S04).
 
-    ``link_series``: that of the link it was pressed at.
+    ``link_series``: that of the link it was pressed at; None where the version before began it.
     """
 
     key: str
@@ -164,7 +164,7 @@ class AuthorizationRequest:
     started_at: int
     expires_at: int
     verifier: str = field(repr=False)
-    link_series: int = 0
+    link_series: int | None = None
     status: RequestStatus = RequestStatus.STARTED
     returned_at: int | None = None
     finished_at: int | None = None

@@ -267,8 +267,11 @@ class Refresher:
     def _revoked(self, grant: Grant, token: str) -> Revocation:
         try:
             return self._goto.revoke(self._client_of(grant), token)
-        except ClientGone:
-            return Revocation.REFUSED
+        except ClientGone as error:
+            self._report(error)
+            # With its tenant a client goes as well, and with it whoever GoTo would listen to.
+            removed = self._tenants.removed(grant.tenant)
+            return Revocation.REFUSED if removed else Revocation.LATER
         except DependencyUnavailable as error:
             self._report(error)
             return Revocation.LATER

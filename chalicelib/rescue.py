@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.goto import GoTo
     from chalicelib.oauth import ClientCredentials
     from chalicelib.store.requests import AuthorizationRequests
+    from chalicelib.store.tenants import Tenants
     from chalicelib.vault import Vault
 
 SCHEMA = 1
@@ -71,12 +72,14 @@ class Rescue:
         *,
         commits: "Commits",
         requests: "AuthorizationRequests",
+        tenants: "Tenants",
         vault: "Vault",
         goto: "GoTo",
         clock: Callable[[], float],
     ) -> None:
         self._commits = commits
         self._requests = requests
+        self._tenants = tenants
         self._vault = vault
         self._goto = goto
         self._clock = clock
@@ -95,7 +98,11 @@ class Rescue:
             if self._commits.refresh(asked, fresh):
                 return Rescued.COMMITTED
             if self._commits.given_up(asked.tenant):
-                self._withdraw(lambda: self._vault.newest_of(asked.tenant, asked.client_id), fresh)
+                self._withdraw(
+                    asked.tenant,
+                    lambda: self._vault.newest_of(asked.tenant, asked.client_id),
+                    fresh,
+                )
             return Rescued.SUPERSEDED
         request = _request(content["request"])
         refused = self._commits.connect(request, fresh, content["account"], content["principal"])
@@ -111,10 +118,14 @@ class Rescue:
         with suppress(Conflict):
             self._requests.fail(request.key, int(self._clock()), outcome(reason), reason, entry)
         self._withdraw(
-            lambda: self._vault.credentials(request.tenant, request.secret_version), fresh
+            request.tenant,
+            lambda: self._vault.credentials(request.tenant, request.secret_version),
+            fresh,
         )
 
-    def _withdraw(self, client_of: Callable[[], "ClientCredentials"], fresh: Fresh) -> None:
+    def _withdraw(
+        self, tenant: str, client_of: Callable[[], "ClientCredentials"], fresh: Fresh
+    ) -> None:
         """Raises `DependencyUnavailable` until GoTo has heard: the queue then asks again (S22).
 
         With its tenant a client goes as well, and with it whoever GoTo would listen to.
@@ -122,7 +133,9 @@ class Rescue:
         try:
             client = client_of()
         except ClientGone:
-            return
+            if self._tenants.removed(tenant):
+                return
+            raise
         given = fresh.refresh_token or fresh.access_token
         if self._goto.revoke(client, given) is Revocation.LATER:
             raise DependencyUnavailable("goto", "not yet withdrawn")

@@ -61,16 +61,17 @@ class Restore:
     def _check(self, tenant: str, *, both: bool) -> Found:
         grant, connection = self._connections.grant(tenant), self._connections.facts(tenant)
         status = _newest_status(grant, connection)
-        # Removed since the backup was made: a tombstone says so. No row at all is a table that is
-        # yet to come back, and ends nothing.
-        if connection is not None and self._tenants.removed(tenant):
-            status = Status.DISCONNECTED
-        stands = _in_step(grant, connection) and (grant is None or grant.status is status)
-        if stands and (not both or status is Status.DISCONNECTED):
+        stands = _in_step(grant, connection)
+        if stands and (not both or connection is None):
+            return Found.IN_STEP
+        # Of what may be old a tombstone knows better: the tenant was removed since. No row at all
+        # is a table that is yet to come back, and ends nothing.
+        removed = self._tenants.removed(tenant)
+        if stands and status is Status.DISCONNECTED and not removed:
             return Found.IN_STEP
         try:
-            if status is Status.DISCONNECTED:
-                self._disconnect(tenant, grant, connection)
+            if removed or status is Status.DISCONNECTED:
+                self._disconnect(tenant, grant, connection, removed=removed)
                 return Found.DISCONNECTED
             if _replaced(grant, connection):
                 self._quarantine(tenant, grant, connection)
@@ -87,11 +88,15 @@ class Restore:
         due = int(self._clock()) if status in REFRESHED else None
         self._tables.align(tenant, grant, connection, status=status, next_refresh_at=due)
 
-    def _disconnect(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
+    def _disconnect(
+        self, tenant: str, grant: Grant | None, connection: Connection | None, *, removed: bool
+    ) -> None:
         """The rep has ended it since: it stays so, and GoTo is told once more (S22)."""
         due = int(self._clock()) if grant is not None and grant.refresh_token else None
         status = Status.DISCONNECTED
-        self._tables.align(tenant, grant, connection, status=status, next_refresh_at=due)
+        self._tables.align(
+            tenant, grant, connection, status=status, next_refresh_at=due, removed=removed
+        )
 
     def _quarantine(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
         """There is no refresh token, or one that GoTo has replaced: it is never used again."""

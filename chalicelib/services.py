@@ -117,6 +117,7 @@ class Services(Adapters):
         return Rescue(
             commits=self._commits,
             requests=self._requests,
+            tenants=self._tenants,
             vault=self._vault,
             goto=self._goto(connections=1),
             clock=time.time,

@@ -114,13 +114,16 @@ class Operator:
         """Show the change set, carry it out, try the product; go back where it does not work."""
         self._stack.publish(built)
         plan = self._stack.plan(built.digest, given)
+        same = built.digest == self._stack.versions.live
         if not self._carry_out(plan):
             return 1
         try:
             self._smoke(self._stack.outputs)
         except StackFailed as error:
             print(error, file=sys.stderr)
-            if plan is not None and plan.kind == "update":
+            if same:
+                print("Its code is what ran before: put the parameters back and deploy again.")
+            elif plan is not None and plan.kind == "update":
                 print("Going back to the version before.")
                 self._back()
             return 1

@@ -8,6 +8,7 @@ to a file or shown. What the stack's table has stays, unless ``--over``. Cut off
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,10 @@ from infra import account
 from infra.stack import Stack, StackFailed
 
 COUNTED = {"Tenants": ("link_series", "sequence")}
-COUNTERS_SKIPPED = 1_000_000
-"""By how much counters of a restored row jump: more than were drawn since any backup was made. A
-link that has been revoked since stays dead, as do all others of that time (S14), and the next
-sign-in counts as newer than what stands in `Grants` (F23)."""
+"""Counters of restored rows jump to now in epoch seconds: more than were drawn since any backup
+was made, and at each restore more than at the one before. A link that has been revoked since stays
+dead, as do all others of that time (S14), and the next sign-in counts as newer than what stands in
+`Grants` (F23)."""
 
 AT_ONCE = 16
 """Rows that are written at the same time."""
@@ -89,7 +90,7 @@ def put_back(
     def put(row: dict[str, Any]) -> bool:
         for counter in counted:
             before = int(row.get(counter, {"N": "0"})["N"])
-            row[counter] = {"N": str(before + COUNTERS_SKIPPED)}
+            row[counter] = {"N": str(max(before + 1, int(time.time())))}
         try:
             dynamodb.put_item(TableName=target, Item=row, **({} if over else unless))
         except dynamodb.exceptions.ConditionalCheckFailedException:

@@ -214,7 +214,7 @@ def _request(values: dict[str, Any]) -> AuthorizationRequest:
         started_at=values["started_at"],
         expires_at=values["expires_at"],
         verifier=values.get("verifier", ""),
-        link_series=values.get("link_series", 0),
+        link_series=values.get("link_series"),
         status=RequestStatus(values["status"]),
         returned_at=values.get("returned_at"),
         finished_at=values.get("finished_at"),

@@ -35,11 +35,12 @@ class RestoredTables:
         status: Status,
         next_refresh_at: int | None = None,
         entry: JournalEntry | None = None,
+        removed: bool = False,
     ) -> None:
         """Bring both rows in step; the counters go on from the higher ones.
 
-        What GoTo refuses next is told as of a restored backup. Raises `Conflict`,
-        `DependencyUnavailable`.
+        What GoTo refuses next is told as of a restored backup. Of a tenant that was ``removed``
+        the grant's counters alone stay. Raises `Conflict`, `DependencyUnavailable`.
         """
         pairs = [(row.generation, row.version) for row in (grant, connection) if row is not None]
         counters = {
@@ -52,10 +53,10 @@ class RestoredTables:
             "next_refresh_at": next_refresh_at,
         }
         grant_row = self._grant_row(grant, setting) if grant else self._no_grant(tenant, setting)
-        actions = [
-            wire.Action("tokens", self._token_row(tenant, connection, setting)),
-            wire.Action("grants", grant_row),
-        ]
+        token_row = self._token_row(tenant, connection, setting)
+        if removed:
+            token_row = self._no_token_row(tenant, connection)
+        actions = [wire.Action("tokens", token_row), wire.Action("grants", grant_row)]
         if entry is not None:
             actions.append(journal.row(self._tables.journal, entry))
         wire.transact(self._tables.client, actions)
@@ -76,6 +77,15 @@ class RestoredTables:
             **as_asked(connection),
         )
         return {"Update": change}
+
+    def _no_token_row(self, tenant: str, connection: Connection | None) -> dict[str, Any]:
+        key = {"tenant": tenant}
+        if connection is None:
+            return {
+                "Delete": wire.delete(self._tables.tokens, key, "attribute_not_exists(#tenant)")
+            }
+        asked = as_asked(connection)
+        return {"Delete": wire.delete(self._tables.tokens, key, when=AS_ASKED, **asked)}
 
     def _without_token(self, row: dict[str, Any], connection: Connection) -> dict[str, Any]:
         """What the backup brought back, readers no longer find (S22)."""

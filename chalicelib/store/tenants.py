@@ -20,8 +20,11 @@ ANY_COUNT = 100
 """Rows read at a time until one of them is a tenant."""
 
 
-def in_series(series: int) -> tuple[str, dict[str, Any]]:
-    """The condition that there is the tenant and links of this series still serve; its values."""
+def in_series(series: int | None) -> tuple[str, dict[str, Any]]:
+    """The condition that there is the tenant and links of this series still serve, where it is
+    known; with its values."""
+    if series is None:
+        return EXISTS, {}
     if series == 0:
         return f"{EXISTS} AND attribute_not_exists(#link_series)", {}
     return f"{EXISTS} AND #link_series = :series", {"series": series}

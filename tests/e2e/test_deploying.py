@@ -212,6 +212,24 @@ def test_what_exists_nowhere_else_is_not_lost_by_the_way(
     assert "exists nowhere else" in capsys.readouterr().out
 
 
+def test_parameters_that_do_not_work_bring_no_older_code_back(
+    aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The version before would run with the same parameters, and with rows that it can't read."""
+    first = package.build()
+    second = changed(first, tmp_path)
+    for version in (first, second):
+        assert operator(aws, yes=True).deploy(version, GIVEN) == 0
+    other = {**GIVEN, "TokenRate": "7"}
+
+    def smoke(_outputs: dict[str, str]) -> None:
+        raise StackFailed("The web function does not answer.")
+
+    assert operator(aws, yes=True, smoke=smoke).deploy(second, other) == 1
+    assert aws.stack.versions == Versions(second.digest, first.digest)
+    assert "put the parameters back" in capsys.readouterr().out
+
+
 def test_smoke_is_found(aws: MiniStack) -> None:
     aws.deploy(package.build(), GIVEN)
     outputs = aws.stack.outputs

@@ -154,24 +154,39 @@ def test_f19_s22_what_the_rep_has_disconnected_stays_so(connected: World, table:
     assert refresh_requests(connected) == asked
 
 
-@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("tables", [("grants",), ("tokens",), ("grants", "tokens")])
 def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
-    connected: World, both: bool
+    connected: World, tables: tuple[str, ...]
 ) -> None:
-    """F19, S22: the client is deleted with the tenant; what came back ends once more."""
-    backups = [Backup(connected, table) for table in ("grants", "tokens")]
+    """F19, S22: the client is deleted with the tenant; what came back ends once more, and the name
+    is free."""
+    backups = [Backup(connected, table) for table in tables]
     connected.rep("tenant_remove", tenant="acme")
     connected.vault._cache.clear()
     for backup in backups:
         backup.restore()
     asked = refresh_requests(connected)
-    assert connected.restore(both=both) == {Found.DISCONNECTED: 1}
+    assert connected.restore(both=len(tables) == 2) == {Found.DISCONNECTED: 1}
     connected.tick()
     assert refresh_requests(connected) == asked
-    grant, connection = connected.grant(), connected.connections.get("acme")
-    assert connection is not None
-    assert grant.status is connection.status is Status.DISCONNECTED
-    assert (grant.refresh_token, connection.access_token) == (None, None)
+    assert (connected.grant().status, connected.grant().refresh_token) == (
+        Status.DISCONNECTED,
+        None,
+    )
+    assert connected.connections.get("acme") is None
+    assert connected.restore(both=len(tables) == 2) == {Found.IN_STEP: 1}
+    connected.connect(connected.add_tenant())
+
+
+def test_f19_an_old_tombstone_ends_no_living_connection(world: World) -> None:
+    """F19: only `Tenants` came back, and knows less than the tables of tokens."""
+    world.connect(world.add_tenant())
+    world.rep("tenant_remove", tenant="acme")
+    backup = Backup(world, "tenants")
+    world.connect(world.add_tenant())
+    backup.restore()
+    assert world.restore() == {Found.IN_STEP: 1}
+    assert world.grant().status is Status.CONNECTED
 
 
 def test_f19_a_table_of_tenants_that_is_lost_itself_ends_no_connection(connected: World) -> None:

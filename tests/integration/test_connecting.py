@@ -92,6 +92,7 @@ def test_f20_an_exchange_that_cannot_be_finished_is_not_begun(world: World) -> N
     world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
     world.time_left = TIME_TO_ASK - 1
     assert world.complete() == [Reason.INTERNAL]
+    assert str(world.reported[-1]) == "complete: no time left to ask GoTo"
     assert world.goto.asked == []
     assert world.history()[-1] == "authorization_failed"
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import DependencyUnavailable, LinkNotUsable
+from chalicelib.errors import ClientGone, DependencyUnavailable, LinkNotUsable
+from chalicelib.links import digest
 from chalicelib.model import Reason, Revocation, Status
 from chalicelib.rescue import Rescued
 from chalicelib.times import DAY
@@ -191,6 +192,52 @@ def test_s22_what_is_rescued_for_a_tenant_that_is_gone_ends(
     world.vault._cache.clear()
     assert sorted(world.rescue()) == [Rescued.REFUSED, Rescued.SUPERSEDED]
     assert world.rescue_queue.messages == []
+
+
+def test_s22_a_secret_that_is_away_by_mistake_ends_no_withdrawal(world: World) -> None:
+    """S22: the tenant is still there, so the secret will be: GoTo hears of it then."""
+    connected(world)
+    world.vault.delete("acme")
+    world.vault._cache.clear()
+    assert world.rep("disconnect", tenant="acme")["withdrawn"] is False
+    assert world.grant().refresh_token == "refresh-1"
+    assert "InvalidRequestException" in str(world.reported[-1])
+    world.vault._restore(f"{world.settings.secret_prefix}acme")
+    world.pass_until_due()
+    assert world.tick() == {"withdrawn": 1}
+    assert world.goto.revoked == ["refresh-1"]
+
+
+def test_s22_a_secret_that_is_away_by_mistake_ends_no_rescue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = connected(world)
+    visitor = world.browser(link)
+    world.come_back(visitor, state=world.start(visitor)["state"], code="another")
+    with monkeypatch.context() as patched:
+        patched.setattr(world.connections, "commit_connect", unavailable)
+        assert world.complete() == [None]
+    world.rep("disconnect", tenant="acme")
+    world.vault.delete("acme")
+    world.vault._cache.clear()
+    with pytest.raises(ClientGone):
+        world.rescue()
+    assert len(world.rescue_queue.messages) == 1
+
+
+def test_what_the_version_before_began_is_finished(world: World) -> None:
+    """F18: its requests name no series, and their links were looked at when they began."""
+    world.add_tenant()
+    world.rep("link_revoke", tenant="acme")
+    visitor = world.browser(world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
+    state = world.start(visitor)["state"]
+    world.dynamodb.update_item(
+        TableName=world.settings.requests_table,
+        Key={"request": {"S": digest(state)}},
+        UpdateExpression="REMOVE link_series",
+    )
+    world.come_back(visitor, state=state, code="a-code")
+    assert world.complete() == [None]
 
 
 def test_the_error_of_a_connection_ends_with_it(world: World) -> None:

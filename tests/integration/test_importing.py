@@ -92,3 +92,11 @@ def test_an_imported_tenant_that_has_connected_since_is_not_told_to_wait(world: 
     world.connect(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
     world.clock.pass_(world.goto.lifetime)
     assert "it was imported" not in show(world)["next_action"]
+
+
+def test_an_imported_tenant_whose_refreshes_fail_is_not_told_to_wait(world: World) -> None:
+    world.rep("import_lines", lines=[line(2, "acme")])
+    world.goto.script = [refusal(503, "busy")]
+    world.tick()
+    assert "it was imported" not in show(world)["next_action"]
+    assert "tell the operator" in show(world)["next_action"]

@@ -237,12 +237,20 @@ def restores(aws: Deployment) -> None:
     """Tables that came back from a backup: in step, apart, or one of them empty."""
     for name in ("old-a", "old-b", "old-c", "old-d"):
         aws.connected(name)
+    for name in ("gone-a", "gone-b"):
+        aws.connected(name)
+        was = {table: aws.row(table, name) for table in ("Grants", "Tokens")}
+        aws.rep("tenant_remove", tenant=name)
+        aws.put_row("Grants", was["Grants"])
+        if name == "gone-b":
+            aws.put_row("Tokens", was["Tokens"])
     aws.delete_row("Grants", "old-b")
     aws.delete_row("Tokens", "old-c")
     aws.set_row("Grants", "old-d", version=7)
     for number in range(LANES):
         aws.invoke("AfterRestore", {"lane": number})
-    aws.invoke("AfterRestore", {"lane": lane("old-a"), "both": True})
+    for name in ("old-a", "gone-b"):
+        aws.invoke("AfterRestore", {"lane": lane(name), "both": True})
 
 
 def reps(aws: Deployment) -> None:

@@ -154,6 +154,10 @@ class Deployment:
         row = self.row(table, tenant) or {"tenant": {"S": tenant}}
         kept = {name: {"N": str(value)} for name, value in values.items() if value is not None}
         row = {name: value for name, value in row.items() if name not in values} | kept
+        self.put_row(table, row)
+
+    def put_row(self, table: str, row: dict[str, Any]) -> None:
+        """A whole row, past every function."""
         with acting_as(None):
             self.dynamodb.put_item(TableName=f"{STACK}-{table}", Item=row)
 

@@ -276,6 +276,7 @@ class World:
         return Rescue(
             commits=self.commits,
             requests=self.requests,
+            tenants=self.tenants,
             vault=self.vault,
             goto=self.goto,  # type: ignore[arg-type]  # stands in for the adapter
             clock=self.clock,
