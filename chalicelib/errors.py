@@ -9,7 +9,7 @@ ServiceError
 |   +-- CallbackNotAccepted   state unknown, used, expired, or of another browser (S01, S02)
 |   +-- TooManyAttempts       cap on what a link starts or has checked (S14, S16)
 |   +-- NotReadyToConnect     the rep has not entered the GoTo client yet
-+-- RepError                  the rep reads one sentence; nothing was changed, but see the fifth
++-- RepError                  the rep reads one sentence; nothing was changed unless it says so
 |   +-- InvalidInput
 |   +-- TenantExists
 |   +-- UnknownTenant

@@ -234,9 +234,13 @@ class Refresher:
 
     def _withdraw(self, grant: Grant) -> Outcome:
         """Tell GoTo that a disconnected grant is given up, until it has heard (S22)."""
-        told = Revocation.DONE
+        told, later = Revocation.DONE, Outcome.TRANSIENT
         if grant.refresh_token is not None:
-            told = self._revoked(grant, grant.refresh_token)
+            try:
+                told = self._revoked(grant, grant.refresh_token)
+            except DependencyUnavailable as error:
+                self._report(error)
+                told, later = Revocation.LATER, Outcome.OWN_FAULT
         if told is not Revocation.LATER:
             entry = self._entry(grant, "withdrawn", WITHDRAWN[told], None)
             self._connections.commit_withdrawn(grant, entry)
@@ -251,7 +255,7 @@ class Refresher:
             outcome_known=True,
             entry=None,
         )
-        return Outcome.TRANSIENT
+        return later
 
     def _give_back(self, grant: Grant, fresh: Fresh) -> None:
         """What GoTo gave while the rep disconnected the tenant must not live on there (S22).
@@ -261,20 +265,25 @@ class Refresher:
         if not self._commits.given_up(grant.tenant):
             return
         given = fresh.refresh_token or fresh.access_token
-        if self._revoked(grant, given) is Revocation.LATER:
+        try:
+            told = self._revoked(grant, given)
+        except DependencyUnavailable as error:
+            self._report(error)
+            told = Revocation.LATER
+        if told is Revocation.LATER:
             self._rescue_queue.send(refresh_message(grant, fresh))
 
     def _revoked(self, grant: Grant, token: str) -> Revocation:
+        """Raises `DependencyUnavailable`, also while the client's secret is away, but not for ever:
+        with its tenant a client goes, and with it whoever GoTo would listen to."""
         try:
-            return self._goto.revoke(self._client_of(grant), token)
-        except ClientGone as error:
-            self._report(error)
-            # With its tenant a client goes as well, and with it whoever GoTo would listen to.
-            removed = self._tenants.removed(grant.tenant)
-            return Revocation.REFUSED if removed else Revocation.LATER
-        except DependencyUnavailable as error:
-            self._report(error)
-            return Revocation.LATER
+            client = self._client_of(grant)
+        except ClientGone:
+            ended = grant.refresh_expires_at <= self._clock()
+            if ended or self._tenants.without_client(grant.tenant):
+                return Revocation.REFUSED
+            raise
+        return self._goto.revoke(client, token)
 
     def _grant_refused(self, grant: Grant, detail: str, *, known: bool) -> Outcome:
         """GoTo will not accept the refresh token, unless another has replaced it (F10).

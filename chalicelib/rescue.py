@@ -133,7 +133,7 @@ class Rescue:
         try:
             client = client_of()
         except ClientGone:
-            if self._tenants.removed(tenant):
+            if self._tenants.without_client(tenant):
                 return
             raise
         given = fresh.refresh_token or fresh.access_token

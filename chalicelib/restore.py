@@ -93,9 +93,20 @@ class Restore:
     ) -> None:
         """The rep has ended it since: it stays so, and GoTo is told once more (S22)."""
         due = int(self._clock()) if grant is not None and grant.refresh_token else None
-        status = Status.DISCONNECTED
+        status, entry = Status.DISCONNECTED, None
+        if removed:
+            text = (
+                "A backup was restored; this tenant was removed, and its token is not used again."
+            )
+            entry = JournalEntry(tenant, self._clock(), str(status), OPERATOR, text, status=status)
         self._tables.align(
-            tenant, grant, connection, status=status, next_refresh_at=due, removed=removed
+            tenant,
+            grant,
+            connection,
+            status=status,
+            next_refresh_at=due,
+            entry=entry,
+            removed=removed,
         )
 
     def _quarantine(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:

@@ -121,7 +121,7 @@ class Operator:
             self._smoke(self._stack.outputs)
         except StackFailed as error:
             print(error, file=sys.stderr)
-            if same:
+            if plan is not None and same:
                 print("Its code is what ran before: put the parameters back and deploy again.")
             elif plan is not None and plan.kind == "update":
                 print("Going back to the version before.")

@@ -271,8 +271,10 @@ class Connections:
             when="#generation = :asked_generation",
             asked_generation=asked.generation,
         )
+        # What a disconnected tenant's row tells, nothing of this changes; a removed one has none.
+        shown = [] if status is Status.DISCONNECTED else [wire.Action("tokens", {"Update": tokens})]
         self._transact(
-            wire.Action("tokens", {"Update": tokens}),
+            *shown,
             wire.Action("grants", {"Update": grant}),
             *([journal.row(self._tables.journal, entry)] if entry else []),
         )

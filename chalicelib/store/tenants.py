@@ -51,6 +51,12 @@ class Tenants:
         values = wire.get(self._tables.client, self._tables.tenants, {"tenant": name})
         return bool(values.get("removed"))
 
+    def without_client(self, name: str) -> bool:
+        """Whether the tenant was removed, perhaps added again since, and has no client; where there
+        is no row at all, it is not told. Raises `DependencyUnavailable`."""
+        values = wire.get(self._tables.client, self._tables.tenants, {"tenant": name})
+        return bool(values) and "client_id" not in values
+
     def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
         """Some tenants in the table's own order, and where the next page begins (None: nowhere).
 

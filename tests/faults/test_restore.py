@@ -9,6 +9,7 @@ from chalicelib.refresh import Outcome
 from chalicelib.restore import Found
 from chalicelib.times import CONFIRM_PAUSE
 from tests.faults.test_outages import refresh_requests
+from tests.integration.test_disconnecting import unavailable
 from tests.support.standins import refusal
 from tests.support.world import TESTER, World
 
@@ -156,7 +157,7 @@ def test_f19_s22_what_the_rep_has_disconnected_stays_so(connected: World, table:
 
 @pytest.mark.parametrize("tables", [("grants",), ("tokens",), ("grants", "tokens")])
 def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
-    connected: World, tables: tuple[str, ...]
+    connected: World, monkeypatch: pytest.MonkeyPatch, tables: tuple[str, ...]
 ) -> None:
     """F19, S22: the client is deleted with the tenant; what came back ends once more, and the name
     is free."""
@@ -167,6 +168,13 @@ def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
         backup.restore()
     asked = refresh_requests(connected)
     assert connected.restore(both=len(tables) == 2) == {Found.DISCONNECTED: 1}
+    assert connected.journal.newest("acme", 1)[0].kind == "disconnected"
+    with monkeypatch.context() as patched:
+        patched.setattr(connected.vault, "newest_of", unavailable)
+        patched.setattr(connected.vault, "credentials", unavailable)
+        assert connected.tick() in ({}, {Outcome.OWN_FAULT: 1}), "no word of GoTo's (F12)"
+    if connected.grant().next_refresh_at:
+        connected.pass_until_due()
     connected.tick()
     assert refresh_requests(connected) == asked
     assert (connected.grant().status, connected.grant().refresh_token) == (

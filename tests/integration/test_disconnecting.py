@@ -8,6 +8,7 @@ import pytest
 from chalicelib.errors import ClientGone, DependencyUnavailable, LinkNotUsable
 from chalicelib.links import digest
 from chalicelib.model import Reason, Revocation, Status
+from chalicelib.refresh import Outcome
 from chalicelib.rescue import Rescued
 from chalicelib.times import DAY
 from tests.support.reps import connected, show
@@ -167,9 +168,10 @@ def test_s22_tokens_that_come_late_are_given_back_until_goto_has_heard(world: Wo
     assert world.goto.revoked == ["refresh-2"]
 
 
+@pytest.mark.parametrize("added_again", [False, True])
 @pytest.mark.parametrize("deleted_for_good", [False, True])
 def test_s22_what_is_rescued_for_a_tenant_that_is_gone_ends(
-    world: World, monkeypatch: pytest.MonkeyPatch, deleted_for_good: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, deleted_for_good: bool, added_again: bool
 ) -> None:
     """S22: with the tenant its client is deleted, and nobody is left whom GoTo would hear. What
     waits must not wait for ever: others' verdicts wait for it (F10)."""
@@ -190,6 +192,8 @@ def test_s22_what_is_rescued_for_a_tenant_that_is_gone_ends(
             SecretId=f"{world.settings.secret_prefix}acme", ForceDeleteWithoutRecovery=True
         )
     world.vault._cache.clear()
+    if added_again:
+        world.onboarding.add_tenant("acme", "Acme", "admin@acme.example", TESTER)
     assert sorted(world.rescue()) == [Rescued.REFUSED, Rescued.SUPERSEDED]
     assert world.rescue_queue.messages == []
 
@@ -206,6 +210,39 @@ def test_s22_a_secret_that_is_away_by_mistake_ends_no_withdrawal(world: World) -
     world.pass_until_due()
     assert world.tick() == {"withdrawn": 1}
     assert world.goto.revoked == ["refresh-1"]
+
+
+def test_s22_a_secret_that_is_lost_for_good_ends_a_withdrawal_with_the_token(world: World) -> None:
+    """S22: else the tenant could never be removed. It is our fault, not GoTo's (F12)."""
+    connected(world)
+    world.vault._client.delete_secret(
+        SecretId=f"{world.settings.secret_prefix}acme", ForceDeleteWithoutRecovery=True
+    )
+    world.vault._cache.clear()
+    assert world.rep("tenant_remove", tenant="acme")["kind"] == "still_connected"
+    world.pass_until_due()
+    assert world.tick() == {Outcome.OWN_FAULT: 1}
+    world.clock.now = world.grant().refresh_expires_at
+    assert world.tick() == {Outcome.WITHDRAWN: 1}
+    assert world.goto.revoked == []
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
+def test_s22_tokens_that_come_late_wait_where_no_table_can_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S22: neither withdrawn nor lost."""
+    connected(world)
+    world.pass_until_due()
+    world.goto.rotates = True
+
+    def disconnect() -> None:
+        world.rep("disconnect", tenant="acme")
+        monkeypatch.setattr(world.tenants, "get", unavailable)
+
+    world.goto.script = [disconnect]
+    assert world.tick() == {Outcome.SUPERSEDED: 1}
+    assert len(world.rescue_queue.messages) == 1
 
 
 def test_s22_a_secret_that_is_away_by_mistake_ends_no_rescue(
