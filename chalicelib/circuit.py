@@ -23,7 +23,6 @@ SLOWEST = 1_000
 REGAIN = 0.1
 """Share of the cap by which the rate grows at each turn without a 429."""
 
-
 AGAIN_AT = 4
 """By what the cap is divided when GoTo answers again: all that fell due meanwhile is waiting."""
 

@@ -12,7 +12,6 @@ from chalicelib import oauth
 from chalicelib.endings import ending, outcome
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import AuthorizationRequest, Fresh, Reason, Revocation, TokenSet
-from chalicelib.oauth import FailureClass
 from chalicelib.rescue import connect_message
 from chalicelib.times import TIME_TO_ASK
 from chalicelib.tokens import fresh_tokens, keep
@@ -123,8 +122,9 @@ class Completion:
     ) -> TokenSet | oauth.Failure:
         """Once: a code is never sent again (F22)."""
         if self._time_left() < TIME_TO_ASK:
-            self._report(DependencyUnavailable("complete", "no time left to ask GoTo"))
-            return oauth.Failure(FailureClass.OWN_FAULT, "no time left to ask GoTo")
+            late = DependencyUnavailable("complete", "no time left to ask GoTo")
+            self._report(late)
+            return failure_of(late)
         try:
             return oauth.judge(self._goto.token(client, form))
         except ProviderUnreachable as error:

@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import oauth
 from chalicelib.commits import SCHEDULER
-from chalicelib.errors import (
-    ClientGone,
-    Conflict,
-    DependencyUnavailable,
-    ProviderUnreachable,
-)
+from chalicelib.errors import ClientGone, Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.model import (
     RESTORED,
     Due,

@@ -53,9 +53,10 @@ class RestoredTables:
             "next_refresh_at": next_refresh_at,
         }
         grant_row = self._grant_row(grant, setting) if grant else self._no_grant(tenant, setting)
-        token_row = self._token_row(tenant, connection, setting)
         if removed:
             token_row = self._no_token_row(tenant, connection)
+        else:
+            token_row = self._token_row(tenant, connection, setting)
         actions = [wire.Action("tokens", token_row), wire.Action("grants", grant_row)]
         if entry is not None:
             actions.append(journal.row(self._tables.journal, entry))
@@ -79,13 +80,11 @@ class RestoredTables:
         return {"Update": change}
 
     def _no_token_row(self, tenant: str, connection: Connection | None) -> dict[str, Any]:
-        key = {"tenant": tenant}
-        if connection is None:
-            return {
-                "Delete": wire.delete(self._tables.tokens, key, "attribute_not_exists(#tenant)")
-            }
-        asked = as_asked(connection)
-        return {"Delete": wire.delete(self._tables.tokens, key, when=AS_ASKED, **asked)}
+        when, asked = "attribute_not_exists(#tenant)", {}
+        if connection is not None:
+            when, asked = AS_ASKED, as_asked(connection)
+        gone = wire.delete(self._tables.tokens, {"tenant": tenant}, when=when, **asked)
+        return {"Delete": gone}
 
     def _without_token(self, row: dict[str, Any], connection: Connection) -> dict[str, Any]:
         """What the backup brought back, readers no longer find (S22)."""

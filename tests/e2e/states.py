@@ -19,6 +19,8 @@ from tests.e2e import story
 from tests.e2e.story import Tenant
 
 RENEWAL = 2_400
+"""Seconds after which a token of GoTo's is renewed; the sandbox's live for three minutes."""
+
 JSON = "application/json"
 
 
@@ -48,8 +50,7 @@ class Stage:
         return tenant, page
 
     def connected(self) -> tuple[Tenant, Page]:
-        """A tenant, and the browser that has just connected it. The sandbox's tokens live for
-        three minutes: it is to be renewed when GoTo's would."""
+        """A tenant, and the browser that has just connected it; to be renewed as GoTo's are."""
         tenant, page = self.tenant(), self.page()
         story.connect(page, tenant)
         for table in ("tokens", "grants"):
@@ -188,10 +189,12 @@ def _account_unreadable(stage: Stage) -> Page:
     tenant, page = stage.connected()
     story.age(tenant, 12)
     story.control(stage.cloud, "switches", {"account_readable": False})
-    page.goto(tenant.address)
-    story.press(page)
-    expect(page.locator(".reference")).to_be_visible()
-    story.control(stage.cloud, "switches", {"account_readable": True})
+    try:
+        page.goto(tenant.address)
+        story.press(page)
+        expect(page.locator(".reference")).to_be_visible()
+    finally:
+        story.control(stage.cloud, "switches", {"account_readable": True})
     return page
 
 
