@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) -m sandbox.environment
 
-.PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback restore destroy
+.PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback prove adopt restore destroy
 
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +21,8 @@ clean:  ## forget the local cloud and everything in it
 check:  ## style, types, import directions, the packaged template, scanners
 	$(do) check
 
-test:   ## unit, integration, security, fault and end-to-end tests
-	$(do) test
+test:   ## unit, integration, security, fault and end-to-end tests (ARGUMENTS: as pytest takes them)
+	$(do) test $(ARGUMENTS)
 
 coverage:  ## lines and branches that the quick suites reach, package by package
 	$(do) coverage
@@ -47,10 +47,10 @@ simulate:  ## a year of a fleet under each of GoTo's rotation rules
 processes:  ## real worker processes, killed at random for a minute
 	$(do) processes
 
-protections:  ## each security protection removed in turn: does a test of its row notice?
-	$(do) protections
+protections:  ## each security protection removed in turn (ROWS="S07 S24": of these rows): does a test notice?
+	$(do) protections $(ROWS)
 
-mutants:  ## small faults put into authorize.py, links.py and oauth.py: do the tests notice?
+mutants:  ## small faults put into authorize.py, opaque.py and oauth.py: do the tests notice?
 	$(do) mutants
 
 scan:   ## a web scanner against the product on this machine
@@ -68,6 +68,12 @@ deploy: ## STAGE into your AWS account: shows the change set, asks, tries the pr
 
 rollback:  ## the version before, back into STAGE
 	$(do) rollback $(STAGE) $(ARGUMENTS)
+
+prove:  ## once on a real account: is AWS as these pages believe it to be?
+	$(do) prove $(STAGE) $(ARGUMENTS)
+
+adopt:  ## what a destroyed STAGE has left (tables, keys, queues), as a stack again
+	$(do) adopt $(STAGE) $(ARGUMENTS)
 
 restore:  ## rows of a restored table (FROM=...) into STAGE's own (TABLE=...)
 	$(do) restore $(STAGE) $(TABLE) $(FROM) $(ARGUMENTS)

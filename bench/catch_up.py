@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from moto import mock_aws
 
 from bench.table import Row, told
-from chalicelib.oauth import Answer, ClientCredentials
-from chalicelib.pace import Pace
-from chalicelib.refresh import Refresher
-from chalicelib.schedule import Schedule
+from chalicelib.goto.oauth import Answer
+from chalicelib.models import ClientCredentials
+from chalicelib.refresh.rate_limiter import RateLimiter
+from chalicelib.refresh.refresher import Refresher
+from chalicelib.refresh.scheduler import Schedule
 from tests.support import fleet
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
@@ -86,7 +87,7 @@ class Deployment:
     def __init__(self, tenants: int, rate: int) -> None:
         memory = MemoryDynamoDB()
         self.world = World(memory, create_tables(memory, ""), TOKEN_RATE=str(rate))
-        self.world.vault = fleet.Secrets()  # type: ignore[assignment]  # stands in for the adapter
+        self.world.stand_in(secret_store=fleet.Secrets())
         self.world.random = random.Random(7).random  # noqa: S311 - jitter
         self._answer, self.world.goto.token = self.world.goto.token, self._token  # type: ignore[method-assign]
         self._wanting = {fleet.client_id(f"t{number}") for number in range(tenants)}
@@ -122,9 +123,9 @@ class Deployment:
         clock, handed = self.world.clock, []
         begun = clock.now
         self._schedule(lambda *share: handed.append(share)).tick()
-        for lane, rate, wait in handed:
+        for lanes, rate, wait in handed:
             clock.now = begun
-            self._schedule(None).lane(lane, rate, wait)
+            self._schedule(None).lanes(lanes, rate, wait)
         clock.now = begun + 60
 
     def _schedule(self, hand_over: object) -> Schedule:
@@ -133,18 +134,21 @@ class Deployment:
             connections=world.connections,
             provider=world.provider,
             fleet=world.fleet,
-            rescue_queue=world.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
+            rescue_queue=world.rescue_queue,
             refresher_for=self._refresher,
             run=map,
             hand_over=hand_over,  # type: ignore[arg-type]  # a lane hands over nothing
             cap=world.settings.token_rate,
+            dead_after=2_400.0,
             clock=world.clock,
             report=_fail,
         )
 
     def _refresher(self, rate: float, seconds: float, wait: float) -> Refresher:
         clock = self.world.clock
-        return self.world.refresher(Pace(rate, clock.now + seconds, clock, clock.pass_, wait))
+        return self.world.refresher(
+            RateLimiter(rate, clock.now + seconds, clock, clock.pass_, wait)
+        )
 
     def _token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
         self.asked_at.append(self.world.clock.now)

@@ -4,11 +4,15 @@ Prices: AWS's published ones for us-east-1, in US dollars, as of 2025; change th
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from chalicelib.model import LANES
-from chalicelib.schedule import FITS
+from bench.function_seconds import Minute, lane_memory, minute
+from chalicelib.durations import ASSUMED_LIFETIME, JITTER
+from chalicelib.models import LANES
+from chalicelib.refresh.scheduler import LANE_CARRIES
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "costs.md"
@@ -17,22 +21,17 @@ BEGIN, END = "<!-- from bench/costs.py -->\n", "<!-- end -->"
 FLEETS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
 MONTH = 30 * 86_400
-BETWEEN = 2_300
-"""Seconds between two refreshes of a tenant whose tokens live an hour, jitter included."""
+SHARE, LATER = 0.33, 0.67
+"""`RefreshShare` as it is set, and the one that it is compared with."""
 
-MEMORY = 0.5
-"""GB of a function that refreshes; Lambda gives a whole processor at 1,769 MB."""
-
-PROCESSOR = MEMORY * 1_024 / 1_769
+DEFAULT_RATE = 10
+"""`TokenRate` unless it is set: what GoTo documents for its APIs."""
 
 READ_UNIT, WRITE_UNIT = 0.125e-6, 0.625e-6
 GB_SECOND, INVOCATION = 13.3334e-6, 0.2e-6
 SECRET, SECRET_CALL = 0.40, 5e-6
 KEY, KEY_CALL = 1.0, 3e-6
 KEYS = 6
-
-TICK_SECONDS = 0.3
-"""Of an empty tick, on a slow processor: 16 queries."""
 
 
 def facts() -> dict[str, float]:
@@ -47,29 +46,42 @@ def facts() -> dict[str, float]:
 def table(measured: Mapping[str, float]) -> str:
     """The page's table in Markdown."""
     head = (
-        "| tenants | refreshes a second | functions | read, write units a second | DynamoDB"
-        " | Lambda | Secrets Manager | KMS | in all | each tenant |\n"
-        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+        "| tenants | refreshes a second | `TokenRate` | functions | read, write units a second"
+        " | DynamoDB | Lambda | billed to worked | Secrets Manager | KMS | in all"
+        " | in all at 67 % | each tenant |\n"
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     )
     return head + "".join(f"| {' | '.join(_cells(size, measured))} |\n" for size in FLEETS)
 
 
-def functions(size: int, measured: Mapping[str, float]) -> int:
-    """How many refresh at a time: the tick alone, or its lanes.
+def token_rate(size: int, share: float = SHARE) -> int:
+    """The `TokenRate` of a fleet: the default, or what it needs and a tenth for catching up."""
+    return max(DEFAULT_RATE, math.ceil(size / between(share) * 1.1))
 
-    Raises `ValueError`: more than all lanes can do.
+
+def lambda_minute(size: int, measured: Mapping[str, float], share: float = SHARE) -> Minute:
+    """What Lambda bills for a minute of a fleet, by the product's own pacing.
+
+    Raises `ValueError`: more is due than all lanes can do.
     """
-    rate = size / BETWEEN
-    if rate * 60 <= FITS:
-        return 1
-    if rate > LANES * _each_function(measured):
-        raise ValueError(f"{size} tenants are more than {LANES} lanes of this memory refresh")
-    return LANES
+    due = size / between(share) * 60
+    rate, cpu = token_rate(size, share), measured["cpu_ms"] / 1e3
+    for memory in (lane_memory(), 2 * lane_memory()):
+        found = minute(math.ceil(due), rate, cpu, memory)
+        if found.refreshed >= math.ceil(due) and found.slowest <= 60:
+            part = due / math.ceil(due)  # of fewer than one a minute
+            return replace(found, billed=found.billed * part, worked=found.worked * part)
+    raise ValueError(f"{size} tenants are more than {LANES} lanes of any memory refresh")
 
 
 def most(measured: Mapping[str, float]) -> int:
     """Tenants that all lanes can keep alive, in the 55 seconds of a minute that they work."""
-    return int(LANES * _each_function(measured) * BETWEEN * 55 / 60)
+    return int(LANES * LANE_CARRIES * between(SHARE) * 55 / 60)
+
+
+def between(share: float) -> float:
+    """Seconds between two refreshes of a tenant whose tokens live an hour, jitter included."""
+    return ASSUMED_LIFETIME * share * (1 - JITTER / 2)
 
 
 def write(measured: Mapping[str, float]) -> None:
@@ -85,35 +97,61 @@ def shown(text: str) -> str:
 
 
 def _body(measured: Mapping[str, float]) -> str:
+    dearest = {size: _dearest(size, measured) for size in FLEETS}
+    changes = [size for size, name in dearest.items() if name != "Secrets Manager"]
     return (
         f"One refresh takes {measured['read_units']:g} read and {measured['write_units']:g} write"
         f" units of DynamoDB and {measured['cpu_ms']:g} ms of a processor, as measured; all"
-        f" {LANES} lanes at {int(MEMORY * 1_024)} MB keep {most(measured):,} tenants alive.\n\n"
+        f" {LANES} lanes at {lane_memory()} MB keep {most(measured):,} tenants alive, at twice that"
+        f" {2 * most(measured):,}.\n\n"
         + table(measured)
+        + "\nThe dearest line is "
+        + (
+            "Secrets Manager at every size.\n"
+            if not changes
+            else f"Secrets Manager, but at {' and '.join(f'{size:,}' for size in changes)} tenants"
+            f" it is {dearest[changes[0]]}.\n"
+        )
     )
 
 
+def _dearest(size: int, measured: Mapping[str, float]) -> str:
+    return max((dollars, name) for name, dollars in _lines(size, measured).items())[1]
+
+
+def _lines(size: int, measured: Mapping[str, float], share: float = SHARE) -> dict[str, float]:
+    """Dollars a month by service."""
+    refreshes = size / between(share) * MONTH
+    found = lambda_minute(size, measured, share)
+    runs = MONTH / 60 * (1 if found.functions == 1 else 1 + found.functions)
+    units = measured["read_units"] * READ_UNIT + measured["write_units"] * WRITE_UNIT
+    return {
+        "DynamoDB": refreshes * units,
+        "Lambda": found.billed * MONTH / 60 * GB_SECOND + runs * INVOCATION,
+        "Secrets Manager": size * SECRET + refreshes * SECRET_CALL,
+        "KMS": KEYS * KEY + refreshes * KEY_CALL,
+    }
+
+
 def _cells(size: int, measured: Mapping[str, float]) -> Iterator[str]:
-    rate = size / BETWEEN
-    refreshes = rate * MONTH
+    rate, found, lines = (
+        size / between(SHARE),
+        lambda_minute(size, measured),
+        _lines(size, measured),
+    )
     reads, writes = measured["read_units"], measured["write_units"]
-    busy = measured["cpu_ms"] / 1e3 / PROCESSOR * MEMORY * refreshes
-    ticks = MONTH / 60
-    runs = ticks * (1 if functions(size, measured) == 1 else 1 + LANES)
-    dynamodb = refreshes * (reads * READ_UNIT + writes * WRITE_UNIT)
-    work = (busy + ticks * TICK_SECONDS * MEMORY) * GB_SECOND + runs * INVOCATION
-    secrets = size * SECRET + refreshes * SECRET_CALL
-    keys = KEYS * KEY + refreshes * KEY_CALL
-    total = dynamodb + work + secrets + keys
+    more = "" if found.memory == lane_memory() else f" of {found.memory:,} MB"
     yield f"{size:,}"
     yield f"{rate:,.2f}"
-    yield str(functions(size, measured))
+    yield str(token_rate(size))
+    yield f"{found.functions}{more}"
     yield f"{rate * reads:,.1f}, {rate * writes:,.1f}"
-    for dollars in (dynamodb, work, secrets, keys, total):
-        yield f"${dollars:,.0f}"
+    yield f"${lines['DynamoDB']:,.0f}"
+    yield f"${lines['Lambda']:,.0f}"
+    yield f"{found.billed / found.worked:.2f}"
+    yield f"${lines['Secrets Manager']:,.0f}"
+    yield f"${lines['KMS']:,.0f}"
+    total = sum(lines.values())
+    yield f"${total:,.0f}"
+    yield f"${sum(_lines(size, measured, LATER).values()):,.0f}"
     yield f"${total / size:.2f}"
-
-
-def _each_function(measured: Mapping[str, float]) -> float:
-    """Refreshes a second of one function, whose share of a processor is the limit."""
-    return PROCESSOR / (measured["cpu_ms"] / 1e3)

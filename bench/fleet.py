@@ -49,7 +49,7 @@ class Deployment:
             events.register(f"provide-client-params.dynamodb.{operation}", self._ask)
             events.register(f"after-call.dynamodb.{operation}", self._count)
         self.world = World(client, create_tables(client, f"fleet-{size}-"))
-        self.world.vault = fleet.Secrets()  # type: ignore[assignment]  # stands in for the adapter
+        self.world.stand_in(secret_store=fleet.Secrets())
         self._client = client
         self._fill()
 

@@ -9,6 +9,7 @@ at the loopback interface, in a process of their own.
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,11 @@ from botocore.config import Config
 from moto import mock_aws
 
 from bench.table import Row, told
+from chalicelib.bootstrap import deployment, refresh
 from chalicelib.config import load
-from chalicelib.model import Due
-from chalicelib.refresh import Outcome
-from chalicelib.services import Services
+from chalicelib.models import Due
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.rate_limiter import RateLimiter
 from tests.support.aws import REGION, create_tables, session
 from tests.support.memory import MemoryDynamoDB
 from tests.support.world import World
@@ -118,25 +121,24 @@ class Product:
     def __init__(self, environment: dict[str, str], threads: int) -> None:
         self._threads = threads
         self._settings = load(environment)
-        services = Services()
-        vars(services)["settings"] = self._settings
         self._web = requests.Session()
         self._web.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=threads))
         self._calls: dict[str, list[Call]] = defaultdict(list)
         made: dict[str, Any] = {}
 
-        def aws(name: str, **options: Any) -> Any:
-            if name not in made:
-                made[name] = session().create_client(
-                    name,
+        def aws(service: str, read_timeout: int = 0, attempts: int = 0) -> Any:
+            if service not in made:
+                made[service] = session().create_client(
+                    service,
                     REGION,
                     endpoint_url=environment["ENDPOINT"],
                     config=Config(max_pool_connections=threads),
                 )
-            return made[name]
+            return made[service]
 
-        vars(services)["_aws"] = aws
-        self._refresher = services._refresher(threads, lambda: 600.0, 1e6, 600.0)
+        live = replace(deployment.live(load(environment)), client=aws)
+        rate_limiter = RateLimiter(1e6, math.inf, time.monotonic, time.sleep)
+        self._refresher = refresh.refresher(live, rate_limiter, threads, lambda: 600.0)
         for client in (aws("dynamodb"), aws("secretsmanager")):
             client.meta.events.register("provide-client-params.*", self._recorder(client))
 
@@ -211,7 +213,7 @@ def _stand_in(delay: float) -> Iterator[tuple[dict[str, str], int]]:
             "access_expires_at": {"N": str(due_at + 600)},
         }
         version = every[grants]["secret_version"]["S"]
-        kept = world.vault._client.get_secret_value(
+        kept = world.secret_store._client.get_secret_value(
             SecretId=f"{world.settings.secret_prefix}t0", VersionId=version
         )
         answer = {"access_token": "x" * 1_000, "expires_in": 3_600, "token_type": "Bearer"}
@@ -220,7 +222,7 @@ def _stand_in(delay: float) -> Iterator[tuple[dict[str, str], int]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
         file.write_text(json.dumps({"tables": every, "secret": secret, "answer": answer}))
-        command = [sys.executable, "-m", "bench.standin", str(file), str(delay)]
+        command = [sys.executable, "-m", "bench.stub_server", str(file), str(delay)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None  # noqa: S101 - it was asked for

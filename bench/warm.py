@@ -21,7 +21,7 @@ from moto import mock_aws
 
 import app as entry
 from bench.table import Row, told
-from chalicelib.times import REQUEST_LIFETIME
+from chalicelib.durations import REQUEST_LIFETIME
 from sandbox import dynamodb_local
 from tests.support.aws import REGION, create_tables, session
 from tests.support.site import PAGE, Answered, Site
@@ -79,8 +79,7 @@ def rows(rounds: int) -> list[Row]:
 
 def _site(world: World) -> Site:
     os.environ.update(world.environment)
-    entry.services.cache_clear()
-    vars(entry.services()).update(visit=world.visit)
+    vars(entry)["deployment"] = lambda: world.deployment
     site = Site(world)
     site.open(world.add_tenant())
     return site

@@ -1,11 +1,16 @@
 """Settings of one deployment. The only reader of the environment."""
 
+from __future__ import annotations
+
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from chalicelib.errors import Misconfigured
+from chalicelib.permissions import SCOPE_NEEDED, SCOPE_READ
+from chalicelib.untrusted_text import address_fault
 
 PAGE_PATH = "/admin/settings/activities/"
 """Path of the settings page, which is also the redirect URI. The slash at its end is part of it."""
@@ -20,8 +25,13 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 class Settings:
     """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``.
 
-    ``revoke_url`` and ``api_url`` are None for an OAuth server that has no such endpoint;
-    ``token_rate`` is in refreshes a second, over the whole deployment.
+    ``revoke_url``, ``api_url`` and ``admin_url`` (the names of accounts) are None for an OAuth
+    server that has no such endpoint; ``token_rate`` is in refreshes a second, over the whole
+    deployment; ``refresh_share`` is the share of a token's life after which its refresh is due.
+    ``support_email``: whom customers write to; that of the reps unless another is set,
+    None where there is neither.
+    deployment. ``scope`` None asks for all of a client's scopes, which only another OAuth server
+    than GoTo's needs; a grant without ``needed_scopes`` is of no use.
     """
 
     stage: str
@@ -30,12 +40,15 @@ class Settings:
     token_url: str
     revoke_url: str | None
     api_url: str | None
+    admin_url: str | None
     issuer: str | None
     client_auth: str
     scope: str | None
+    needed_scopes: tuple[str, ...]
     login_origins: tuple[str, ...]
     mail_from: str
     rep_mail: str | None
+    support_email: str | None
     mail_configuration: str | None
     secret_prefix: str
     secret_key: str
@@ -47,7 +60,9 @@ class Settings:
     journal_table: str
     bus: str
     rescue_queue: str
+    mails_waiting: str | None
     token_rate: int
+    refresh_share: float
     complete_function: str | None
     refresh_lane_function: str | None
     intake_function: str | None
@@ -67,6 +82,14 @@ class Settings:
         """The redirect URI, byte for byte as the customer registers it at GoTo (S07)."""
         return self.origin(tenant) + PAGE_PATH
 
+    def is_origin(self, origin: str, tenant: str | None) -> bool:
+        """Whether an origin is the tenant's own; for None, whether any tenant may have it."""
+        if tenant is not None:
+            return origin == self.origin(tenant)
+        before, _, after = self.tenant_origin.partition("{tenant}")
+        label = "" if self.one_host else "[a-z0-9-]+"
+        return re.fullmatch(re.escape(before) + label + re.escape(after), origin) is not None
+
     def status_url(self, tenant: str) -> str:
         """What the settings page polls: 401 to one without a link, and nothing is written."""
         return self.origin(tenant) + STATUS_PATH
@@ -85,12 +108,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         token_url=_https(env, "GOTO_TOKEN_URL"),
         revoke_url=_https_or_none(env, "GOTO_REVOKE_URL"),
         api_url=(_https_or_none(env, "GOTO_API_URL") or "").rstrip("/") or None,
+        admin_url=(_https_or_none(env, "GOTO_ADMIN_URL") or "").rstrip("/") or None,
         issuer=env.get("GOTO_ISSUER") or None,
         client_auth=env.get("GOTO_CLIENT_AUTH") or "raw",
-        scope=env.get("GOTO_SCOPE") or None,
+        scope=env.get("GOTO_SCOPE", SCOPE_READ) or None,
+        needed_scopes=tuple(env.get("NEEDED_SCOPES", SCOPE_NEEDED).split()),
         login_origins=tuple(env.get("GOTO_LOGIN_ORIGINS", "").split()),
-        mail_from=_need(env, "MAIL_FROM"),
-        rep_mail=env.get("REP_MAIL") or None,
+        mail_from=_address(env, "MAIL_FROM"),
+        rep_mail=_address_or_none(env, "REP_MAIL"),
+        support_email=_address_or_none(env, "SUPPORT_EMAIL") or _address_or_none(env, "REP_MAIL"),
         mail_configuration=env.get("MAIL_CONFIGURATION") or None,
         secret_prefix=f"ha-goto/{_need(env, 'STAGE')}/",
         secret_key=_need(env, "SECRETS_KEY"),
@@ -102,7 +128,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         journal_table=_need(env, "JOURNAL_TABLE"),
         bus=_need(env, "BUS"),
         rescue_queue=_need(env, "RESCUE_QUEUE"),
+        mails_waiting=env.get("MAILS_WAITING") or None,
         token_rate=_positive(env, "TOKEN_RATE", "10"),
+        refresh_share=_share(env, "REFRESH_SHARE", "33"),
         complete_function=env.get("COMPLETE_FUNCTION") or None,
         refresh_lane_function=env.get("REFRESH_LANE_FUNCTION") or None,
         intake_function=env.get("INTAKE_FUNCTION") or None,
@@ -126,6 +154,25 @@ def _positive(env: Mapping[str, str], name: str, otherwise: str) -> int:
     if not value.isascii() or not value.isdigit() or not 0 < int(value) <= 100_000:
         raise Misconfigured(f"{name} must be a whole number from 1 to 100000")
     return int(value)
+
+
+def _share(env: Mapping[str, str], name: str, otherwise: str) -> float:
+    """A share that is given in percent."""
+    value = env.get(name) or otherwise
+    if not value.isascii() or not value.isdigit() or not 10 <= int(value) <= 67:
+        raise Misconfigured(f"{name} must be a whole number from 10 to 67, in percent")
+    return int(value) / 100
+
+
+def _address(env: Mapping[str, str], name: str) -> str:
+    value = _need(env, name)
+    if address_fault(value):
+        raise Misconfigured(f"{name} is no email address")
+    return value
+
+
+def _address_or_none(env: Mapping[str, str], name: str) -> str | None:
+    return _address(env, name) if env.get(name) else None
 
 
 def _https_or_none(env: Mapping[str, str], name: str) -> str | None:

@@ -13,18 +13,24 @@ ServiceError
 |   +-- InvalidInput
 |   +-- TenantExists
 |   +-- UnknownTenant
+|   +-- AccountTaken          another tenant has this GoTo account
 |   +-- NotConnected          there is no connection to act on
 |   +-- StillConnected        disconnected, not removed: GoTo must hear of it first
 |   +-- ClientRefused         GoTo does not know the client id or the secret
+|   +-- NotReady              something must be done or corrected first, and is named
 |   +-- CallerRefused         AWS does not confirm who they are
 |   +-- GoToSilent            GoTo could not be asked; the same again later
 +-- MailRefused               nobody: SES will not send this mail, however often it is asked
++-- MailsWait                 the operator: SES takes no mail now; the queue brings it again
 +-- ProviderUnreachable       nobody: GoTo or STS gave no complete answer in time
 +-- Conflict                  nobody: a condition on a write did not hold
 +-- DependencyUnavailable     the operator: an AWS service refused or did not answer; try again
 |   +-- ClientGone            the GoTo client's secret is deleted, or not there (yet)
 +-- Misconfigured             the operator: a setting is missing or impossible
++-- HandlerFailed             the operator: whatever a function ended in, by kind and reference only
 """
+
+from __future__ import annotations
 
 
 class ServiceError(Exception):
@@ -89,6 +95,16 @@ class UnknownTenant(RepError):
         super().__init__(f"There is no tenant {name!r}.")
 
 
+class AccountTaken(RepError):
+    kind = "account_taken"
+
+    def __init__(self, account: str, holder: str, tenant: str) -> None:
+        super().__init__(
+            f"GoTo account {account} belongs to tenant {holder!r}. If both customers really use it:"
+            f" pin share {tenant} --account {account}. If it is not theirs: pin set {holder}."
+        )
+
+
 class NotConnected(RepError):
     kind = "not_connected"
 
@@ -99,6 +115,10 @@ class StillConnected(RepError):
 
 class ClientRefused(RepError):
     kind = "client_refused"
+
+
+class NotReady(RepError):
+    kind = "not_ready"
 
 
 class CallerRefused(RepError):
@@ -146,5 +166,18 @@ class Misconfigured(ServiceError):
     pass
 
 
+class HandlerFailed(ServiceError):
+    """What Lambda learns of an error: ``kind``, and the ``reference`` of its line in the log."""
+
+    def __init__(self, kind: str, reference: str) -> None:
+        super().__init__(f"{kind}, reference {reference}")
+        self.kind = kind
+        self.reference = reference
+
+
 class MailRefused(ServiceError):
     """SES will not send this mail; the text is SES's code."""
+
+
+class MailsWait(ServiceError):
+    """SES does not take a mail that has waited already."""

@@ -10,11 +10,19 @@ from typing import Any
 
 import yaml
 
+from infra import alarms
+
 FRAGMENTS = Path(__file__).resolve().parent / "template"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as the long ones."""
+    """Reads CloudFormation's short forms as the long ones, and no key twice: the last would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
+            raise ValueError(f"`{twice[0]}` stands twice from line {node.start_mark.line + 1} on.")
+        return super().construct_mapping(node, deep)
 
 
 def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -48,4 +56,5 @@ def merged(folder: Path = FRAGMENTS) -> dict[str, Any]:
             if twice:
                 raise ValueError(f"{section}.{twice[0]} of {file.name} is in another file too.")
             known.update(content)
+    alarms.complete(whole.get("Resources", {}))
     return whole

@@ -7,18 +7,14 @@ with the parameters is said before anything is touched.
 """
 
 import argparse
-import json
-import os
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import account, package, parameters, zone
+from infra import package, parameters, preflight
+from infra.smoke import Smoke
 from infra.stack import Plan, Stack, StackFailed
 
 EXPECTED = (
@@ -30,25 +26,6 @@ EXPECTED = (
     OSError,
 )
 
-TICK = {
-    "version": "0",
-    "id": "smoke-test",
-    "detail-type": "Scheduled Event",
-    "source": "aws.events",
-    "account": "",
-    "time": "",
-    "region": "",
-    "resources": [],
-    "detail": {},
-}
-"""What EventBridge sends each minute. One tick more than the schedule's has no effect (F17)."""
-
-SMOKE_SECONDS, PAUSE_SECONDS = 60, 5
-"""How long a deployment has to answer, and how long to wait between two tries."""
-
-TICK_SECONDS = 130
-"""How long a tick is waited for; it ends by itself after 120."""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """The command's exit code: 1 where something was refused or failed, in one sentence."""
@@ -59,12 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lose", action="store_true", help="even where tables or keys would go")
     options = parser.parse_args(arguments)
     try:
+        if options.command in ("deploy", "diff"):
+            package.require_runtime()
         built = package.build()
         given = parameters.read(options.stage, built.template)
-        session = account.session()
+        session = preflight.session()
         operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
         if options.command in ("deploy", "diff"):
-            zone.check(session.client("route53"), given)
+            preflight.check_zone(session.client("route53"), given)
             operator.check(session.client("lambda"), built)
         if options.command == "deploy":
             return operator.deploy(built, given)
@@ -99,7 +78,7 @@ class Operator:
 
     def check(self, lambda_: Any, built: package.Package) -> None:
         """Raises `BadParameters` where the account has not what the stack would need."""
-        account.check(lambda_, built.template, lambda: self._stack.resources)
+        preflight.check_concurrency(lambda_, built.template, lambda: self._stack.resources)
 
     def diff(self, built: package.Package, given: dict[str, str]) -> int:
         """Show what a deployment would change, and change nothing."""
@@ -149,10 +128,16 @@ class Operator:
         return 0
 
     def _back(self) -> None:
+        """Not where going back would lose a table: a person decides on that."""
         plan = self._stack.plan_back()
-        if plan is not None:
-            self._stack.carry_out(plan)
-            self._smoke(self._stack.outputs)
+        if plan is None:
+            return
+        if plan.losing:
+            self._stack.forget(plan)
+            print("Going back would lose these, so nothing was changed:", *plan.losing, sep="\n  ")
+            return
+        self._stack.carry_out(plan)
+        self._smoke(self._stack.outputs)
 
     def _carry_out(self, plan: Plan | None) -> bool:
         """False where it was refused, and nothing was changed."""
@@ -176,59 +161,6 @@ class Operator:
         if plan:
             lines += [f"{alarm} rings already and undoes nothing." for alarm in plan.ringing]
         print(*lines, sep="\n", flush=True)
-
-
-def pages_of(outputs: Mapping[str, str]) -> str:
-    """Where a stage's pages answer: as the stack says, or at the cloud that AWS's own variable
-    names instead of AWS, which no name of the world's leads to."""
-    elsewhere = os.environ.get("AWS_ENDPOINT_URL")
-    if not elsewhere:
-        # A version that is gone back to may be older than that output.
-        return outputs.get("PagesURL") or outputs["EndpointURL"].rstrip("/")
-    stage = f"{outputs['ApiId']}/{outputs['ApiStage']}"
-    return f"{elsewhere.rstrip('/')}/_aws/execute-api/{stage}"
-
-
-class Smoke:
-    """Tries a deployment: the web function answers, a tick runs through."""
-
-    def __init__(
-        self,
-        session: Any,
-        endpoint: str | None = None,
-        pages: str | None = None,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """``pages``: where the pages answer, where it is not as the stack says."""
-        config = Config(read_timeout=TICK_SECONDS, retries={"total_max_attempts": 1})
-        self._lambda = session.client("lambda", endpoint_url=endpoint, config=config)
-        self._pages = pages
-        self._pause = pause
-
-    def __call__(self, outputs: dict[str, str]) -> None:
-        """Raises `StackFailed`."""
-        address = (self._pages or pages_of(outputs)) + "/healthz"
-        if not self._answered(address):
-            raise StackFailed("The web function answers, but not that it is well.")
-        try:
-            ticked = self._lambda.invoke(
-                FunctionName=outputs["RefreshTickFunction"], Payload=json.dumps(TICK).encode()
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise StackFailed(f"A tick could not be tried: {error}") from None
-        if "FunctionError" in ticked:
-            raise StackFailed("A tick ended in an error; the log of RefreshTick says why.")
-
-    def _answered(self, address: str) -> bool:
-        """Whether it is well. Tried for a minute: a new host takes its time to be known."""
-        for _ in range(SMOKE_SECONDS // PAUSE_SECONDS):
-            try:
-                with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310 # nosec B310 - https, or the local cloud
-                    return bool(json.load(answer) == {"ok": True})
-            except (OSError, ValueError) as error:
-                said = error
-            self._pause(PAUSE_SECONDS)
-        raise StackFailed(f"The web function does not answer: {said}")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
-from infra import cloudformation
+from infra import cloudformation, roles, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".sandbox" / "package"
@@ -58,6 +59,12 @@ class Package:
     digest: str
 
 
+def require_runtime() -> None:
+    """Raise `NotPackaged` where what is made here would not be what Lambda is to run."""
+    if said := runtime.fault():
+        raise NotPackaged(said)
+
+
 def build() -> Package:
     """The package of the sources as they are. Raises `NotPackaged`."""
     package = Package(FOLDER / "sam.yaml", FOLDER / "deployment.zip", digest())
@@ -89,10 +96,16 @@ def build_unslimmed(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     command = ["package", "--stage", STAGE, "--template-format", "yaml"]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as ours:
-        json.dump(cloudformation.merged(), ours)
+        json.dump(_ours(), ours)
         ours.flush()
         _chalice([*command, "--merge-template", ours.name, str(folder)])
     _flatten(folder / "sam.yaml")
+
+
+def _ours() -> dict[str, Any]:
+    """What is merged over Chalice's part: the fragments, and the functions' roles."""
+    ours = cloudformation.merged()
+    return {**ours, "Resources": ours["Resources"] | roles.resources()}
 
 
 def _chalice(command: list[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib.untrusted_text import address_fault
 from infra import cloudformation
 
 STAGES = Path(__file__).resolve().parent / "stages"
@@ -99,8 +100,16 @@ def _consistent(given: Mapping[str, str]) -> None:
         here = (parts.hostname or "").rpartition(".")[2] in _LOOPBACK or parts.hostname in _LOOPBACK
         if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and here)):
             raise BadParameters(f"{name} is {value!r}; it must be an https address.")
+    for name in ("MailFrom", "RepMail", "SupportEmail"):
+        _mail(name, given.get(name, ""))
     if "TenantOrigin" in given:
         _front(given)
+
+
+def _mail(name: str, address: str) -> None:
+    fault = address_fault(address) if address else None
+    if fault:
+        raise BadParameters(f"{name} is {address!r}. {fault}")
 
 
 def _front(given: Mapping[str, str]) -> None:

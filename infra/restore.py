@@ -10,14 +10,14 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import account
+from infra import preflight, schedule
 from infra.stack import Stack, StackFailed
 
 COUNTED = {"Tenants": ("link_series", "sequence")}
@@ -25,6 +25,19 @@ COUNTED = {"Tenants": ("link_series", "sequence")}
 was made, and at each restore more than at the one before. A link that has been revoked since stays
 dead, as do all others of that time (S14), and the next sign-in counts as newer than what stands in
 `Grants` (F23)."""
+
+DROPPED = {"Tenants": ("pinned_account", "pin_lifted")}
+"""What no restored row brings back: an account that was another's since, or the leave to replace it
+(S25). The next refresh pins the account of the grant that lives."""
+
+TOLD_AGAIN = {
+    "Journal": (
+        "Each row goes through the journal's stream again. What is older than a day is told to"
+        " nobody; of the last day, mails that `Links` does not know as sent are sent, and events"
+        " are published again under the ids that they had.\n"
+    )
+}
+"""What else a table's rows bring about when they are written."""
 
 AT_ONCE = 16
 """Rows that are written at the same time."""
@@ -38,14 +51,14 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
     parser.add_argument("source", help="the restored table's name")
     parser.add_argument("--over", action="store_true", help="rows that are there go, too")
     options = parser.parse_args(arguments)
-    session = session or account.session()
+    session = session or preflight.session()
     try:
         outputs = Stack(session, f"ha-goto-{options.stage}").outputs
         require_rest(session, outputs)
         target = _target(outputs, options.table)
         dynamodb = session.client("dynamodb", config=Config(max_pool_connections=AT_ONCE))
-        counted = COUNTED.get(options.table, ())
-        counts = put_back(dynamodb, options.source, target, over=options.over, counted=counted)
+        print(TOLD_AGAIN.get(options.table, ""), end="")
+        counts = put_back(dynamodb, options.source, target, over=options.over, kind=options.table)
     except (StackFailed, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,10 +69,8 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
 def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
     """Raise `StackFailed` while anything may refresh: it would use what is not checked (F19)."""
     functions, events = session.client("lambda"), session.client("events")
-    tick = functions.get_function(FunctionName=outputs["RefreshTickFunction"])
-    address = tick["Configuration"]["FunctionArn"]
-    for name in events.list_rule_names_by_target(TargetArn=address)["RuleNames"]:
-        if events.describe_rule(Name=name)["State"] != "DISABLED":
+    for name, on in schedule.rules(functions, events, outputs["RefreshTickFunction"]).items():
+        if on:
             raise StackFailed(f"Ticks still run: disable the rule {name} first.")
     name = outputs["RefreshNowFunction"]
     concurrency = functions.get_function_concurrency(FunctionName=name)
@@ -68,11 +79,11 @@ def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
 
 
 def put_back(
-    dynamodb: Any, source: str, target: str, *, over: bool, counted: Sequence[str] = ()
+    dynamodb: Any, source: str, target: str, *, over: bool, kind: str = ""
 ) -> Counter[bool]:
     """Copy rows from table to table; how many were written, and how many were left as they are.
 
-    The counters ``counted`` jump on the way.
+    ``kind``: the table's name in the stack; its `COUNTED` jump and its `DROPPED` go on the way.
 
     Raises `StackFailed` where the two are not of one kind, and what DynamoDB refuses.
     """
@@ -88,7 +99,9 @@ def put_back(
     }
 
     def put(row: dict[str, Any]) -> bool:
-        for counter in counted:
+        for name in DROPPED.get(kind, ()):
+            row.pop(name, None)
+        for counter in COUNTED.get(kind, ()):
             before = int(row.get(counter, {"N": "0"})["N"])
             row[counter] = {"N": str(max(before + 1, int(time.time())))}
         try:

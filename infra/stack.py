@@ -12,13 +12,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra import events, parameters, triggers, versions
+from infra import changes, events, parameters, rollback_alarms, versions
 from infra.bucket import Bucket, NotOurs
 from infra.package import Package
 from infra.versions import Versions
-
-KEPT = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue")
-"""What holds something that exists nowhere else."""
 
 POLL = {"Delay": 2, "MaxAttempts": 900}
 """Half an hour: tables and indexes take their time."""
@@ -36,7 +33,8 @@ class StackFailed(Exception):
 @dataclass(frozen=True)
 class Plan:
     """A change set that waits: its address, what it would do, line by line, and what it would
-    lose: things in `KEPT` that it removes or replaces. Alarms that are ``ringing`` undo nothing."""
+    lose: things in `changes.KEPT` that it removes, replaces or perhaps replaces. Alarms that are
+    ``ringing`` undo nothing."""
 
     address: str
     kind: str
@@ -124,7 +122,7 @@ class Stack:
         live = self.live
         if live is None:
             return self._plan(digest, values, {})
-        watched = triggers.watched(self._cloudwatch, self.resources)
+        watched = rollback_alarms.watched(self._cloudwatch, self.resources)
         plan = self._plan(digest, values, watched.configuration(live["StackId"]))
         return plan and replace(plan, ringing=tuple(watched.ringing))
 
@@ -146,7 +144,7 @@ class Stack:
                 {"ParameterKey": key, "UsePreviousValue": True}
                 for key in sorted(known & set(declared))
             ],
-            triggers.NONE,
+            rollback_alarms.NONE,
         )
 
     def _plan(
@@ -176,12 +174,12 @@ class Stack:
             if any(words in reason for words in _NO_CHANGES):
                 return None
             raise StackFailed(f"The change set failed: {reason}")
-        changes = [change["ResourceChange"] for change in self._changes(address)]
+        planned = [change["ResourceChange"] for change in self._changes(address)]
         return Plan(
             address,
             "update" if live else "create",
-            tuple(map(_line, changes)),
-            tuple(_line(change) for change in changes if _loses(change)),
+            tuple(map(changes.line, planned)),
+            tuple(changes.line(change) for change in planned if changes.loses(change)),
         )
 
     def forget(self, plan: Plan) -> None:
@@ -191,19 +189,30 @@ class Stack:
             self._cloudformation.delete_stack(StackName=self.name)
 
     def carry_out(self, plan: Plan) -> None:
-        """Do what was planned. Raises `StackFailed`: CloudFormation has gone back by itself."""
+        """Do what was planned, and protect the stack from deletion by anything but `delete`.
+
+        Raises `StackFailed`: CloudFormation has gone back by itself, or is still at it.
+        """
         token = f"carry-out-{time.time_ns()}"
         self._cloudformation.execute_change_set(
             ChangeSetName=plan.address, ClientRequestToken=token
         )
         self._wait(f"stack_{plan.kind}_complete", token)
+        self._protect(on=True)
 
     def delete(self) -> None:
         """Delete the stack; tables, keys and queues with answers stay. Raises `StackFailed`."""
         self._required()
+        self._protect(on=False)
         token = f"delete-{time.time_ns()}"
         self._cloudformation.delete_stack(StackName=self.name, ClientRequestToken=token)
         self._wait("stack_delete_complete", token)
+
+    def _protect(self, *, on: bool) -> None:
+        """Against a deletion in the console or by another's command."""
+        self._cloudformation.update_termination_protection(
+            StackName=self.name, EnableTerminationProtection=on
+        )
 
     def _wait(self, until: str, token: str) -> None:
         """For the end of the operation with that token. Raises `StackFailed`."""
@@ -211,6 +220,9 @@ class Stack:
             waiter = self._cloudformation.get_waiter(until)
             waiter.wait(StackName=self.name, WaiterConfig=self._poll)
         except WaiterError:
+            waits = events.still_at(self._cloudformation, self.name)
+            if waits is not None:
+                raise StackFailed(f"CloudFormation is still at it, and goes on: {waits}") from None
             why = events.first_failure(self._cloudformation, self.name, token)
             raise StackFailed(f"The stack failed: {why}") from None
 
@@ -242,19 +254,6 @@ class Stack:
             return Bucket(self._session, self.name, self._endpoint)
         except NotOurs as error:
             raise StackFailed(str(error)) from None
-
-
-def _line(change: Mapping[str, Any]) -> str:
-    how = {"True": ", replaced", "Conditional": ", perhaps replaced"}.get(
-        change.get("Replacement", ""), ""
-    )
-    return f"{change['Action']:<7} {change['LogicalResourceId']:<32} {change['ResourceType']}{how}"
-
-
-def _loses(change: Mapping[str, Any]) -> bool:
-    if change["ResourceType"] not in KEPT:
-        return False
-    return change["Action"] == "Remove" or change.get("Replacement") == "True"
 
 
 def _said(error: ClientError) -> str:

@@ -11,20 +11,24 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from cli.proof import prove
 from infra import package
 from infra.parameters import declared
 from sandbox.edge import Edge, Log
 from sandbox.environment import ROOT, private_folder
+from sandbox.keys import VARIABLE, Key
+from sandbox.mailbox import Mailbox
 from sandbox.ministack import REGION, UNKNOWN_HERE, MiniStack
-from sandbox.processes import Child, Failed, require_free
+from sandbox.processes import Child, Failed, Started, require_free
 from sandbox.settings import Client, Provider, Settings
 
 MAIL_FROM = "no-reply@hireanalytix.example"
 REP_MAIL = "reps@hireanalytix.example"
+SUPPORT_EMAIL = "support@hireanalytix.example"
 _ACCESS_TOKEN_SECONDS = 180
 """Life of an access token at the sandbox's GoTo: short, so that a refresh is soon to be seen."""
 _TABLES = ("tokens", "tenants", "links", "authorization_requests", "grants", "journal")
-_FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce", "rescue")
+_FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce", "rescue", "refresh_now")
 
 Step = Callable[[str], AbstractContextManager[None]]
 
@@ -43,6 +47,7 @@ class LocalCloud:
         ``built``: what to deploy, where it is not the sources as they are."""
         self.settings = settings
         self.folder = private_folder(folder)
+        self.key = Key.of(self.folder)
         self.tables: dict[str, str] = {}
         self.functions: dict[str, str] = {}
         self._log = log
@@ -50,6 +55,8 @@ class LocalCloud:
         self._ministack: MiniStack | None = None
         self._goto: Child | None = None
         self._edge: Edge | None = None
+        self._started: Started | None = None
+        self.mailbox = Mailbox(self._mails)
         goto = self.goto_url
         self.provider = settings.provider or Provider(
             f"{goto}/oauth/authorize", f"{goto}/oauth/token", f"{goto}/oauth/revoke", goto
@@ -75,7 +82,12 @@ class LocalCloud:
         """Where everything is, for other programs."""
         return {
             "edge": f"http://localhost:{self.settings.ports.edge}",
-            "aws": {"endpoint": self.aws.endpoint, "region": REGION},
+            "aws": {
+                "endpoint": self.aws.endpoint,
+                "region": REGION,
+                "access_key": self.key.access_key,
+                "secret_key": self.key.secret_key,
+            },
             "goto": {
                 "authorize": self.provider.authorize_url,
                 "token": self.provider.token_url,
@@ -96,6 +108,7 @@ class LocalCloud:
 
     def _start(self, step: Step) -> None:
         ports = self.settings.ports
+        self._started = Started(self.folder / "processes")
         for port in (ports.edge, ports.aws, *([] if self.settings.provider else [ports.goto])):
             require_free(port)
         with step("Package of the product"):
@@ -104,12 +117,14 @@ class LocalCloud:
             with step("GoTo to practise on"):
                 self._start_goto()
         with step("Local cloud"):
-            self._ministack = MiniStack(self.folder, ports.aws)
+            self._ministack = MiniStack(self.folder, ports.aws, self._started.note)
         with step("Deployment"):
             outputs = self.deploy(built)
             self.aws.verify_sender(MAIL_FROM)
         prefix = f"/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"
-        self._edge = Edge(ports.edge, ("127.0.0.1", ports.aws), prefix, self._log)
+        upstream = ("127.0.0.1", ports.aws)
+        self.aws.publish_reader(self.tables["tokens"], outputs["RefreshNowFunction"])
+        self._edge = Edge(ports.edge, upstream, prefix, self._log, self.key.header, self.mailbox)
 
     def deploy(self, built: package.Package) -> dict[str, str]:
         """Put a package there, in place of another where one runs; the stack's outputs."""
@@ -129,7 +144,10 @@ class LocalCloud:
         words = [word for pair in options.items() for word in pair]
         command = [sys.executable, "-m", "sandbox.goto", *words]
         log = self.folder / "goto.log"
-        self._goto = Child("GoTo", command, log, {"PYTHONPATH": str(ROOT)})
+        environment = {"PYTHONPATH": str(ROOT), VARIABLE: self.key.secret_key}
+        self._goto = Child("GoTo", command, log, environment)
+        assert self._started is not None
+        self._started.note(self._goto)
         self._goto.wait_ready(f"{self.goto_url}/oauth/jwks.json")
 
     def _parameters(self) -> dict[str, str]:
@@ -141,16 +159,22 @@ class LocalCloud:
             "GoToTokenUrl": provider.token_url,
             "GoToRevokeUrl": provider.revoke_url,
             "GoToApiUrl": provider.api_url,
+            "GoToAdminUrl": provider.api_url,
             "GoToIssuer": settings.issuer,
             "GoToClientAuth": settings.client_auth,
+            "NeededScopes": self.settings.needed_scopes,
             "GoToScope": settings.scope,
             "MailFrom": MAIL_FROM,
             "RepMail": REP_MAIL,
+            "SupportEmail": SUPPORT_EMAIL,
             **UNKNOWN_HERE,
         }
         if settings.login_origins is not None:
             parameters["GoToLoginOrigins"] = settings.login_origins
         return parameters
+
+    def _mails(self) -> list[dict[str, Any]]:
+        return self.aws.mails()
 
     def stop(self) -> None:
         """End everything that was started; the local cloud writes its state now."""
@@ -160,7 +184,9 @@ class LocalCloud:
             self._ministack.stop()
         if self._goto:
             self._goto.stop()
-        self._edge = self._ministack = self._goto = None
+        if self._started:
+            self._started.close()
+        self._edge = self._ministack = self._goto = self._started = None
 
     @property
     def running(self) -> bool:
@@ -174,33 +200,33 @@ class LocalCloud:
                 raise Failed(f"{part.name} ended by itself: see {part.log}")
 
     def rep(self, command: str, **arguments: str) -> dict[str, Any]:
-        """One command of the rep, answered as `rep_command` answers."""
-        payload = {"command": command, "by": "sandbox", **arguments}
-        answer: dict[str, Any] = self.aws.invoke(self.functions["rep_command"], payload)
+        """One command of the rep, answered as `rep_command` answers. It proves who calls, as the
+        rep's program does: the local STS checks no signature, but tells a name."""
+        asked, function = {"command": command, **arguments}, self.functions["rep_command"]
+        proof = prove(self.aws.credentials, self.aws.endpoint, REGION, function, asked)
+        answer: dict[str, Any] = self.aws.invoke(function, {**asked, "proof": proof})
         return answer
 
     def register(self, client: Client, tenant: str) -> None:
-        """Make the tenant's client at the sandbox's GoTo, as the customer does at the real one."""
+        """Make the tenant's client at the sandbox's GoTo, with every box ticked."""
         uri = f"{self.origin(tenant)}/admin/settings/activities/"
-        register(self.goto_url, client, uri, self.settings.scope)
+        body = {
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "redirect_uris": [uri],
+            "name": "hireanalytiX",
+        }
+        self.control("clients", body)
 
-
-def register(goto: str, client: Client, redirect_uri: str, scope: str = "") -> None:
-    """Make a client at the sandbox's GoTo of that address; without a scope it may have any."""
-    body = {
-        "client_id": client.client_id,
-        "client_secret": client.client_secret,
-        "redirect_uris": [redirect_uri],
-        "name": "hireanalytiX",
-        **({"scope": scope} if scope else {}),
-    }
-    request = urllib.request.Request(
-        f"{goto}/sandbox/clients",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
-    )
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+    def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """One of the control routes of the sandbox's GoTo; its answer."""
+        request = urllib.request.Request(
+            f"{self.goto_url}/sandbox/{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json", **self.key.header},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
 
 
 def _camel(name: str) -> str:

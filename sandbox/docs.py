@@ -28,7 +28,7 @@ SHOWN = (
     "SECURITY.md",
     "LICENSE",
     "docs",
-    "rep/README.md",
+    "cli/README.md",
     "reader/README.md",
     "bench/README.md",
     "infra/stages/example.json",

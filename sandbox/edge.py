@@ -1,17 +1,23 @@
 """The edge: stands where HA's own web front stands, for every `<tenant>.localhost`.
 
 It forwards the paths that the front forwards, byte for byte, and answers 404 to all else. It adds
-no header, trusts none, and its log lines hold neither a query nor what follows a link's path.
+the host that the browser asked for and the local cloud's key, and drops both where the browser sent
+them. Its log lines hold neither a query nor what follows a link's path.
 """
 
 import errno
 import http.client
+import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from urllib.parse import unquote
+
+from sandbox import mailbox
+from sandbox.mailbox import Mailbox
 
 FORWARDED = ("/connect/", "/intake/", "/admin/settings/activities")
 """Beginnings of paths, as docs/deploying.md asks them of every front."""
@@ -24,6 +30,7 @@ _UPSTREAM_SECONDS = 35.0
 """API Gateway gives up after 29 s; this is what comes after it."""
 _MAX_BODY = 10 * 1024 * 1024
 """API Gateway's limit, in bytes."""
+_PLAIN = MappingProxyType({"Content-Type": "text/plain; charset=utf-8"})
 _NOT_FOUND = "Nothing is served here.\nThe connect link of your mail leads to the page.\n"
 _NO_ANSWER = "The service does not answer just now: please try again in a minute.\n"
 
@@ -56,7 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one request, from the API or not."""
         begun = time.monotonic()
         path = self.path.partition("?")[0]
-        status = self._forward() if forwards(path) else self._say(404, _NOT_FOUND)
+        box = self.server.mailbox
+        if box is not None and secrets.compare_digest(path.encode(), box.path.encode()):
+            status = self._say(200, box.page(), mailbox.HEADERS)
+        else:
+            status = self._forward() if forwards(path) else self._say(404, _NOT_FOUND)
         took = (time.monotonic() - begun) * 1000
         shown = loggable(path) if forwards(path) else "(not forwarded)"
         self.server.log(f"{self.command} {shown} {status} {took:.0f} ms")
@@ -93,7 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[http.client.HTTPResponse, bytes]:
         target = self.server.prefix + self.path
         upstream.putrequest(self.command, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in _end_to_end(self.headers.items()):
+        own = {"X-Forwarded-Host": self.headers.get("Host", ""), **self.server.key}
+        for name, value in [*_end_to_end(self.headers.items(), own), *own.items()]:
             upstream.putheader(name, value)
         upstream.endheaders(body or None)
         answer = upstream.getresponse()
@@ -109,11 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _say(self, status: int, text: str) -> int:
+    def _say(self, status: int, text: str, headers: Mapping[str, str] = _PLAIN) -> int:
         body = text.encode()
         self.close_connection = True
         self.send_response_only(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Length", str(len(body)))
@@ -124,13 +137,15 @@ class _Handler(BaseHTTPRequestHandler):
         return status
 
 
-def _end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def _end_to_end(
+    headers: Iterable[tuple[str, str]], replaced: Iterable[str] = ()
+) -> list[tuple[str, str]]:
     """The headers that are meant for the other end, repeated ones kept apart (RFC 9110 7.6.1)."""
     pairs = list(headers)
-    dropped = set(_HOP_BY_HOP)
+    dropped = _HOP_BY_HOP | {name.lower() for name in replaced}
     for name, value in pairs:
         if name.lower() == "connection":
-            dropped.update(option.strip().lower() for option in value.split(","))
+            dropped |= {option.strip(" \t").lower() for option in value.split(",")}
     return [(name, value) for name, value in pairs if name.lower() not in dropped]
 
 
@@ -146,7 +161,9 @@ class _Server(ThreadingHTTPServer):
         self.address_family = family
         self.upstream = edge.upstream
         self.prefix = edge.prefix
+        self.key = edge.key
         self.log = log
+        self.mailbox = edge.mailbox
         super().__init__((address, port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -156,10 +173,21 @@ class _Server(ThreadingHTTPServer):
 class Edge:
     """The edge on 127.0.0.1, and on ::1 where there is IPv6: browsers may try that first."""
 
-    def __init__(self, port: int, upstream: tuple[str, int], prefix: str, log: Log) -> None:
-        """Listen. `prefix` stands before each path at the upstream; raises `OSError` if taken."""
+    def __init__(
+        self,
+        port: int,
+        upstream: tuple[str, int],
+        prefix: str,
+        log: Log,
+        key: Mapping[str, str] = MappingProxyType({}),
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        """Listen. `prefix` stands before each path at the upstream, `key` is the header that opens
+        it, `mailbox` a page of its own; raises `OSError` if the port is taken."""
         self.upstream = upstream
         self.prefix = prefix
+        self.key = key
+        self.mailbox = mailbox
         self._servers = [_Server(socket.AF_INET, "127.0.0.1", port, self, log)]
         self.port = int(self._servers[0].server_address[1])
         try:

@@ -9,33 +9,30 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from infra import runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".sandbox"
 VENV = ROOT / ".venv"
+UV = VENV / "bin" / "uv"
 CLOUD_VENV = STATE / "cloud-venv"
 NODE = STATE / "node"
 LOCK = ROOT / "requirements-dev.txt"
 CLOUD_LOCK = ROOT / "sandbox" / "requirements-cloud.txt"
 OLDEST = (3, 11)
 _PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
-_LOCKS = (
-    (("requirements.in",), "requirements.txt"),
-    (("requirements-dev.in", "-c", "requirements.txt"), "requirements-dev.txt"),
-    (("sandbox/requirements-cloud.in",), "sandbox/requirements-cloud.txt"),
-    (("sandbox/requirements-scan.in",), "sandbox/requirements-scan.txt"),
-    (("sandbox/requirements-gates.in",), "sandbox/requirements-gates.txt"),
-    (("sandbox/requirements-docs.in",), "sandbox/requirements-docs.txt"),
-    (("sandbox/requirements-newcomer.in",), "sandbox/requirements-newcomer.txt"),
-)
-
 
 _MODULES = {
     "run": "sandbox.run",
@@ -43,6 +40,7 @@ _MODULES = {
     "test": "pytest -n 3 --dist loadscope --no-loadscope-reorder",
     "coverage": "tests.covered",
     "check": "sandbox.check",
+    "lock": "sandbox.lock",
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.faults.simulate",
     "processes": "tests.faults.processes",
@@ -52,9 +50,23 @@ _MODULES = {
     "bench": "bench",
     "docs": "sandbox.docs",
     "newcomer": "sandbox.newcomer",
+    "adopt": "infra.adopt",
+    "prove": "infra.prove",
     "restore": "infra.restore",
     **{name: f"infra.deploy {name}" for name in ("deploy", "diff", "rollback", "destroy")},
 }
+
+
+_SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+
+_UNREACHABLE = (
+    "NewConnectionError|ConnectTimeout|name resolution|Name or service not known|dns error"
+    "|tcp connect error|Connection refused|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT"
+)
+"""How pip, uv, npm and apt say that they reach nothing."""
+
+_FOR_AWS = ("deploy", "diff")
+"""Commands that make the package that AWS gets."""
 
 
 class Missing(Exception):
@@ -93,21 +105,57 @@ def digest(*files: Path) -> str:
     return total.hexdigest()
 
 
-def virtual_environment(folder: Path, lock: Path, title: str) -> Path:
-    """Make the virtual environment, unless it holds this very lock already; its interpreter."""
+def virtual_environment(folder: Path, lock: Path, title: str, base: str | None = None) -> Path:
+    """Make the virtual environment, unless it holds this very lock already; its interpreter.
+
+    ``base``: the Python that it is made of, where that is not any that is new enough.
+    """
     python = folder / "bin" / "python"
     mark = folder / "lock-digest"
     wanted = digest(lock)
     if python.exists() and mark.exists() and mark.read_text() == wanted:
         return python
     with step(title):
-        base = interpreter()
-        _call([base, "-m", "venv", "--clear", str(folder)], "Making a virtual environment failed")
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        install = [*pip, "--require-hashes", "--requirement", str(lock)]
-        _call(install, f"Installing {lock.name} failed")
+        base = base or interpreter()
+        if not _has_venv(base):
+            _apt(["python3-venv"])
+        pip = () if folder == VENV else ("--without-pip",)
+        venv = [base, "-m", "venv", "--clear", *pip, str(folder)]
+        call(venv, "Making a virtual environment failed")
+        _install(python, lock)
         mark.write_text(wanted)
     return python
+
+
+def _has_venv(base: str) -> bool:
+    """Debian has Python's own venv in a package of its own."""
+    tried = [base, "-c", "import ensurepip"]
+    return not subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+def _install(python: Path, lock: Path) -> None:
+    """What a lock names, by uv, which takes a tenth of pip's time; by pip where it alone knows the
+    way to the packages. Raises `Missing`."""
+    options = ["--quiet", "--require-hashes", "--requirement"]
+    program = [str(VENV / "bin" / "python"), "-m", "pip", "--python", str(python)]
+    pip = [*program, "--disable-pip-version-check", "install", *options]
+    if not UV.exists():
+        only_uv = VENV / "uv.txt"
+        only_uv.write_text(_locked("uv", LOCK.read_text()))
+        call([*pip, str(only_uv)], "Installing uv failed")
+    try:
+        uv = [str(UV), "pip", "install", "--compile-bytecode", "--python", str(python)]
+        call([*uv, *options, str(lock)], "uv failed")
+    except Missing:
+        call([*pip, str(lock)], f"Installing {lock.name} failed")
+
+
+def _locked(name: str, lock: str) -> str:
+    """The lines of a lock that name a package, its version and its hashes."""
+    found = re.search(rf"^{name}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
+    if found is None:
+        raise Missing(f"requirements-dev.txt does not name {name}.")
+    return found[0]
 
 
 def prepare() -> Path:
@@ -123,6 +171,37 @@ def _prepare() -> Path:
     python = virtual_environment(VENV, LOCK, "Packages of the product and its tools")
     virtual_environment(CLOUD_VENV, CLOUD_LOCK, "Packages of the local cloud")
     return python
+
+
+def prepare_package() -> Path:
+    """The interpreter that packages for AWS: `.venv`'s where that is Lambda's Python, else that of
+    another environment. Raises `Missing`."""
+    python = prepare()
+    if os.environ.get("AWS_ENDPOINT_URL") or _version(VENV) == runtime.RUNTIME:
+        return python
+    base = _lambdas_python()
+    if base is None:
+        raise Missing(str(runtime.fault()))
+    folder = STATE / f"{runtime.NAME}-venv"
+    return virtual_environment(folder, LOCK, f"Packages for {runtime.NAME}", base)
+
+
+def _lambdas_python() -> str | None:
+    """Path of a Python of Lambda's version that starts; None where there is none."""
+    if sys.version_info[:2] == runtime.RUNTIME:
+        return sys.executable
+    found = shutil.which(runtime.NAME)
+    if found is None:
+        return None
+    tried = subprocess.run([found, "-V"], capture_output=True, check=False)
+    return None if tried.returncode else found
+
+
+def _version(venv: Path) -> tuple[int, ...]:
+    """Major and minor of a virtual environment's Python."""
+    lines = (venv / "pyvenv.cfg").read_text().splitlines()
+    version = next(line.partition("=")[2] for line in lines if line.startswith("version"))
+    return tuple(int(part) for part in version.strip().split(".")[:2])
 
 
 def private_folder(folder: Path) -> Path:
@@ -153,7 +232,7 @@ def java() -> Path:
     found = shutil.which("java")
     if found and shutil.which("javac"):
         return Path(found)
-    raise Missing("A Java 17 JDK is missing: install it (Debian: `openjdk-17-jdk-headless`).")
+    raise Missing("A JDK of Java 17 or newer is missing (Debian: `default-jdk-headless`).")
 
 
 def dynamodb_local() -> Path:
@@ -172,29 +251,50 @@ def axe() -> Path:
     raise Missing("axe-core is missing: `make test` installs it where npm is there.")
 
 
+@dataclass(frozen=True)
+class _Tool:
+    """A program that only tests need, and the Debian packages that bring it."""
+
+    name: str
+    here: Callable[[], object]
+    packages: tuple[str, ...]
+
+
+def _php() -> bool:
+    """With its curl, for the contract's example."""
+    php = shutil.which("php")
+    modules = [php or "false", "-m"]
+    return b"curl" in subprocess.run(modules, stdout=subprocess.PIPE, check=False).stdout
+
+
+_TOOLS = (
+    _Tool("Chromium", lambda: _found(chromium), ("chromium",)),
+    _Tool("libatomic, for the browser's driver", lambda: find_library("atomic"), ("libatomic1",)),
+    _Tool("a JDK of Java 17 or newer", lambda: _found(java), ("default-jdk-headless",)),
+    _Tool("npm", lambda: shutil.which("npm"), ("npm",)),
+    _Tool(
+        "nginx, for the example of a front", lambda: shutil.which("nginx", path=_SBIN), ("nginx",)
+    ),
+    _Tool("PHP, for two examples", _php, ("php-cli", "php-curl")),
+)
+
+
+def _found(program: Callable[[], Path]) -> bool:
+    try:
+        program()
+    except Missing:
+        return False
+    return True
+
+
 def prepare_tests() -> None:
     """Get what only tests need. What cannot be had is said here and by the tests that skip."""
-    for ensure in (_ensure_chromium, _ensure_java, _ensure_node_packages):
+    packages = [package for tool in _TOOLS if not tool.here() for package in tool.packages]
+    for ensure in (partial(_apt, packages), _ensure_node_packages):
         try:
             ensure()
         except Missing as missing:
             print(f"  {missing}", flush=True)
-
-
-def _ensure_chromium() -> None:
-    try:
-        chromium()
-    except Missing:
-        if not _apt("chromium"):
-            raise
-
-
-def _ensure_java() -> None:
-    try:
-        java()
-    except Missing:
-        if not _apt("openjdk-17-jdk-headless"):
-            raise
 
 
 def _ensure_node_packages() -> None:
@@ -202,32 +302,32 @@ def _ensure_node_packages() -> None:
     mark = NODE / "lock-digest"
     if mark.exists() and mark.read_text() == digest(*manifest):
         return
-    if not shutil.which("npm") and not _apt("npm"):
-        raise Missing(
-            "npm is missing, which brings DynamoDB Local and axe: install it (Debian: `npm`)."
-        )
     with step("DynamoDB Local, IAM evaluator, axe (npm)"):
         private_folder(NODE)
         for file in manifest:
             shutil.copy(file, NODE)
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        _call(["npm", "ci", "--prefix", str(NODE), *options], "npm ci failed")
+        call(["npm", "ci", "--prefix", str(NODE), *options], "npm ci failed")
         mark.write_text(digest(*manifest))
 
 
-def _apt(package: str) -> bool:
-    """Install a package where this user may; false where not."""
+def _apt(packages: list[str]) -> None:
+    """Install packages where this user may. Raises `Missing`, with the command that does it."""
+    if not packages:
+        return
+    words = " ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return False
+        raise Missing(
+            f"This machine lacks something; on Debian root gets it by `apt-get install {words}`."
+        )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"{package} (apt-get)"):
-        _call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
-        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", package]
-        _call(install, f"apt-get install {package} failed", environment)
-    return True
+    install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
+    with step(f"{words} (apt-get)"):
+        call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
+        call(install, f"apt-get install {words} failed", environment)
 
 
-def _call(command: list[str], failure: str, environment: dict[str, str] | None = None) -> None:
+def call(command: list[str], failure: str, environment: dict[str, str] | None = None) -> None:
     try:
         done = subprocess.run(
             command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False
@@ -235,28 +335,25 @@ def _call(command: list[str], failure: str, environment: dict[str, str] | None =
     except OSError as error:
         raise Missing(f"{failure}: {error}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
-        raise Missing(f"{failure}: {said[-1]}")
+        raise Missing(f"{failure}: {_cause(done.stdout + done.stderr)}")
 
 
-def _lock(python: Path) -> None:
-    options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
-    # pip holds a requirement with extras to a line of its own with them.
-    options.append("--no-strip-extras")
-    quiet = ["--quiet", "--no-annotate", "--no-header", "--no-emit-index-url"]
-    for sources, target in _LOCKS:
-        with step(f"Locking {target}"):
-            compile_ = [str(python.parent / "uv"), "pip", "compile", *options, *quiet]
-            _call([*compile_, *sources, "-o", target], f"Locking {target} failed")
-    with step("Locking tests/package-lock.json"):
-        npm = ["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved"]
-        _call([*npm, "--prefix", "tests", "--ignore-scripts"], "npm failed")
+def _cause(output: str) -> str:
+    """In a sentence, why a program failed that gets something from a network. All that it said is
+    kept in a file."""
+    log = STATE / "setup.log"
+    write_private(log, output)
+    if re.search(_UNREACHABLE, output, re.IGNORECASE):
+        return f"nothing can be fetched; check the network, a proxy, pip's own settings. All: {log}"
+    lines = [line for line in output.splitlines() if line.strip()] or ["it gave no reason"]
+    errors = [line for line in lines if re.match(r"(E:|error|npm err)", line, re.IGNORECASE)]
+    return f"{(errors or lines[-1:])[0].strip()} (all: {log})"
 
 
 def _setup() -> None:
     """What is left once everything is installed: git looks for its hooks in this repository."""
     if (ROOT / ".git").exists():
-        _call(["git", "config", "core.hooksPath", ".hooks"], "Setting up git's hooks failed")
+        call(["git", "config", "core.hooksPath", ".hooks"], "Setting up git's hooks failed")
     print("Ready. Next: `make run`, or `make help`.")
 
 
@@ -275,10 +372,7 @@ def main(arguments: list[str]) -> int:
         if command == "clean":
             _clean()
             return 0
-        python = prepare()
-        if command == "lock":
-            _lock(python)
-            return 0
+        python = prepare_package() if command in _FOR_AWS else prepare()
         if command in ("setup", "test", "coverage", "pictures", "processes", "bench", "newcomer"):
             prepare_tests()
         if command == "docs":
@@ -288,6 +382,9 @@ def main(arguments: list[str]) -> int:
             return 0
     except Missing as missing:
         print(missing, file=sys.stderr)
+        return 1
+    except OSError as error:  # a folder of another user, a full or read-only disk
+        print(f"{error.filename or ROOT}: {error.strerror}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -4,16 +4,20 @@ import os
 import subprocess
 from pathlib import Path
 
+from infra import roles
 from infra.package import Package
 from sandbox import policies
 from sandbox.environment import ROOT, STATE, VENV, private_folder, virtual_environment
 
 LOCK = ROOT / "sandbox" / "requirements-gates.txt"
 
-SHIPPED = ("app.py", "chalicelib", "infra", "reader/src", "rep")
+SHIPPED = ("app.py", "chalicelib", "infra", "reader/src", "cli")
 
-BESIDE = tuple(sorted((ROOT / "infra").glob("*.yaml")))
+BESIDE = tuple(sorted(set((ROOT / "infra").glob("*.yaml")) - {roles.TABLE}))
 """Templates of the stacks beside the product's."""
+
+HOSTED = {"github-workflows": ".github/workflows/*.yml", "dependabot": ".github/dependabot.yml"}
+"""What GitHub reads, by the schema that it must fit."""
 
 BILL = STATE / "sbom.json"
 """What goes to Lambda, by CycloneDX."""
@@ -43,6 +47,12 @@ def run(built: Package) -> bool:
     files = [word for file in templates for word in ("--file", str(file))]
     clean = [
         _ran(scripts, "bandit", "--quiet", "--configfile", "pyproject.toml", "-r", *SHIPPED),
+        *(
+            _ran(
+                scripts, "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *_files(where)
+            )
+            for schema, where in HOSTED.items()
+        ),
         _ran(scripts, "checkov", "--config-file", ".checkov.yaml", *files),
         policies.clean(scripts / "parliament", built),
         _ran(scripts, "cyclonedx-py", "requirements", "requirements.txt", "-o", str(BILL)),
@@ -58,6 +68,10 @@ def run(built: Package) -> bool:
         ),
     ]
     return all(clean)
+
+
+def _files(where: str) -> list[str]:
+    return [str(file.relative_to(ROOT)) for file in sorted(ROOT.glob(where))]
 
 
 def _runtime() -> list[str]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chalicelib.untrusted_text import inert
 from sandbox.ministack import MiniStack
 
 _FRAME = ("START RequestId:", "END RequestId:", "REPORT RequestId:", "INIT_START")
@@ -58,18 +59,19 @@ class Follower:
 
 
 def readable(message: str) -> str:
-    """One log event as a line, or nothing where it says nothing to a person."""
+    """One log event as a line, or nothing where it says nothing to a person. Nothing in it gets at
+    the terminal: no value ends the line, or begins one that looks like another's (S30)."""
     message = message.strip()
     if message.startswith(_FRAME):
         return ""
     try:
         entry = json.loads(message)
     except ValueError:
-        return message
+        return "\n".join(map(inert, message.split("\n")))
     if not isinstance(entry, dict) or "_aws" in entry:
         return ""
     parts = [str(entry.get("level", "INFO")), str(entry.get("message", ""))]
     parts += [f"{name}={value}" for name, value in entry.items() if name not in _KNOWN]
     if "exception" in entry:
         parts.append(f"({str(entry['exception']).strip().splitlines()[-1]})")
-    return " ".join(parts)
+    return inert(" ".join(parts))

@@ -157,6 +157,7 @@ ANSWERS: dict[str, Answers] = {
     ),
     "ha-goto import": (Answer(_SURE, "import"),),
     "ha-goto link revoke beta": (Answer(_SURE, "beta"),),
+    "ha-goto pin set acme": (Answer(_SURE, "acme"),),
     "ha-goto pin lift acme": (Answer(_SURE, "acme"),),
     "ha-goto disconnect acme": (Answer(_SURE, "acme"),),
     "ha-goto disconnect --all": (Answer(_SURE, "disconnect all of main"),),

@@ -1,25 +1,28 @@
 """MiniStack: the cloud on this machine, and the product's stack on it.
 
-What it is asked is what AWS would be asked; the product cannot tell the difference.
+What it is asked is what AWS would be asked; the product cannot tell the difference. Like AWS, it
+answers only those who have its key (`guard.py`).
 """
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.credentials import ReadOnlyCredentials
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_logs import CloudWatchLogsClient
 
 from infra import versions
-from infra.package import Package
+from infra.package import STAGE, Package
 from infra.stack import Stack
-from sandbox.environment import CLOUD_VENV, private_folder
+from sandbox.environment import CLOUD_VENV, private_folder, write_private
+from sandbox.keys import Key
 from sandbox.processes import Child, Failed
 
 REGION = "us-east-1"
@@ -27,24 +30,27 @@ STACK = "ha-goto"
 UNKNOWN_HERE = {"Firewall": "off", "Objectives": "off"}
 """Parameters that leave out what MiniStack has no place for: `AWS::WAFv2::WebACLAssociation` and
 `AWS::CloudWatch::CompositeAlarm`."""
+_GUARD = Path(__file__).with_name("guard.py")
+Note = Callable[[Child], None]
 _POLL = {"Delay": 1, "MaxAttempts": 120}
-_KEY = "sandbox"
-"""Access key and secret: MiniStack takes any, and checks no policy."""
 
 
 class MiniStack:
     """One MiniStack process. State is kept in its folder, and written when it is stopped."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Start it and wait until it answers; raises `Failed`."""
+    def __init__(self, folder: Path, port: int, note: Note = lambda _child: None) -> None:
+        """Start it, note its process, and wait until it answers; raises `Failed`."""
         self.endpoint = f"http://127.0.0.1:{port}"
-        self.session = boto3.Session(
-            aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=REGION
-        )
+        self.key = Key.of(folder)
+        self.session = boto3.Session(self.key.access_key, self.key.secret_key, region_name=REGION)
         state = private_folder(folder / "cloud")
+        _rewind_streams(state / "services" / "lambda.json")
         environment = {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
+            # Functions inherit the secret: that is how they sign.
+            "AWS_ACCESS_KEY_ID": self.key.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.key.secret_key,
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "1",
@@ -57,10 +63,12 @@ class MiniStack:
             # At INFO it would repeat every line that a function prints.
             "LOG_LEVEL": "WARNING",
         }
-        command = [str(CLOUD_VENV / "bin" / "python"), "-m", "ministack"]
+        # -P: this folder's modules must not stand before the interpreter's own.
+        command = [str(CLOUD_VENV / "bin" / "python"), "-P", str(_GUARD)]
         self.process = Child("The local cloud", command, folder / "cloud.log", environment)
+        note(self.process)
         try:
-            self.process.wait_ready(f"{self.endpoint}/_ministack/ready")
+            self.process.wait_ready(f"{self.endpoint}/_ministack/ready", self.key.header)
         except BaseException:
             self.process.stop()
             raise
@@ -68,6 +76,11 @@ class MiniStack:
     def stop(self) -> None:
         """End it in order: this is when it writes its state."""
         self.process.stop()
+
+    @property
+    def credentials(self) -> ReadOnlyCredentials:
+        """Whose the local cloud's own programs are."""
+        return ReadOnlyCredentials(self.key.access_key, self.key.secret_key, None)
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
@@ -104,9 +117,19 @@ class MiniStack:
         with suppress(ses.exceptions.AlreadyExistsException):
             ses.create_email_identity(EmailIdentity=address)
 
+    def publish_reader(self, table: str, refresh_function: str) -> None:
+        """What a stage's reader-access stack publishes: `TokenReader("main")` looks it up."""
+        names = json.dumps({"table": table, "refresh_function": refresh_function})
+        ssm = self.session.client("ssm", endpoint_url=self.endpoint)
+        ssm.put_parameter(
+            Name=f"/ha-goto/{STAGE}/reader", Value=names, Type="String", Overwrite=True
+        )
+
     def mails(self) -> list[dict[str, Any]]:
         """The mails that SES was given, oldest first: `To`, `Subject`, `BodyText`, `BodyHtml`."""
-        with urllib.request.urlopen(f"{self.endpoint}/_ministack/ses/messages") as answer:
+        address = f"{self.endpoint}/_ministack/ses/messages"
+        request = urllib.request.Request(address, headers=self.key.header)
+        with urllib.request.urlopen(request) as answer:
             accounts: dict[str, list[dict[str, Any]]] = json.load(answer)["messages"]
         return [mail for mails in accounts.values() for mail in mails]
 
@@ -118,6 +141,17 @@ class MiniStack:
             message = said.get("errorMessage") if isinstance(said, dict) else said
             raise Failed(f"{function} failed: {message}")
         return said
+
+
+def _rewind_streams(file: Path) -> None:
+    """MiniStack keeps how far a function has read a table's stream, but not the stream. After a
+    start that place would lie beyond the end, and no mail would be sent."""
+    if not file.exists():
+        return
+    kept = json.loads(file.read_text())
+    places = kept["payload"]["dynamodb_stream_positions"]["data"]
+    places.update(dict.fromkeys(places, 0))
+    write_private(file, json.dumps(kept))
 
 
 def _is_current(stack: Any, package: Package, parameters: Mapping[str, str]) -> bool:

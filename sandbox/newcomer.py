@@ -5,6 +5,7 @@ opens the link, answers questions and fills a file in is `PEOPLE` and `MEANWHILE
 needs an AWS account, the local cloud of `make run` stands in for it, by AWS's own variables.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -34,7 +35,7 @@ LONGEST = 300
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
-    "rep/README.md",
+    "cli/README.md",
     "reader/README.md",
     "bench/README.md",
     "docs/admin.md",
@@ -62,11 +63,23 @@ EXCEPTED = {
     "ha-goto doctor --stage production": (
         "example.json names the real GoTo, and a sender that the local cloud's SES does not know"
     ),
+    ".sandbox/service/bin/python -c": (
+        "by then the rep's page has disconnected everybody; tests/reader/test_with_the_service.py"
+        " does it"
+    ),
     "export AWS_PROFILE=...": "the account is the local cloud's, by AWS's other variables",
     "place=$(aws dynamodbstreams get-shard-iterator": (
         "the numbers are those of a message, and there is none in that queue"
     ),
     "aws dynamodbstreams get-records": "reads at the place of the command before",
+    "ha-goto facts": "NAME is a customer's who agrees; tests/integration/test_facts.py has one",
+    "make prove": (
+        "a person must confirm the subscription's mail for it; tests/e2e/test_prove.py does it"
+    ),
+    "make adopt": (
+        "takes up what a destroyed stack has left, and this one lives; tests/e2e/test_deploying.py"
+        " does it"
+    ),
     "aws dynamodb restore-table-to-point-in-time": (
         "the local cloud keeps no history to restore from; tests/faults/test_restore.py does it"
     ),
@@ -92,16 +105,6 @@ for word; do
 done
 exec {aws} ${{AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"}} "$@"
 """
-
-ACCOUNT = {
-    "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORTS[2]}",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "practice",
-    "AWS_SECRET_ACCESS_KEY": "practice",
-    "AWS_PAGER": "",
-}
-"""The AWS environment that operators and services have."""
 
 
 @dataclass
@@ -163,7 +166,7 @@ def _type_all(newcomer: Newcomer, tools: Path, typed: Typed) -> None:
 def _type_page(newcomer: Newcomer, tools: Path, page: str, found: list[str], typed: Typed) -> None:
     if not found:
         return
-    shell = Shell(newcomer.folder, environment(tools))
+    shell = Shell(newcomer.folder, environment(tools, newcomer.folder))
     try:
         for command in found:
             if excepted(command):
@@ -195,7 +198,23 @@ def _type(newcomer: Newcomer, shell: Shell, command: str) -> tuple[int, str]:
     return shell.type(command, answers, LONGEST)
 
 
-def environment(tools: Path) -> dict[str, str]:
+def account(folder: Path) -> dict[str, str]:
+    """The AWS environment that operators and services have: the local cloud's, once it runs."""
+    told = folder / ".sandbox" / "endpoints.json"
+    if not told.exists():
+        return {}
+    aws = json.loads(told.read_text())["aws"]
+    return {
+        "AWS_ENDPOINT_URL": aws["endpoint"],
+        "AWS_REGION": aws["region"],
+        "AWS_DEFAULT_REGION": aws["region"],
+        "AWS_ACCESS_KEY_ID": aws["access_key"],
+        "AWS_SECRET_ACCESS_KEY": aws["secret_key"],
+        "AWS_PAGER": "",
+    }
+
+
+def environment(tools: Path, folder: Path) -> dict[str, str]:
     """A person's own, without what this program was started with, and an AWS account's."""
     kept = {
         name: value
@@ -203,7 +222,7 @@ def environment(tools: Path) -> dict[str, str]:
         if not name.startswith(("AWS_", "GOTO_", "HA_GOTO_", "VIRTUAL_ENV", "MAKE", "MFLAGS"))
         and name not in ("PORT", "CI", "STAGE", "ARGUMENTS", "BENCH")
     }
-    return {**kept, **ACCOUNT, "PATH": f"{tools}:{kept['PATH']}"}
+    return {**kept, **account(folder), "PATH": f"{tools}:{kept['PATH']}"}
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from infra import cloudformation
+from infra.cfn_intrinsics import ACCOUNT, REGION, Resolver, made_of
 from infra.package import Package
-from infra.resolve import ACCOUNT, REGION, Resolver, made_of
 from sandbox.environment import ROOT, STATE, private_folder
 
 FOLDER = STATE / "policies"
@@ -110,12 +110,15 @@ def _policies(file: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _speak_plainly(statement: dict[str, Any], where: str, name: str) -> None:
-    """A role's trust is of that role, and `*` in a key's policy is that key: parliament reads
-    neither."""
+    """A role's trust is of that role, and `*` in a key's policy is that key, with its aliases where
+    they are made: parliament reads none of it."""
     if where == "AssumeRolePolicyDocument":
         statement["Resource"] = f"arn:aws:iam::{ACCOUNT}:role/{name}"
     elif where == "KeyPolicy" and statement["Resource"] == "*":
-        statement["Resource"] = f"arn:aws:kms:{_HERE}:key/{name}"
+        statement["Resource"] = [
+            f"arn:aws:kms:{_HERE}:key/{name}",
+            f"arn:aws:kms:{_HERE}:alias/{name}",
+        ]
 
 
 def _documents(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,5 +1,6 @@
 """Child processes and ports. Ends only what it started, by process id."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 _KEPT = ("PATH", "HOME", "LANG", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """Of this shell's environment only these: functions on the local cloud inherit what it has."""
@@ -41,6 +43,62 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Started:
+    """The processes of one state folder, by number and birth, while this program lives.
+
+    A program that was killed leaves them running: the next one ends them, and nothing else.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Raises `Failed` where another program that lives has the folder."""
+        self._file = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+        known = self._file.read().splitlines()
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Failed(
+                f"It is running already, as process {known[0] if known else '?'}: stop it there by"
+                " Ctrl-C, or choose other ports with `PORT=`."
+            ) from error
+        for line in known[1:]:
+            number, _, born = line.partition(" ")
+            if born and _born(int(number)) == born:
+                _end_group(int(number))
+        self._file.seek(0)
+        self._file.truncate()
+        print(os.getpid(), file=self._file, flush=True)
+
+    def note(self, child: "Child") -> None:
+        """A process that must not outlive this program."""
+        print(child.number, _born(child.number), file=self._file, flush=True)
+
+    def close(self) -> None:
+        """All of them are ended; the folder is free for the next program."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.close()
+
+
+def _born(number: int) -> str:
+    """When a process began, in the kernel's ticks: with its number, no other process is it. Empty
+    where none with this number runs, or there is no /proc."""
+    try:
+        told = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if told[0] == "Z" else told[19]
+
+
+def _end_group(number: int) -> None:
+    """Ask the first of a group to end, wait, and end what is left of the group."""
+    with suppress(ProcessLookupError):
+        os.kill(number, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while _born(number) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(number, signal.SIGKILL)
+
+
 class Child:
     """One server process, in a session of its own, so that Ctrl-C reaches this program alone."""
 
@@ -65,18 +123,24 @@ class Child:
             os.close(descriptor)
 
     @property
+    def number(self) -> int:
+        """Of its process, which leads a group of its own."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether the process is still there."""
         return self._process.poll() is None
 
-    def wait_ready(self, url: str) -> None:
+    def wait_ready(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         """Return as soon as the address answers; raises `Failed` when it ends or takes too long."""
         deadline = time.monotonic() + _READY_SECONDS
+        request = urllib.request.Request(url, headers=dict(headers))
         while time.monotonic() < deadline:
             if not self.running:
                 raise Failed(f"{self.name} ended at once: {self._last_line()}")
             try:
-                with urllib.request.urlopen(url, timeout=5):
+                with urllib.request.urlopen(request, timeout=5):
                     return
             except urllib.error.HTTPError as answer:
                 if answer.code < 500:

@@ -6,17 +6,22 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.untrusted_text import inert
 from infra.stack import StackFailed
 from sandbox import settings, tenants
 from sandbox.cloud import LocalCloud
 from sandbox.environment import STATE, private_folder, step, write_private
 from sandbox.logs import Follower
+from sandbox.ministack import REGION
 from sandbox.processes import Failed
 
 ENDPOINTS = STATE / "endpoints.json"
+FOR_SHELLS = STATE / "aws.sh"
+"""Both name the local cloud that runs, with its key: for this user alone, and while it runs."""
 _DEMO = ("acme", "Acme Analytics", "admin@acme.example")
 _FOLLOW_SECONDS = 1.0
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,7 +47,7 @@ def main() -> int:
     status = 0
     try:
         _run(cloud)
-    except _Stop:
+    except (_Stop, BrokenPipeError):  # the latter: nobody reads what is printed any longer
         pass
     except _EXPECTED as error:
         status = _refuse(error)
@@ -58,6 +63,7 @@ def _run(cloud: LocalCloud) -> None:
     with step("Demo tenant"):
         link = tenants.onboard(cloud, *_DEMO)
     write_private(ENDPOINTS, json.dumps(cloud.endpoints, indent=2) + "\n")
+    write_private(FOR_SHELLS, cloud.key.shell(cloud.aws.endpoint, REGION))
     _summarize(cloud, link, time.monotonic() - begun)
     follower = Follower(cloud.aws, cloud.functions)
     while True:
@@ -71,10 +77,12 @@ def _summarize(cloud: LocalCloud, link: str, seconds: float) -> None:
     token_server = cloud.provider.token_url
     rows = {
         "Connect link": link,
+        "Mails": f"{cloud.origin('mail')}{cloud.mailbox.path}",
         "Product": f"{cloud.origin('<tenant>')}/",
         "GoTo": f"{cloud.goto_url}/ (sandbox)" if not cloud.settings.provider else token_server,
         "Local cloud": cloud.aws.endpoint,
         "Endpoints": _shown(ENDPOINTS),
+        "AWS tools": f"first type `. {_shown(FOR_SHELLS)}`",
     }
     print(f"\nReady after {seconds:.0f} s. Open the link in a browser; Ctrl-C stops.\n")
     for name, value in rows.items():
@@ -88,13 +96,22 @@ def _end(cloud: LocalCloud) -> None:
         signal.signal(number, signal.SIG_IGN)
     if cloud.running:
         ENDPOINTS.unlink(missing_ok=True)
-        print("\nStopping; the state is written to .sandbox ...", end="", flush=True)
+        FOR_SHELLS.unlink(missing_ok=True)
+        _say("\nStopping; the state is written to .sandbox ...", end="")
         cloud.stop()
-        print(" stopped.", flush=True)
+        _say(" stopped.")
 
 
 def _log_request(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {'edge':<13} {line}", flush=True)
+    _say(f"{time.strftime('%H:%M:%S')}  {'edge':<13} {inert(line)}")
+
+
+def _say(text: str, file: TextIO = sys.stdout, end: str = "\n") -> None:
+    """Print what nobody may be there to read: `| tee` dies of the same Ctrl-C."""
+    try:
+        print(text, file=file, end=end, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def _stop(_number: int, _frame: object) -> None:
@@ -102,7 +119,8 @@ def _stop(_number: int, _frame: object) -> None:
 
 
 def _refuse(error: Exception) -> int:
-    print(f"\n{error}", file=sys.stderr, flush=True)
+    sentence = "\n".join(map(inert, str(error).split("\n")))
+    _say(f"\n{sentence}", sys.stderr)
     return 1
 
 

@@ -49,6 +49,7 @@ def _scan(cloud: LocalCloud, wapiti: Path, folder: Path) -> dict[str, Any]:
     intake = str(cloud.rep("intake_create", tenant="acme")["url"])
     # By number: not every resolver knows the names under .localhost.
     origin = f"http://127.0.0.1:{cloud.settings.ports.edge}"
+    host = cloud.origin("acme").removeprefix("http://")
     page = f"{origin}/admin/settings/activities/"
     value, browser = link.rsplit("/", 1)[1], secrets.token_urlsafe(32)
     cookies = f"__Host-ha-link={value}; __Host-ha-browser={browser}"
@@ -67,7 +68,7 @@ def _scan(cloud: LocalCloud, wapiti: Path, folder: Path) -> dict[str, Any]:
                 *(str(wapiti), "-u", address, "--scope", "page", "-m", MODULES, "-S", "normal"),
                 *("--max-scan-time", str(LONGEST), "--flush-session", "--no-bugreport", "-v", "0"),
                 *("--store-session", str(folder / "session"), "-f", "json", "-o", str(report)),
-                *("-C", cookies, "-d", "2"),
+                *("-C", cookies, "-d", "2", "-H", f"X-Forwarded-Host: {host}"),
             ]
             ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             if not report.exists():

@@ -6,11 +6,9 @@ Without any, it is a whole world of its own; with `GOTO_*` it connects to anothe
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.permissions import SCOPE_NEEDED, SCOPE_READ
+
 DEFAULT_PORT = 8000
-SCOPE = (
-    "identity: cr.v1.read call-events.v1.events.read call-history.v1.notifications.manage "
-    "users.v1.read users.v1.lines.read voice-admin.v1.read"
-)
 _NEEDED = ("GOTO_AUTHORIZE_URL", "GOTO_TOKEN_URL", "GOTO_CLIENT_ID", "GOTO_CLIENT_SECRET")
 _NOT_ALONE = (*_NEEDED, "GOTO_REVOKE_URL", "GOTO_API_URL")
 
@@ -55,7 +53,8 @@ class Settings:
     client: Client | None = None
     issuer: str = ""
     client_auth: str = "raw"
-    scope: str = SCOPE
+    scope: str = SCOPE_READ
+    needed_scopes: str = SCOPE_NEEDED
     login_origins: str | None = None
 
 
@@ -66,7 +65,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         raise BadSettings("GOTO_CLIENT_AUTH must be raw or rfc6749.")
     provider, client = _provider(environment)
     # Another server is asked for all scopes of the client, unless told which.
-    scope = "" if provider else SCOPE
+    scope = "" if provider else SCOPE_READ
     return Settings(
         ports=_ports(environment.get("PORT") or str(DEFAULT_PORT)),
         provider=provider,
@@ -74,6 +73,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         issuer=environment.get("GOTO_ISSUER", ""),
         client_auth=client_auth,
         scope=environment.get("GOTO_SCOPE", scope).strip(),
+        needed_scopes="" if provider else SCOPE_NEEDED,
         login_origins=environment.get("GOTO_LOGIN_ORIGINS"),
     )
 

@@ -1,18 +1,25 @@
 """What holds for every layer: a test that did not run is named at the end, and fails in CI."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Generator
+from functools import cache
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 
 pytest_plugins = ["tests.support.fixtures"]
 
 OWN_CLOUD = tuple(
-    f"tests/e2e/test_{name}.py" for name in ("deploying", "gateway_errors", "upgrade")
+    f"tests/e2e/test_{name}.py" for name in ("cookies", "deploying", "gateway_errors", "upgrade")
 )
 """End-to-end tests that don't use the cloud that the others share."""
+
+ROW = re.compile(r"\b[SsFf][0-3][0-9]\b")
+"""A row of the requirements, as tests name it."""
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -46,7 +53,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Which tests stay together in one of several processes: those of a file, and all that use the
     one local cloud. By a scheduler, for this pytest takes no group's mark from xdist 3.8."""
-    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # has no types
+    from xdist.scheduler import LoadScopeScheduling
 
     class TogetherScheduling(LoadScopeScheduling):  # type: ignore[misc]  # likewise
         def _split_scope(self, nodeid: str) -> str:
@@ -57,8 +64,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return TogetherScheduling(config, log)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # botocore reads its models again for each session; the tests open thousands.
+    botocore.session.create_loader = cache(create_loader)
+    # What a shell has set for AWS must not lead a test to it.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    config.addinivalue_line("markers", "engines: also on Amazon's DynamoDB Local")
+    for letter, rows in (("s", 34), ("f", 36)):
+        for number in range(1, rows + 1):
+            row = f"{letter}{number:02}"
+            config.addinivalue_line("markers", f"{row}: tests of row {row.upper()}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The end-to-end tests begin first: they take longest, waiting for clocks."""
+    """`pytest -m s07` runs the tests that carry S07 in their name, id or docstring.
+
+    The end-to-end tests begin first: they take longest, waiting for clocks.
+    """
+    for item in items:
+        doc = getattr(getattr(item, "obj", None), "__doc__", None) or ""
+        for row in ROW.findall(f"{item.name} {doc}".replace("_", " ")):
+            item.add_marker(row.lower())
     items.sort(key=lambda item: "e2e" not in item.path.parts)
 
 

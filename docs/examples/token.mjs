@@ -1,6 +1,6 @@
 // A live GoTo access token in Node.js, by the contract of docs/contract.md. Needs
 // @aws-sdk/client-dynamodb and @aws-sdk/client-lambda. As a program it prints no token:
-//   TOKENS_TABLE=... REFRESH_NOW=... node token.mjs acme [rejected version]
+//   TOKENS_TABLE=... REFRESH_NOW=... node token.mjs acme [rejected|forbidden VERSION]
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 
@@ -27,6 +27,7 @@ async function read(tenant, ConsistentRead) {
       ConsistentRead,
     }),
   );
+  if (Item && Item.tenant?.S !== tenant) throw new NoToken(tenant, "another_tenants_item");
   if (!Item || Item.status?.S === "disconnected") throw new NoToken(tenant, "not_connected");
   if (Item.schema?.N !== "1") throw new NoToken(tenant, "unknown_schema");
   return {
@@ -34,6 +35,7 @@ async function read(tenant, ConsistentRead) {
     value: Item.access_token?.S,
     expiresAt: Number(Item.expires_at?.N ?? 0),
     version: Number(Item.version?.N ?? 0),
+    usable: Item.usable?.S ?? "unknown",
   };
 }
 
@@ -78,11 +80,22 @@ export async function accessToken(tenant, { minValidSeconds = 60, rejectedVersio
   throw new NoToken(tenant, answer.outcome, answer.retry_after ?? null);
 }
 
+/** After a 403 that is not `InvalidToken`: what the connection may still do. Once in 5 minutes. */
+export async function usableAfterForbidden(tenant, version) {
+  await refreshNow({ tenant, forbidden_version: version });
+  return (await read(tenant, true)).usable;
+}
+
 if (process.argv[1]?.endsWith("token.mjs")) {
-  const rejectedVersion = Number(process.argv[3] ?? 0);
+  const [tenant, word, number] = process.argv.slice(2);
   try {
-    const { version, expiresAt } = await accessToken(process.argv[2], { rejectedVersion });
-    console.log(JSON.stringify({ version, expires_at: expiresAt }));
+    if (word === "forbidden") {
+      console.log(JSON.stringify({ usable: await usableAfterForbidden(tenant, Number(number)) }));
+    } else {
+      const rejectedVersion = word === "rejected" ? Number(number) : 0;
+      const { version, expiresAt } = await accessToken(tenant, { rejectedVersion });
+      console.log(JSON.stringify({ version, expires_at: expiresAt }));
+    }
   } catch (error) {
     if (!(error instanceof NoToken)) throw error;
     console.log(JSON.stringify({ no_token: error.why, retry_after: error.retryAfter }));

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -23,13 +24,29 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 
 class Clock:
-    """Epoch seconds that pass only when the test says so."""
+    """The true time, which passes only when the test says so, and this machine's clocks.
+
+    ``wrong_by``: what the clock of the day is ahead; ``drift``: seconds by which it and the
+    monotonic clock gain in a second; ``asleep``: seconds that the monotonic clock has missed.
+    """
 
     def __init__(self) -> None:
         self.now = START
+        self.wrong_by = 0.0
+        self.drift = 0.0
+        self.asleep = 0.0
 
     def __call__(self) -> float:
-        return self.now
+        return self.now + self.wrong_by + self.drift * (self.now - START)
+
+    def monotonic(self) -> float:
+        passed = self.now - START
+        return 5_000 + passed * (1 + self.drift) - self.asleep
+
+    def dated(self) -> dict[str, Any]:
+        """What boto3 tells of an answer that AWS gives now."""
+        headers = {"date": formatdate(int(self.now), usegmt=True)}
+        return {"RequestId": "R1", "HTTPStatusCode": 200, "HTTPHeaders": headers}
 
 
 def refused(code: str, operation: str) -> ClientError:
@@ -38,9 +55,11 @@ def refused(code: str, operation: str) -> ClientError:
 
 
 class FakeDynamoDB:
-    """The `Tokens` table. ``failing``: what each read raises. ``reads``: consistent or not."""
+    """The `Tokens` table. ``failing``: what each read raises. ``reads``: consistent or not.
+    ``clock``: whose time its answers tell; None where they tell none."""
 
     def __init__(self) -> None:
+        self.clock: Clock | None = None
         self.items: dict[str, dict[str, Any]] = {}
         self.reads: list[bool] = []
         self.batches: list[int] = []
@@ -74,7 +93,10 @@ class FakeDynamoDB:
         if self.failing:
             raise self.failing
         found = self.items.get(Key["tenant"]["S"])
-        return {"Item": found} if found else {}
+        return {**({"Item": found} if found else {}), **self._about()}
+
+    def _about(self) -> dict[str, Any]:
+        return {"ResponseMetadata": self.clock.dated()} if self.clock else {}
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
         """Leaves as many keys unprocessed as ``unprocessed`` says for this call."""
@@ -89,7 +111,7 @@ class FakeDynamoDB:
         names = [key["tenant"]["S"] for key in done]
         found = [self.items[name] for name in names if name in self.items]
         unprocessed = {table: {"Keys": undone}} if undone else {}
-        return {"Responses": {table: found}, "UnprocessedKeys": unprocessed}
+        return {"Responses": {table: found}, "UnprocessedKeys": unprocessed, **self._about()}
 
 
 class FakeLambda:
@@ -128,6 +150,7 @@ class Bench:
             dynamodb=self.dynamodb,
             lambda_client=self.function,
             clock=self.clock,
+            monotonic=self.clock.monotonic,
             sleep=self.slept.append,
             **changed,
         )

@@ -1,5 +1,9 @@
 """Many tenants at once: 100 a read, the rest asked for again, each with its own answer."""
 
+from typing import Any
+
+import pytest
+
 from fakes import START, Bench, refused
 from ha_goto_tokens import (
     AccessToken,
@@ -76,3 +80,24 @@ def test_a_throttled_batch_is_unavailable_for_each(bench: Bench) -> None:
 def test_no_tenants_are_no_read(bench: Bench) -> None:
     assert bench.reader.get_many([]) == {}
     assert bench.dynamodb.batches == []
+
+
+@pytest.mark.parametrize("how", ["in its place", "beside it"])
+def test_s33_a_batch_that_holds_anothers_item_is_believed_in_nothing(
+    bench: Bench, how: str
+) -> None:
+    """S33: it answers a question that this reader did not ask."""
+    bench.dynamodb.put("beta")
+    batch_get_item = bench.dynamodb.batch_get_item
+
+    def crossed(**arguments: Any) -> dict[str, Any]:
+        answer = batch_get_item(**arguments)
+        [rows] = answer["Responses"].values()
+        rows[:] = [*(rows if how == "beside it" else []), bench.dynamodb.items["beta"]]
+        return answer
+
+    vars(bench.dynamodb).update(batch_get_item=crossed)
+    found = bench.reader.get_many(["acme", "gamma"])
+    assert versions(found) == {"acme": Unavailable, "gamma": Unavailable}
+    assert {one.whose_turn for one in found.values() if isinstance(one, TokenError)} == {"operator"}
+    assert bench.reader.cached("acme") is None

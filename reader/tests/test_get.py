@@ -30,6 +30,17 @@ def test_a_living_token_costs_one_read_and_no_invocation(bench: Bench) -> None:
     assert (bench.dynamodb.reads, bench.function.asked) == ([False], [])
 
 
+def test_s33_an_item_of_another_tenant_is_never_handed_out(bench: Bench) -> None:
+    """S33: neither now nor from the cache, whatever put it there."""
+    bench.dynamodb.put("beta")
+    bench.dynamodb.items["acme"] = bench.dynamodb.items["beta"]
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="another tenant's item") as error:
+            bench.reader.get("acme")
+        assert error.value.whose_turn == "operator"
+        assert CANARY not in str(error.value)
+
+
 def test_what_goto_did_not_tell_is_none(bench: Bench) -> None:
     bench.dynamodb.put(scope=None, account_key=None, token_type=None)
     token = bench.reader.get("acme")
@@ -206,12 +217,15 @@ def test_a_living_token_is_served_with_a_warning_while_goto_is_down(
     assert len(bench.function.asked) == 2
 
 
-def test_a_clock_that_jumps_back_ends_the_pause(bench: Bench) -> None:
+def test_a_pause_lasts_as_long_as_it_was_named_whatever_the_clock_says(bench: Bench) -> None:
+    bench.dynamodb.clock = bench.clock
     bench.dynamodb.put(expires_at=DEAD)
-    with pytest.raises(Unavailable):
-        bench.reader.get("acme")
-    bench.clock.now -= 3600
-    bench.dynamodb.put(expires_at=DEAD - 3600)
+    for wrong_by in (0, -3600, 3600):
+        bench.clock.wrong_by = wrong_by
+        with pytest.raises(Unavailable):
+            bench.reader.get("acme")
+    assert len(bench.function.asked) == 1
+    bench.clock.now += 5
     with pytest.raises(Unavailable):
         bench.reader.get("acme")
     assert len(bench.function.asked) == 2

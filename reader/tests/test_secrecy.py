@@ -10,7 +10,7 @@ import pytest
 
 from fakes import CANARY, START, Bench, refused
 from ha_goto_tokens import AccessToken, TokenError, Unavailable
-from ha_goto_tokens.destination import check
+from ha_goto_tokens.http_rules import check
 
 DEAD = int(START) - 1
 
@@ -89,6 +89,13 @@ def test_s17_a_token_travels_over_tls_only(url: str, allowed: bool) -> None:
     else:
         with pytest.raises(ValueError, match="https"):
             check(url)
+
+
+@pytest.mark.parametrize("kind", ["Bearer\r\nX: y", "DPoP", ""])
+def test_whatever_the_item_says_the_scheme_is_bearer(kind: str) -> None:
+    """Else an HTTP library's error would quote the header, and the token in it (S30)."""
+    token = AccessToken("t", 1, None, None, 1, "acme", kind)
+    assert token.authorization == "Bearer t"
 
 
 def test_a_token_type_in_small_letters_is_sent_as_the_scheme() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from sandbox.goto.server import PortTakenError, create_app, running
 from sandbox.goto.state import Client, State, StateError
 from sandbox.goto.switches import SwitchError, Switches
+from sandbox.keys import VARIABLE
 
 
 @dataclass
@@ -98,7 +100,8 @@ def _serve(state: State, switches: Switches, port: int) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with running(create_app(state, switches), port, log=True) as url:
+    app = create_app(state, switches, key=os.environ.get(VARIABLE, ""))
+    with running(app, port, log=True) as url:
         print(f"Sandbox GoTo ready at {url}/ (not the real one)", flush=True)
         stop.wait()
     return 0

@@ -77,7 +77,9 @@ class AuthorizationCodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[mis
 
     def create_authorization_response(self, redirect_uri: str, grant_user: User | None) -> Any:
         if grant_user is None:
-            raise OAuth2Error(error=self.server.switches().deny_error, redirect_uri=redirect_uri)
+            switches = self.server.switches()
+            error = switches.authorize_error or switches.deny_error
+            raise OAuth2Error(error=error, redirect_uri=redirect_uri)
         return super().create_authorization_response(redirect_uri, grant_user)
 
     def generate_authorization_code(self) -> str:

@@ -89,7 +89,8 @@ class Issuer:
             self._state.put_grant(outcome.grant)
             if outcome.refusal is not None:
                 return outcome.refusal
-            return self._answer(outcome.grant, scope or grant.scope, outcome.new, now, switches)
+            held = self._held(grant, scope or grant.scope, switches)
+            return self._answer(outcome.grant, held, outcome.new, now, switches)
 
     def look_up(self, value: str) -> Presented | None:
         """Return our token of that value, or None for one we did not sign.
@@ -108,7 +109,18 @@ class Issuer:
         record = self._state.access_tokens.get(token_id)
         grant = None if record is None else self._state.grants[record.grant_id]
         dead = record is None or record.revoked or grant is None or grant.revoked
+        if grant is not None:
+            claims["sc"] = self._held(grant, str(claims["sc"]), self._switches())
         return Presented(token_id, "access_token", claims, grant, now >= claims["exp"], dead)
+
+    def seconds_left(self, refresh_token: str, now: float) -> float | None:
+        """How long a refresh token of ours still lives; None for anything else."""
+        try:
+            token = self.look_up(refresh_token)
+        except Malformed:
+            return None
+        held = token.grant.token(token.id) if token is not None and token.grant else None
+        return None if held is None else held.expires_at - now
 
     def revoke(self, token: Presented) -> None:
         """Revoke an access token alone, or with a refresh token its whole grant (RFC 7009 2.1)."""
@@ -126,6 +138,13 @@ class Issuer:
         """Return the key set that verifies our tokens (RFC 7517)."""
         key = self._state.signing_key().as_dict(private=False)
         return {"keys": [{**key, "use": "sig", "alg": _ALGORITHMS[0]}]}
+
+    def _held(self, grant: Grant, scope: str, switches: Switches) -> str:
+        """What is left of a grant's scope after boxes of its client were unticked."""
+        if switches.boxes_apply == "new_grants":
+            return scope
+        boxes = self._state.clients[grant.client_id].scope.split()
+        return " ".join(one for one in scope.split() if one in boxes)
 
     def _refresh_token(self, token_id: str, claims: dict[str, Any], now: float) -> Presented:
         grant = self._state.grant_of(token_id)

@@ -74,7 +74,8 @@ class Server(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
 
     def _registered(self, client_id: str) -> _OAuthClient | None:
         client = self.state.clients.get(client_id)
-        return None if client is None else _OAuthClient(client)
+        narrows = self.switches().missing_scope == "narrow"
+        return None if client is None else _OAuthClient(client, narrows)
 
     def _authenticate_basic(self, query_client: Any, request: Any) -> _OAuthClient | None:
         pair = basic_credentials(request.headers.get("Authorization", ""))
@@ -113,9 +114,10 @@ class _SandboxRequest(FlaskOAuth2Request):  # type: ignore[misc]  # Authlib is u
 class _OAuthClient:
     """A registered client with the methods that Authlib asks of one."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, narrows: bool) -> None:
         self.client_id = client.client_id
         self.client = client
+        self._narrows = narrows
 
     def get_client_id(self) -> str:
         return self.client_id
@@ -125,10 +127,12 @@ class _OAuthClient:
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
         """Return what is asked for, all where nothing is, None where it asks for too much."""
-        asked = (scope or "").split()
+        asked, boxes = (scope or "").split(), self.client.scope.split()
         if not asked:
             return self.client.scope
-        return " ".join(asked) if set(asked) <= set(self.client.scope.split()) else None
+        if self._narrows:
+            return " ".join(one for one in asked if one in boxes)
+        return " ".join(asked) if set(asked) <= set(boxes) else None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return redirect_uri in self.client.redirect_uris

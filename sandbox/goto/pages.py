@@ -24,6 +24,7 @@ SCOPES = {
     "users.v1.read": "See users",
     "users.v1.lines.read": "See users' lines",
     "voice-admin.v1.read": "See phone system settings",
+    "messaging.v1.send": "Send messages in your name",
 }
 
 
@@ -102,13 +103,17 @@ def add_pages(app: Flask, state: State, server: Server, console: Console) -> Non
 
 
 def _finish(server: Server, console: Console, grant: object, user: User | None) -> BaseResponse:
+    if console.switches.authorize_error is not None:
+        user = None  # whatever they decided, GoTo fails
     response: Response = server.create_authorization_response(grant=grant, grant_user=user)
     return _with_issuer(response, console)
 
 
 def _refused(error: OAuth2Error, console: Console) -> BaseResponse:
     if not error.redirect_uri:
-        return _error_page(error.description, 400)
+        # What GoTo says here, and with which status, is not known.
+        told = console.switches.tells_redirect_uri
+        return _error_page(error.description, 400) if told else _error_page("", 200)
     status, _, headers = error()
     return _with_issuer(Response("", status=status, headers=headers), console)
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox.goto import api, control, pages
+from sandbox.goto import answers, api, control, pages
 from sandbox.goto.console import Console, TokenRequest, fingerprint
 from sandbox.goto.grants import CLIENT_AUTH_METHODS
 from sandbox.goto.issuer import Issuer
@@ -36,11 +36,13 @@ def create_app(
     switches: Switches | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
+    key: str = "",
 ) -> Flask:
     """Return the application over this state.
 
-    `clock` gives epoch seconds; `sleep` serves the delays of injected failures. The switches can
-    be turned while it runs: `console(app).turn(rotation="always")`.
+    `clock` gives epoch seconds; `sleep` serves the delays of injected failures; `key` opens the
+    control routes, which are closed without one. The switches can be turned while it runs:
+    `console(app).turn(rotation="always")`.
     """
     # At its debug level Authlib writes whole tokens.
     logging.getLogger("authlib").setLevel(logging.INFO)
@@ -62,7 +64,7 @@ def create_app(
     app.extensions["sandbox_goto"] = board
     _add_oauth(app, server, board, clock, sleep)
     api.add_api(app, state, issuer, board)
-    control.add_control(app, state, board)
+    control.add_control(app, state, board, key)
     pages.add_pages(app, state, server, board)
     return app
 
@@ -106,19 +108,28 @@ def _add_oauth(
         too_many = board.is_too_many("oauth")
         return api.error_response(429, "TOO_MANY_REQUESTS") if too_many else answer()
 
+    def process() -> Response:
+        wrong = answers.wrongly_refused(board.switches)
+        return _sent(wrong) if wrong else _shaped(server, server.create_token_response())
+
     @app.post("/oauth/token")
     def token() -> Response:
         if board.is_too_many("oauth"):
             response = api.error_response(429, "TOO_MANY_REQUESTS")
+            _ask_to_wait(response, board.switches)
             board.note(_record(response, None, None, clock()))
             return response
         failure = board.next_failure(request.form.get("grant_type"))
-        response, real = _meet(failure, server.create_token_response, sleep)
+        response, real = _meet(failure, process, sleep)
+        _ask_to_wait(response, board.switches)
         board.note(_record(response, real, failure, clock()))
         return response
 
     @app.post("/oauth/revoke")
     def revoke() -> Response:
+        page = board.switches.revocation_page
+        if page is not None:
+            return Response(answers.PROXY_PAGE, status=page, content_type="text/html")
         return limited(lambda: server.create_endpoint_response("revocation"))
 
     @app.post("/oauth/introspect")
@@ -144,6 +155,31 @@ def _add_oauth(
             "code_challenge_methods_supported": ["S256"],
         }
         return Response(compact(found), content_type="application/json")
+
+
+def _shaped(server: Server, response: Response) -> Response:
+    """The answer in the form that the switches ask for."""
+    fields = response.get_json(silent=True)
+    if not isinstance(fields, dict):
+        return response
+    presented = request.form.get("refresh_token")
+    now, used = server.clock(), fields.get("refresh_token") or presented
+    life = server.issuer.seconds_left(used, now) if used else None
+    made = answers.shaped(
+        response.status_code, fields, server.switches(), presented=presented, refresh_life=life
+    )
+    response.status_code = made.status
+    response.set_data(made.body)
+    return response
+
+
+def _sent(made: answers.Shaped) -> Response:
+    return Response(made.body, status=made.status, content_type="application/json")
+
+
+def _ask_to_wait(response: Response, switches: Switches) -> None:
+    if switches.retry_after is not None and response.status_code in (429, 503):
+        response.headers["Retry-After"] = switches.retry_after
 
 
 class _Dropped(Response):

@@ -34,7 +34,7 @@ _CODE_MEMORY = 86_400
 # What the customer's client asks for: the boxes Admin Center and GoToConnect of GoTo's portal.
 DEFAULT_SCOPE = (
     "identity: cr.v1.read call-events.v1.events.read call-history.v1.notifications.manage"
-    " users.v1.read users.v1.lines.read voice-admin.v1.read"
+    " users.v1.read users.v1.lines.read voice-admin.v1.read messaging.v1.send"
 )
 DEFAULT_NAME = "hireanalytiX"
 
@@ -49,22 +49,59 @@ def digest(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """What a person may do in one account: without `admin` or `licensed`, nothing can be read."""
+
+    key: str
+    admin: bool = True
+    licensed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """Someone who can log in. The password is no secret: the pages show it."""
+    """Someone who can log in. The password is no secret: the pages show it.
+
+    `account_key` is the account of a person who has only one; `memberships` of any other. A person
+    who was removed from every account has `account_key` empty.
+    """
 
     email: str
     account_key: str
     password: str = "practice"
+    memberships: tuple[Membership, ...] = ()
 
     @property
     def key(self) -> str:
         """The user's own number, as `sub` and the identity answer name them."""
         return str(int(digest(self.email)[:15], 16))
 
+    @property
+    def accounts(self) -> tuple[Membership, ...]:
+        """The person's accounts, in the order in which they were added."""
+        if self.memberships or not self.account_key:
+            return self.memberships
+        return (Membership(self.account_key),)
+
+    def member_of(self, account: str) -> bool:
+        return any(one.key == account for one in self.accounts)
+
+
+ACCOUNT_NAMES = {
+    "4000000001": "Acme Analytics",
+    "4000000002": "Rival Ltd",
+    "4000000003": "Partner IT Services",
+    "4000000004": "Beta Dental",
+    "4000000005": "Gamma Logistics",
+}
 
 PRACTISE_USERS = (
     User("admin@acme.example", "4000000001"),
     User("owner@rival.example", "4000000002"),
+    User(
+        "partner@it.example",
+        "4000000003",
+        memberships=tuple(map(Membership, ("4000000003", "4000000004", "4000000005"))),
+    ),
 )
 
 
@@ -149,6 +186,7 @@ class State:
         self._lock = threading.RLock()
         self._depth = 0
         self.users: dict[str, User] = {user.email: user for user in PRACTISE_USERS}
+        self.account_names: dict[str, str] = dict(ACCOUNT_NAMES)
         self.clients: dict[str, Client] = {}
         self.consents: dict[tuple[str, str], frozenset[str]] = {}
         self.codes: dict[str, Code] = {}
@@ -186,6 +224,21 @@ class State:
     def add_client(self, client: Client) -> None:
         with self.changing():
             self.clients[client.client_id] = client
+
+    def tick_boxes(self, client_id: str, scope: str) -> None:
+        """Change a client's scopes, as its owner does with the boxes of GoTo's portal."""
+        with self.changing():
+            client = self.clients[client_id]
+            self.clients[client_id] = replace(client, scope=" ".join(scope.split()))
+
+    def put_user(self, user: User) -> None:
+        """Add a person, or change what one may do."""
+        with self.changing():
+            self.users[user.email] = user
+
+    def name_account(self, key: str, name: str) -> None:
+        with self.changing():
+            self.account_names[key] = name
 
     def add_consent(self, email: str, client_id: str, scope: str) -> None:
         """Remember that the user allowed the client these scopes, and those of before."""
@@ -279,6 +332,7 @@ class State:
             "session_key": self.session_key,
             "signing_key": None if self._key is None else self._key.as_dict(private=True),
             "users": rows(self.users.values()),
+            "account_names": self.account_names,
             "clients": rows(self.clients.values()),
             "consents": [[*pair, *sorted(scopes)] for pair, scopes in self.consents.items()],
             "codes": rows(self.codes.values()),
@@ -294,7 +348,8 @@ class State:
             self.session_key = found["session_key"]
             if found["signing_key"] is not None:
                 self._key = RSAKey.import_key(found["signing_key"])
-            self.users |= {row["email"]: User(**row) for row in found["users"]}
+            self.users |= {row["email"]: _user(row) for row in found["users"]}
+            self.account_names |= found.get("account_names", {})
             for row in found["clients"]:
                 client = Client(**{**row, "redirect_uris": tuple(row["redirect_uris"])})
                 self.clients[client.client_id] = client
@@ -313,3 +368,8 @@ class State:
             raise StateError(
                 f"{path} is not a state file of this sandbox: remove it, or name another"
             ) from error
+
+
+def _user(row: dict[str, Any]) -> User:
+    memberships = tuple(Membership(**one) for one in row.get("memberships", ()))
+    return User(**{**row, "memberships": memberships})

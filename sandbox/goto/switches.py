@@ -13,6 +13,12 @@ from typing import Any, Literal
 Rotation = Literal["late", "always", "never"]
 ExpiredForm = Literal["invalid_grant", "invalid_request"]
 ClientAuth = Literal["raw", "rfc6749"]
+AccountOrder = Literal["listed", "reversed", "shuffled"]
+MissingScope = Literal["refuse", "narrow"]
+BoxesApply = Literal["new_grants", "at_once"]
+Charset = Literal["utf-8", "iso-8859-1"]
+RefusalForm = Literal["plain", "ok", "errors", "upper_case", "other_words", "long"]
+RefuseGood = Literal["invalid_grant", "invalid_client", "invalid_request"]
 
 OMITTABLE = frozenset({"token_type", "refresh_token", "scope", "principal", "loa"})
 _DAY = 86_400
@@ -59,7 +65,15 @@ class Failure:
 class Switches:
     """How this GoTo behaves just now; the defaults are GoTo as public sources tell it.
 
-    Lifetimes and the grace are seconds; `rate_per_second` counts requests per API.
+    Lifetimes and the grace are seconds; `rate_per_second` counts requests per API. A scope that the
+    client has no box for is refused at authorize, or left out of the grant (`missing_scope`). A box
+    that is unticked later leaves old grants alone, or takes the scope from them (`boxes_apply`).
+
+    The last ones imitate other servers, and GoTo's bad hours: `echo_refresh_token` returns an
+    unchanged refresh token, `told_lifetime` is the `expires_in` that is told whatever the token
+    lives, `refuse_good` refuses every token request with that error, good or not, `revocation_page`
+    is the status of the page that a proxy answers revocations with, `authorize_error` fails every
+    sign-in.
     """
 
     access_token_lifetime: int = 3_600
@@ -72,9 +86,25 @@ class Switches:
     deny_error: str = "access_denied"
     send_iss: str | None = None
     account_readable: bool = True
+    account_order: AccountOrder = "listed"
+    names_readable: bool = True
+    missing_scope: MissingScope = "refuse"
+    boxes_apply: BoxesApply = "new_grants"
+    tells_redirect_uri: bool = True
     require_pkce: bool = True
     client_auth: ClientAuth = "raw"
     rate_per_second: int | None = None
+    echo_refresh_token: bool = False
+    success_status: int = 200
+    answer_charset: Charset = "utf-8"
+    padded_tokens: bool = False
+    told_lifetime: int | None = None
+    tell_refresh_lifetime: bool = False
+    refusal_form: RefusalForm = "plain"
+    refuse_good: RefuseGood | None = None
+    revocation_page: int | None = None
+    retry_after: str | None = None
+    authorize_error: str | None = None
     fail_next: tuple[Failure, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -127,6 +157,34 @@ def _positive(name: str, value: Any) -> int:
 
 def _positive_or_none(name: str, value: Any) -> int | None:
     return None if value is None else _positive(name, value)
+
+
+def _or_none(check: Check) -> Check:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _whole_or_none(name: str, value: Any) -> int | None:
+    if value is not None and not _is_whole(value):
+        raise SwitchError(f"{name} is a whole number or null, not {value!r}")
+    return None if value is None else int(value)
+
+
+def _success_status(name: str, value: Any) -> int:
+    if not _is_whole(value) or not 200 <= value <= 299:
+        raise SwitchError(f"{name} is an HTTP status from 200 to 299, not {value!r}")
+    return int(value)
+
+
+def _page_status(name: str, value: Any) -> int:
+    if not _is_whole(value) or not 200 <= value <= 599:
+        raise SwitchError(f"{name} is an HTTP status from 200 to 599 or null, not {value!r}")
+    return int(value)
+
+
+def _header(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise SwitchError(f"{name} is seconds or an HTTP date, as text, not {value!r}")
+    return value
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -198,8 +256,24 @@ _CHECKS: dict[str, Check] = {
     "deny_error": _error_code,
     "send_iss": _text_or_none,
     "account_readable": _flag,
+    "account_order": _one_of("listed", "reversed", "shuffled"),
+    "names_readable": _flag,
+    "missing_scope": _one_of("refuse", "narrow"),
+    "boxes_apply": _one_of("new_grants", "at_once"),
+    "tells_redirect_uri": _flag,
     "require_pkce": _flag,
     "client_auth": _one_of("raw", "rfc6749"),
     "rate_per_second": _positive_or_none,
+    "echo_refresh_token": _flag,
+    "success_status": _success_status,
+    "answer_charset": _one_of("utf-8", "iso-8859-1"),
+    "padded_tokens": _flag,
+    "told_lifetime": _whole_or_none,
+    "tell_refresh_lifetime": _flag,
+    "refusal_form": _one_of("plain", "ok", "errors", "upper_case", "other_words", "long"),
+    "refuse_good": _or_none(_one_of("invalid_grant", "invalid_client", "invalid_request")),
+    "revocation_page": _or_none(_page_status),
+    "retry_after": _or_none(_header),
+    "authorize_error": _or_none(_error_code),
     "fail_next": _failures,
 }

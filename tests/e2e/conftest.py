@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from sandbox.cloud import LocalCloud
 from sandbox.environment import Missing, chromium
@@ -24,17 +24,23 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 
 @pytest.fixture(scope="session")
-def chrome() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
+    """Once for all: a second one in the same process refuses to start."""
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def chrome(playwright: Playwright) -> Iterator[Browser]:
     """Chromium, as a person's."""
     try:
         path = chromium()
     except Missing as missing:
         pytest.skip(str(missing))
-    with sync_playwright() as playwright:
-        # Chromium has no sandbox for root, which is who runs in CI.
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+    # Chromium has no sandbox for root, which is who runs in CI.
+    launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    yield launched
+    launched.close()
 
 
 @pytest.fixture

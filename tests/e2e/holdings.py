@@ -53,6 +53,7 @@ def of(cloud: LocalCloud) -> dict[str, str]:
         "dashboards": _text(cloudwatch.list_dashboards()),
         "rules": _text(client(cloud, "events").list_rules()),
         "the cloud's own log": (cloud.folder / "cloud.log").read_text(),
+        "GoTo's log": (cloud.folder / "goto.log").read_text(),
         **dict(_tables(cloud)),
     }
 

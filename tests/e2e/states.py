@@ -11,9 +11,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib import texts
-from chalicelib.authorize import MOST_STARTS
-from chalicelib.model import Reason, Status
+from chalicelib.connect.authorize import MOST_STARTS
+from chalicelib.models import Reason, Status
+from chalicelib.web import texts
 from sandbox.cloud import LocalCloud
 from tests.e2e import story
 from tests.e2e.story import Tenant
@@ -84,7 +84,7 @@ def _processing(stage: Stage) -> Page:
     tenant, page = stage.at_goto()
     _newest_request(tenant, page, status="exchanging")
     page.goto(tenant.address)
-    expect(page.get_by_text(story.PROCESSING)).to_be_visible()
+    expect(page.get_by_text(story.PROCESSING, exact=True)).to_be_visible()
     return page
 
 
@@ -121,8 +121,11 @@ def _ended_by_goto(refusal: dict[str, Any]) -> State:
         tenant, page = stage.connected()
         story.age(tenant, 12)
         _dead(tenant)
-        story.control(stage.cloud, "switches", {"fail_next": [REFRESH | refusal]})
+        story.control(stage.cloud, "switches", {"fail_next": [REFRESH | refusal] * 2})
         stage.cloud.rep("refresh", tenant=tenant.name)
+        story.let_confirm(tenant)
+        stage.cloud.rep("refresh", tenant=tenant.name)
+        story.control(stage.cloud, "switches", {"fail_next": []})  # a busy GoTo is asked once only
         story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
         page.goto(tenant.address)
         return page
@@ -141,8 +144,13 @@ def _disconnected(stage: Stage) -> Page:
     story.age(tenant, 12)
     stage.cloud.rep("disconnect", tenant=tenant.name)
     story.rewrite_history(tenant)
-    page.goto(tenant.address)
+    page.goto(_new_link(stage, tenant.name))
     return page
+
+
+def _new_link(stage: Stage, name: str) -> str:
+    """A disconnection ends the links that were out."""
+    return str(stage.cloud.rep("link_create", tenant=name)["url"])
 
 
 def _token_died(stage: Stage) -> Page:
@@ -212,6 +220,7 @@ def _ended_meanwhile(stage: Stage) -> Page:
     story.connect(stage.page(), tenant)
     stage.cloud.rep("disconnect", tenant=tenant.name)
     story.allow(page)
+    page.goto(_new_link(stage, tenant.name))
     return page
 
 
@@ -242,7 +251,7 @@ def _dead_link(stage: Stage) -> Page:
 
 def _fresh_link_mailed(stage: Stage) -> Page:
     page = _dead_link(stage)
-    page.get_by_role("button", name="Mail a fresh link").click()
+    page.get_by_role("button", name="Email a new link").click()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     return page
 
@@ -299,6 +308,7 @@ def _unavailable(stage: Stage) -> Page:
     tenant, page = stage.connected()
     story.change(tenant, "tokens", status="no such state")
     page.goto(tenant.address)
+    story.change(tenant, "tokens", status="connected")  # or nobody could list it
     return page
 
 
@@ -327,8 +337,9 @@ def _intake_impossible(stage: Stage) -> Page:
 
 
 def _intake_done(stage: Stage) -> Page:
-    page = _intake(stage)
-    story.enter_client(page, *story.new_client(stage.cloud))
+    tenant, page = stage.tenant(), stage.page()
+    page.goto(stage.cloud.rep("intake_create", tenant=tenant.name)["url"])
+    story.enter_client(page, *story.new_client(stage.cloud, tenant.name))
     expect(page.get_by_role("heading", name="Thank you, that worked")).to_be_visible()
     return page
 

@@ -2,18 +2,18 @@
 
 import hashlib
 import itertools
-import json
 import re
 import secrets
 import time
-import urllib.request
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib import links
+from chalicelib import opaque
+from chalicelib.durations import CONFIRM_PAUSE
 from sandbox import tenants
 from sandbox.cloud import LocalCloud
 from sandbox.settings import Client
@@ -24,7 +24,11 @@ PROCESSING = (
     "Please be patient and the page will reload when completed."
 )
 ADMIN = "admin@acme.example"
+ACCOUNT = "4000000001"
+"""The sandbox's GoTo account of that admin."""
 REP = "assumed-role/Reps/ann"
+LOCAL_REP = "root"
+"""What the local STS calls everybody."""
 DAY = 86_400
 PASSWORD = "practice"
 
@@ -65,7 +69,13 @@ def new_tenant(cloud: LocalCloud, name: str = "", display_name: str = "") -> Ten
     """A tenant with a client at the sandbox's GoTo, and a fresh link."""
     name = name or new_name()
     link = tenants.onboard(cloud, name, display_name or f"{name} Ltd", f"admin@{name}.example")
+    share_account(cloud, name)
     return Tenant(cloud, name, link)
+
+
+def share_account(cloud: LocalCloud, name: str) -> None:
+    """All tenants sign in as the same admin: where another has that account, they share it."""
+    cloud.rep("pin_share", tenant=name, account=ACCOUNT)
 
 
 def new_page(browser: Browser, **options: Any) -> Page:
@@ -102,7 +112,7 @@ def token(page: Page) -> str:
 
 def new_client(cloud: LocalCloud, tenant: str = "acme") -> tuple[str, str]:
     """A client at the sandbox's GoTo, as the customer makes it in the portal: id and secret."""
-    client = Client(f"made-{secrets.token_hex(8)}", secrets.token_urlsafe(32) + "+/=")
+    client = Client(str(uuid.uuid4()), secrets.token_urlsafe(32) + "+/=")
     cloud.register(client, tenant)
     return client.client_id, client.client_secret
 
@@ -156,13 +166,7 @@ def link_in(found: dict[str, Any]) -> str:
 
 def control(cloud: LocalCloud, path: str, body: dict[str, Any] | None = None) -> Any:
     """The sandbox GoTo's control routes."""
-    request = urllib.request.Request(
-        f"{cloud.goto_url}/sandbox/{path}",
-        None if body is None else json.dumps(body).encode(),
-        {"Content-Type": "application/json", "X-Sandbox-Control": "1"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    return cloud.control(path, body)
 
 
 def token_requests(cloud: LocalCloud) -> list[dict[str, Any]]:
@@ -202,7 +206,7 @@ def rewrite_history(tenant: Tenant, *, earlier: int = 0) -> None:
         at, rest = row["at"]["S"].split("#")
         dynamodb.delete_item(TableName=table, Key={"tenant": row["tenant"], "at": row["at"]})
         row["at"]["S"] = f"{int(at) - earlier * 1000:013d}#{rest}"
-        row["who"]["S"] = REP if "not verified" in row["who"]["S"] else row["who"]["S"]
+        row["who"]["S"] = REP if row["who"]["S"] == LOCAL_REP else row["who"]["S"]
         dynamodb.put_item(TableName=table, Item=row)
 
 
@@ -218,10 +222,17 @@ def change_request(tenant: Tenant, page: Page, **values: str | int) -> None:
         for cookie in page.context.cookies(tenant.address)
         if cookie["name"] == "__Host-ha-browser"
     ]
-    browser = {"request": {"S": links.browser_digest(secret, tenant.name)}}
+    browser = {"request": {"S": opaque.browser_digest(secret, tenant.name)}}
     table = tenant.cloud.tables["authorization_requests"]
     row = tenant.cloud.aws.dynamodb.get_item(TableName=table, Key=browser)["Item"]
     _change(tenant.cloud, "authorization_requests", {"request": row["current"]}, values)
+
+
+def let_confirm(tenant: Tenant) -> None:
+    """Let some minutes have passed since GoTo first refused the tenant's grant (F26)."""
+    if "refused_since" in tenant.row("grants"):
+        now = int(time.time())
+        change(tenant, "grants", refused_since=now - 2 * CONFIRM_PAUSE, next_refresh_at=now)
 
 
 def drop(tenant: Tenant, table: str, attribute: str) -> None:

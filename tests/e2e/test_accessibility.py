@@ -74,7 +74,7 @@ def test_the_wait_is_read_out(cloud: LocalCloud, browser: Browser) -> None:
     page.reload()
     # Not wait_for_function: it evaluates in the page, which the page's policy forbids.
     story.eventually(lambda: page.evaluate("window.spoken.length"), "nothing was said", 5)
-    assert page.evaluate("window.spoken") == [story.PROCESSING]
+    assert page.evaluate("window.spoken") == [f"hireanalytiX: {story.PROCESSING}"]
     assert page.get_by_role("status").get_attribute("aria-live") == "polite"
 
 

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import package
-from infra.deploy import SMOKE_SECONDS, Operator, Smoke
+from infra.adopt import IDENTIFIERS, Adopter
+from infra.cloudformation import load as cloudformation_template
+from infra.deploy import Operator
+from infra.rollback_alarms import WATCHED
+from infra.smoke import LOOK_SECONDS, Smoke
 from infra.stack import Plan, StackFailed
-from infra.triggers import WATCHED
 from infra.versions import BEFORE, LIVE, TAGS, Versions
 from sandbox.ministack import STACK, UNKNOWN_HERE, MiniStack
 
@@ -117,6 +121,47 @@ def test_deploy_diff_update_roll_back_destroy(
     assert len(kept) == 7
 
 
+def test_a_destroyed_stage_is_made_again_with_what_it_left(
+    aws: MiniStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables, keys and the queues of GoTo's answers: imported, then deployed over.
+
+    AWS: "Import AWS resources into a CloudFormation stack", CloudFormation User Guide.
+    """
+    built = package.build()
+    assert operator(aws, yes=True).deploy(built, GIVEN) == 0
+    table = aws.stack.outputs["TokensTable"]
+    row = {"tenant": {"S": "acme"}}
+    aws.dynamodb.put_item(TableName=table, Item=row)
+    left = _left_by(aws)
+    assert {one["LogicalResourceId"] for one in left} > {"Tokens", "GrantsKey", "RescueQueue"}
+    assert operator(aws, STAGE).destroy() == 0
+    # The local cloud tells nothing of a stack that is gone; tests/unit/test_adopting.py reads it.
+    monkeypatch.setattr(Adopter, "_left", lambda _self: left)
+    adopter = Adopter(aws.session, STACK, aws.endpoint, yes=True)
+    assert adopter.adopt(built.template.read_text(), GIVEN) == 0
+    assert operator(aws, yes=True).deploy(built, GIVEN) == 0
+    assert aws.stack.outputs["TokensTable"] == table
+    assert aws.dynamodb.get_item(TableName=table, Key=row)["Item"] == row
+    with pytest.raises(StackFailed, match="There is a stack"):
+        adopter.adopt(built.template.read_text(), GIVEN)
+
+
+def _left_by(aws: MiniStack) -> list[dict[str, Any]]:
+    """What a stack will leave, as CloudFormation lists it."""
+    cloudformation = aws.session.client("cloudformation", endpoint_url=aws.endpoint)
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
+    made = cloudformation_template(package.build().template.read_text())["Resources"]
+    return [
+        dict(one)
+        for page in pages
+        for one in page["StackResourceSummaries"]
+        if one["ResourceType"] in IDENTIFIERS
+        and made[one["LogicalResourceId"]].get("DeletionPolicy")
+        in ("Retain", "RetainExceptOnCreate")
+    ]
+
+
 def test_a_version_that_does_not_answer_is_taken_back(
     aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +257,61 @@ def test_what_exists_nowhere_else_is_not_lost_by_the_way(
     assert "exists nowhere else" in capsys.readouterr().out
 
 
+def keyed(folder: Path, digest: str, attribute: str) -> package.Package:
+    """A package of a table with that key."""
+    schema = {"AttributeName": attribute}
+    table = {
+        "Type": "AWS::DynamoDB::Table",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [schema | {"AttributeType": "S"}],
+            "KeySchema": [schema | {"KeyType": "HASH"}],
+        },
+    }
+    template, code = folder / f"{digest}.yaml", folder / f"{digest}.zip"
+    template.write_text(json.dumps({"Parameters": {}, "Resources": {"Tokens": table}}))
+    code.touch()
+    return package.Package(template, code, digest)
+
+
+def test_a_table_that_another_key_would_replace_stays(
+    aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CloudFormation says `Conditional` of it: refused, forward and back.
+
+    AWS: "AWS::DynamoDB::Table", CloudFormation Template Reference (`KeySchema`); "Example change
+    sets", CloudFormation User Guide.
+    """
+    first, second = keyed(tmp_path, "a", "tenant"), keyed(tmp_path, "b", "customer")
+    fine: dict[str, Any] = {"smoke": lambda _outputs: None}
+    assert operator(aws, yes=True, **fine).deploy(first, {}) == 0
+    assert operator(aws, yes=True, **fine).deploy(second, {}) == 1
+    assert aws.stack.versions.live == "a"
+    shown = capsys.readouterr().out
+    assert "perhaps replaced (KeySchema)" in shown
+    assert "exists nowhere else" in shown
+
+    def smoke(_outputs: dict[str, str]) -> None:
+        raise StackFailed("It does not answer.")
+
+    assert operator(aws, yes=True, lose=True, smoke=smoke).deploy(second, {}) == 1
+    assert aws.stack.versions.live == "b", "going back would lose what was written since"
+    assert "Going back would lose these" in capsys.readouterr().out
+
+
+def test_a_stack_is_deleted_by_make_destroy_alone(aws: MiniStack, tmp_path: Path) -> None:
+    """AWS: "Protect CloudFormation stacks from being deleted", CloudFormation User Guide."""
+    fine: dict[str, Any] = {"smoke": lambda _outputs: None}
+    assert operator(aws, yes=True, **fine).deploy(small(tmp_path, "a", QUEUE), {}) == 0
+    cloudformation = aws.session.client("cloudformation", endpoint_url=aws.endpoint)
+    with pytest.raises(ClientError, match="TerminationProtection"):
+        cloudformation.delete_stack(StackName=STACK)
+    assert operator(aws, STAGE).destroy() == 0
+    assert not deployed(aws)
+
+
 def test_parameters_that_do_not_work_bring_no_older_code_back(
     aws: MiniStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -235,10 +335,13 @@ def test_smoke_is_found(aws: MiniStack) -> None:
     outputs = aws.stack.outputs
     waited: list[float] = []
     none = f"{aws.endpoint}/_aws/execute-api/none/api"
-    nowhere = Smoke(aws.session, aws.endpoint, none, waited.append)
+    warned: list[str] = []
+    nowhere = Smoke(aws.session, aws.endpoint, none, waited.append, warned.append)
+    nowhere(outputs)
+    assert sum(waited) == LOOK_SECONDS
+    assert "from this machine" in warned[0]
     with pytest.raises(StackFailed, match="web function"):
-        nowhere(outputs)
-    assert sum(waited) == SMOKE_SECONDS
+        nowhere({**outputs, "WebFunction": outputs["RefreshLaneFunction"]})
 
 
 def test_a_stack_gets_a_host_of_its_own_and_gives_it_back(aws: MiniStack) -> None:
@@ -262,7 +365,7 @@ def test_a_stack_gets_a_host_of_its_own_and_gives_it_back(aws: MiniStack) -> Non
     one = {"Front": "host", "HostedZoneId": zone, "TenantOrigin": "https://goto.example.com"}
     assert hosts(**one) == [("goto.example.com", "A"), ("goto.example.com", "AAAA")]
     request = urllib.request.Request(
-        f"{aws.endpoint}/healthz", headers={"Host": "goto.example.com"}
+        f"{aws.endpoint}/healthz", headers={"Host": "goto.example.com", **aws.key.header}
     )
     with urllib.request.urlopen(request) as answer:
         assert answer.read() == b'{"ok":true}'

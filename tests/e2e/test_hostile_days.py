@@ -28,7 +28,8 @@ def scan(browser: Browser, tenant: Tenant) -> None:
     robot.goto(tenant.link)
     robot.wait_for_timeout(1_500)
     for address in robot.locator("a").evaluate_all("links => links.map(link => link.href)"):
-        robot.goto(address)
+        if address.startswith("http"):  # mailto: opens a mail program
+            robot.goto(address)
     robot.context.close()
     assert story.everything(tenant.cloud) == before
 

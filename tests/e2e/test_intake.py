@@ -40,6 +40,7 @@ def test_a_customer_enters_the_client_and_connects(cloud: LocalCloud, browser: B
     assert hosts == {cloud.origin(name).split("//")[1]}
     assert not any(secret in request.url for request in asked)
     tenant = story.Tenant(cloud, name, cloud.rep("link_create", tenant=name)["url"])
+    story.share_account(cloud, name)
     story.connect(page, tenant)
     lines = "\n".join(logged(cloud))
     assert "credential intake" in lines

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from infra import package
-from infra.deploy import TICK
+from infra.smoke import TICK
 from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT
 from sandbox.processes import Failed, free_port

@@ -8,24 +8,23 @@ still unless it is moved; so a run is the same each time it is played.
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+from greenlet import getcurrent, greenlet
 
-from chalicelib.commits import Commits
+from chalicelib.bootstrap import complete, refresh
+from chalicelib.durations import CONFIRM_PAUSE, LEASE_MARGIN
+from chalicelib.dynamodb import expressions
+from chalicelib.dynamodb.connections import Connections
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.model import Due, Grant
-from chalicelib.oauth import ClientCredentials
-from chalicelib.refresh import Refresher
-from chalicelib.store import wire
-from chalicelib.store.connections import Connections
-from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN
+from chalicelib.models import Due, Grant
+from chalicelib.refresh.refresher import Refresher
 from sandbox.goto.switches import Switches
-from tests.faults.gates import GatedClient, GatedGoTo, GatedQueue, OpenVault
+from tests.faults.gates import GatedClient, GatedGoTo, GatedQueue, OpenSecretStore
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
-from tests.support.world import World
+from tests.support.world import TESTER, World
 
 FUNCTION_TIME = 120
 """Seconds that a worker's function has."""
@@ -35,6 +34,9 @@ LONGEST_LIFE = FUNCTION_TIME + LEASE_MARGIN + CONFIRM_PAUSE - 60
 which a refusal is confirmed."""
 
 TENANTS = ("acme", "beta")
+
+MOST_PLAIN = 10_000
+"""Rows that are kept as plain values; one is read many times."""
 
 
 class Killed(BaseException):
@@ -50,6 +52,7 @@ class Worker:
     tenant: str
     begun_at: float
     body: greenlet
+    kind: str = ""
     at: str = ""
     claimed: Grant | None = None
     stood_at_claim: tuple[int, int] | None = None
@@ -58,6 +61,7 @@ class Worker:
     asked: int = 0
     answered: int = 0
     holds: set[str] = field(default_factory=set)
+    seen: int = 0
     outcome: object = None
 
 
@@ -77,23 +81,29 @@ class Adversary:
         self._hub = getcurrent()
         self._names = itertools.count(1)
         self.workers: dict[str, Worker] = {}
+        self._plain: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self.late: list[Callable[[], object]] = []
         self.lost: set[str] = set()
+        self.outlived: set[tuple[str, int]] = set()
         self.double_claims: list[str] = []
         memory = MemoryDynamoDB()
         self.tables = memory
         self.world = World(GatedClient(memory, self), create_tables(memory, "t-"))
-        self.world.vault = OpenVault({name: f"id-{name}" for name in TENANTS})  # type: ignore[assignment]
-        self.world.onboarding._vault = _Storing()  # type: ignore[assignment]
         self.goto = GatedGoTo(self, switches)
-        self.world.goto = self.goto  # type: ignore[assignment]
         self.queue = GatedQueue(self)
-        self.world.rescue_queue = self.queue  # type: ignore[assignment]
-        self._use(connections)
+        self.world.stand_in(
+            secret_store=OpenSecretStore({name: f"id-{name}" for name in TENANTS}),
+            goto=lambda connections, ask_deadline=None: self.goto,
+            rescue_queue=self.queue,
+            connections=self._watched(connections),
+            # The world's own takes from a time that all workers would share.
+            pause=lambda seconds: None,
+        )
         self.links = {name: self.world.add_tenant(name) for name in TENANTS}
         for name in TENANTS:
             self.world.connect(self.links[name])
 
-    def _use(self, kind: type[Connections]) -> None:
+    def _watched(self, kind: type[Connections]) -> Connections:
         connections = kind(self.world.tables)
         claim = connections.claim
 
@@ -109,11 +119,8 @@ class Adversary:
                 worker.stood_at_claim = row["generation"], row["version"]
             return grant
 
-        connections.claim = claimed  # type: ignore[method-assign]
-        self.world.connections = connections
-        self.world.visit._connections = connections
-        self.world.onboarding._connections = connections
-        self.world.commits = Commits(connections, self.world.tenants, self.world.clock)
+        vars(connections).update(claim=claimed)
+        return connections
 
     @property
     def now(self) -> float:
@@ -131,6 +138,12 @@ class Adversary:
         worker.at = at
         how: str = self._hub.switch()
         return how
+
+    def read(self, at: str, answer: str) -> None:
+        """Note what the running worker has read: with it alone two workers would go on alike."""
+        worker = self.running()
+        if worker is not None:
+            worker.seen = hash((worker.seen, at, self.now, answer))
 
     def asks(self, worker: Worker) -> None:
         """Note a token request, and whether another worker may be asking the same."""
@@ -154,33 +167,30 @@ class Adversary:
         if at is None:
             return None
         due = Due(tenant, at)
-        deadline = self.now + FUNCTION_TIME
-        use_case = self._refresher(
-            tenants=self.world.tenants,
-            connections=self.world.connections,
-            commits=self.world.commits,
-            rescue_queue=self.queue,  # type: ignore[arg-type]
-            vault=self.world.vault,
-            goto=self.goto,  # type: ignore[arg-type]
-            pace=_Unhurried(),  # type: ignore[arg-type]
-            clock=self.world.clock,
-            random=lambda: 0.5,
-            pause=lambda seconds: None,
-            time_left=lambda: deadline - self.now,
-            report=lambda error: None,
-        )
+        time_left = self._time_left()
+        use_case = refresh.refresher(self.world.deployment, _Unhurried(), 1, time_left)
+        parts = {part.name: getattr(use_case, part.name) for part in fields(use_case)}
+        use_case = self._refresher(**parts)  # perhaps one with a seeded fault
         return self._begin(tenant, lambda: use_case.refresh(due))
 
     def start_reconnect(self, tenant: str) -> Worker:
         """An admin came back from GoTo with a code; its completion runs."""
+        return self.begin_completion(tenant, self.open_request(tenant))
+
+    def open_request(self, tenant: str) -> str:
+        """An admin comes back from GoTo with a code; returns the request's key."""
         visitor = self.world.browser(self.links[tenant])
         self.world.come_back(visitor, state=self.world.start(visitor)["state"], code="a-code")
-        key = self.world.completions.pop()
-        deadline = self.now + FUNCTION_TIME
-        completion = self.world.completion()
-        completion._time_left = lambda: deadline - self.now
-        completion._pause = lambda seconds: None
+        return self.world.completions.pop()
+
+    def begin_completion(self, tenant: str, key: str) -> Worker:
+        """The completion of a request runs."""
+        completion = complete.completion(self.world.deployment, self._time_left())
         return self._begin(tenant, lambda: completion.run(key))
+
+    def _time_left(self) -> Callable[[], float]:
+        deadline = self.now + FUNCTION_TIME
+        return lambda: deadline - self.now
 
     def start_rescue(self) -> Worker | None:
         """The queue delivers its oldest message; it leaves when it was committed."""
@@ -199,8 +209,16 @@ class Adversary:
 
         return self._begin(tenant, deliver)
 
+    def start_disconnect(self, tenant: str) -> Worker:
+        """A rep ends the connection, and waits until GoTo has heard."""
+        disconnecting = self.world.desk().disconnecting
+        return self._begin(tenant, lambda: disconnecting.disconnect(tenant, TESTER))
+
     def step(self, worker: Worker, how: str = "go") -> None:
         """Let a worker do what it stands before, in that manner, up to its next gate."""
+        worker.seen = hash((worker.seen, worker.at, how, self.now))
+        if worker.claimed and self.now > worker.lease_until:
+            self.outlived.add((worker.tenant, worker.claimed.generation))
         self._resume(worker, lambda: worker.body.switch(how))
 
     def kill(self, worker: Worker) -> None:
@@ -217,9 +235,12 @@ class Adversary:
 
     def row(self, table: str, tenant: str) -> dict[str, Any]:
         """A row as it stands, past every gate."""
-        name = getattr(self.world.settings, f"{table}_table")
-        found = self.tables.get_item(TableName=name, Key={"tenant": {"S": tenant}})
-        return wire.plain(found.get("Item", {}))
+        item = self.tables.row(getattr(self.world.settings, f"{table}_table"), tenant)
+        if len(self._plain) > MOST_PLAIN:
+            self._plain.clear()
+        if id(item) not in self._plain:
+            self._plain[id(item)] = item, expressions.plain(item)
+        return self._plain[id(item)][1]
 
     def successors(self, stored: str) -> set[str]:
         """Tokens of the same authorization that may still be committed in place of this one."""
@@ -246,11 +267,13 @@ class Adversary:
         """A used-up token was shown again, and GoTo has ended the authorization for it.
 
         A worker that outlives its lease brings that about, and Lambda lets none: that much is
-        granted. Any other way to here is a fault.
+        granted, for that authorization only. Any other way to here is a fault.
         """
         worker = self.running()
         late = any(self.now > one.lease_until for one in self._claimed(tenant))
-        if late or (worker is not None and worker.overtook):
+        overtook = worker is not None and worker.overtook
+        generation = self.row("grants", tenant)["generation"]
+        if late or overtook or (tenant, generation) in self.outlived:
             self.lost.add(tenant)
 
     def _claimed(self, tenant: str) -> list[Worker]:
@@ -306,15 +329,8 @@ class Adversary:
 
 
 class _Unhurried:
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         return True
 
-    def halve(self) -> None:
+    def slow_down(self) -> None:
         return None
-
-
-class _Storing:
-    """Secrets Manager, which takes everything."""
-
-    def store(self, tenant: str, credentials: ClientCredentials) -> str:
-        return "1"

@@ -1,19 +1,21 @@
 """Tables, GoTo and the rescue queue behind the gates at which the adversary stops a worker."""
 
-import itertools
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from botocore.exceptions import ReadTimeoutError as NoAnswer
 
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import Revocation
-from chalicelib.oauth import Answer, ClientCredentials
+from chalicelib.goto.oauth import Answer
+from chalicelib.models import ClientCredentials, Revocation
+from chalicelib.permissions import GoToAccount, Usable
 from sandbox.goto import rules
 from sandbox.goto.switches import Switches
 from tests.support.memory import MemoryDynamoDB
+from tests.support.stubs import account_of
 
 if TYPE_CHECKING:
     from tests.faults.adversary import Adversary
@@ -31,9 +33,18 @@ class GatedClient:
             how = self._adversary.gate(operation)
             if how == "refuse":
                 raise ClientError({"Error": {"Code": "ThrottlingException"}}, operation)
-            answer = getattr(self._client, operation)(**arguments)
+            work = partial(getattr(self._client, operation), **arguments)
+            if how == "late":  # still on its way when its sender has given up
+                self._adversary.late.append(work)
+                raise NoAnswer(endpoint_url="dynamodb")
+            try:
+                answer = work()
+            except ClientError as error:
+                self._adversary.read(operation, repr(error.response))
+                raise
             if how == "lose":
                 raise NoAnswer(endpoint_url="dynamodb")
+            self._adversary.read(operation, repr(answer))
             return answer
 
         return call
@@ -51,7 +62,16 @@ class GatedGoTo:
         self.owners: dict[str, str] = {}
         self.issued: list[str] = []
         self._families: dict[str, str] = {}
-        self._numbers = itertools.count(1)
+        self._numbers = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that a run may change, for `restore`."""
+        copied = ("grants", "lives", "owners", "issued", "_families")
+        return {name: getattr(self, name).copy() for name in copied} | {"_numbers": self._numbers}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        for name, value in snapshot.items():
+            setattr(self, name, value.copy() if hasattr(value, "copy") else value)
 
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
         worker = self._adversary.running()
@@ -68,15 +88,22 @@ class GatedGoTo:
             if "refresh_token" in body and form["grant_type"] == "refresh_token":
                 self._adversary.lost.add(tenant)
             raise ProviderUnreachable("no answer in time", sent=True)
+        self._adversary.read("token", repr(body))
         if worker is not None and "refresh_token" in body:
             worker.holds.add(body["refresh_token"])
         return Answer(400 if "error" in body else 200, json.dumps(body).encode())
 
     def revoke(self, client: ClientCredentials, token: str) -> Revocation:
+        family = self._families.get(token)
+        if family is not None:
+            self.grants[family] = rules.revoke(self.grants[family])
         return Revocation.DONE
 
-    def account(self, access_token: str) -> str | None:
-        return "4000000001"
+    def accounts(self, access_token: str) -> tuple[GoToAccount, ...]:
+        return (GoToAccount(account_of(f"id-{self.owners[access_token]}")),)
+
+    def read_calls(self, access_token: str, account: str | None) -> Usable:
+        return Usable.YES
 
     def usable(self, token: str | None) -> bool:
         """Whether GoTo would take this refresh token now."""
@@ -126,7 +153,8 @@ class GatedGoTo:
         return self._body(tenant, outcome.new.id if outcome.new else None)
 
     def _body(self, tenant: str, refresh_token: str | None) -> dict[str, Any]:
-        number = next(self._numbers)
+        self._numbers += 1
+        number = self._numbers
         token = f"access-{number}"
         self.owners[token] = tenant
         self.lives[token] = 3_600 + number
@@ -134,7 +162,8 @@ class GatedGoTo:
         return body | ({"refresh_token": refresh_token} if refresh_token else {})
 
     def _new(self, tenant: str) -> str:
-        token = f"refresh-{next(self._numbers)}"
+        self._numbers += 1
+        token = f"refresh-{self._numbers}"
         self.issued.append(token)
         self.owners[token] = tenant
         return token
@@ -147,7 +176,7 @@ class GatedQueue:
         self._adversary = adversary
         self.messages: list[str] = []
 
-    def send(self, message: str) -> None:
+    def send(self, message: str, delay: int = 0) -> None:
         how = self._adversary.gate("send")
         if how == "refuse":
             raise DependencyUnavailable("sqs", "ServiceUnavailable")
@@ -158,10 +187,11 @@ class GatedQueue:
     def pending(self) -> int:
         if self._adversary.gate("pending") == "refuse":
             raise DependencyUnavailable("sqs", "ServiceUnavailable")
+        self._adversary.read("pending", str(len(self.messages)))
         return len(self.messages)
 
 
-class OpenVault:
+class OpenSecretStore:
     """Client secrets, which are not what this is about."""
 
     def __init__(self, clients: dict[str, str]) -> None:
@@ -172,3 +202,6 @@ class OpenVault:
 
     def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
         return ClientCredentials(client_id, "a-secret")
+
+    def store(self, tenant: str, credentials: ClientCredentials) -> str:
+        return "1"

@@ -1,6 +1,6 @@
-"""What must hold after every step, whatever the adversary did (`SAFETY.md`, invariants 1 to 6)."""
+"""What must hold after every step, whatever the adversary did (`SAFETY.md`, invariants 1 to 7)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.faults.adversary import TENANTS, Adversary
@@ -11,15 +11,16 @@ _COUNTERS = ("generation", "version", "fence", "sequence")
 class Invariants:
     """Remembers what it saw before, for what may only grow."""
 
-    def __init__(self, adversary: Adversary) -> None:
+    def __init__(self, adversary: Adversary, tenants: Sequence[str] = TENANTS) -> None:
         self._adversary = adversary
+        self._tenants = tenants
         self._seen: dict[tuple[str, str], int] = {}
         self._tokens: dict[str, tuple[str, int]] = {}
         self._refresh_tokens: dict[str, str] = {}
 
     def broken(self) -> list[str]:
         """Every invariant that does not hold just now, in words."""
-        return [words for tenant in TENANTS for words in self._of(tenant)] + [
+        return [words for tenant in self._tenants for words in self._of(tenant)] + [
             f"1: asked twice at once: {words}" for words in self._adversary.double_claims
         ]
 
@@ -32,6 +33,7 @@ class Invariants:
         yield from self._growing(tenant, grant, tokens)
         yield from self._own(tenant, grant, tokens)
         yield from self._told(tenant, grant, tokens)
+        yield from self._pinned(tenant, tokens)
         yield from self._ended(tenant, grant)
 
     def _claims(self, tenant: str) -> Iterator[str]:
@@ -47,7 +49,9 @@ class Invariants:
 
     def _newest(self, tenant: str, grant: dict[str, Any]) -> Iterator[str]:
         """2: the stored refresh token works, or its successor is on the way, or is known lost."""
-        goto, stored = self._adversary.goto, grant["refresh_token"]
+        goto, stored = self._adversary.goto, grant.get("refresh_token")
+        if stored is None or grant["status"] == "disconnected":
+            return  # given up, and revoked or about to be
         if goto.usable(stored) or tenant in self._adversary.lost:
             return
         if goto.expired(stored) or self._adversary.successors(stored):
@@ -56,7 +60,9 @@ class Invariants:
 
     def _forward(self, tenant: str, grant: dict[str, Any]) -> Iterator[str]:
         """2: what GoTo issued later is never replaced by what it issued earlier to the same."""
-        goto, now = self._adversary.goto, grant["refresh_token"]
+        goto, now = self._adversary.goto, grant.get("refresh_token")
+        if now is None:
+            return
         before = self._refresh_tokens.get(tenant, now)
         older = goto.issued.index(now) < goto.issued.index(before)
         if older and goto.family(now) == goto.family(before):
@@ -70,7 +76,7 @@ class Invariants:
             if now < before:
                 yield f"3: {name} of {tenant} went from {before} to {now}"
             self._seen[tenant, name] = now
-        token, version = tokens["access_token"], tokens["version"]
+        token, version = tokens.get("access_token", ""), tokens["version"]
         before_token, before_version = self._tokens.get(tenant, (token, version))
         if token != before_token and version <= before_version:
             yield f"3: another access token of {tenant} under version {version}"
@@ -79,9 +85,11 @@ class Invariants:
     def _own(self, tenant: str, grant: dict[str, Any], tokens: dict[str, Any]) -> Iterator[str]:
         """4 and 5: nothing of another tenant, and a token with its own expiry."""
         goto = self._adversary.goto
-        for token in (grant["refresh_token"], tokens["access_token"]):
-            if goto.owners[token] != tenant:
+        for token in (grant.get("refresh_token"), tokens.get("access_token")):
+            if token is not None and goto.owners[token] != tenant:
                 yield f"4: {token} in the row of {tenant}"
+        if "access_token" not in tokens:
+            return
         life = tokens["expires_at"] - tokens["issued_at"]
         if life != goto.lives[tokens["access_token"]]:
             yield f"5: {tokens['access_token']} with a life of {life} s"
@@ -92,11 +100,20 @@ class Invariants:
         if not told == grant["status"] == tokens["status"]:
             yield f"6: {tenant}: told {told}, {grant['status']} and {tokens['status']}"
 
+    def _pinned(self, tenant: str, tokens: dict[str, Any]) -> Iterator[str]:
+        """7: the account beside the tokens is the tenant's pin, as far as either is known."""
+        pin = self._adversary.row("tenants", tenant).get("pinned_account")
+        account = tokens.get("account_key", pin)
+        if account != pin:
+            yield f"7: the connection of {tenant} is of account {account}, its pin is {pin}"
+
     def _ended(self, tenant: str, grant: dict[str, Any]) -> Iterator[str]:
         """A crash alone never ends a grant: not while GoTo would take a token that is at hand."""
         if grant["status"] != "reauthorization_required":
             return
-        stored = grant["refresh_token"]
+        stored = grant.get("refresh_token")
+        if stored is None:
+            return
         at_hand = {stored, *self._adversary.successors(stored)}
         alive = [token for token in at_hand if self._adversary.goto.usable(token)]
         if alive:

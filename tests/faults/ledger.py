@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
-from chalicelib.model import Grant, Status
-from chalicelib.refresh import Outcome
-from chalicelib.times import OUTBOUND_READ_TIMEOUT
+from chalicelib.durations import OUTBOUND_READ_TIMEOUT
+from chalicelib.lifecycle import EndCause
+from chalicelib.models import Grant, Status
+from chalicelib.refresh.outcomes import Outcome
 from tests.faults.provider import Claim, Presented
 from tests.faults.worker import Timing
 
 SLACK = 0.5
 """Seconds by which a request may be noted after its sender died: it was on its way."""
 
-RESPONSE_LOST = "response lost"
+UNASKED = {Outcome.INTERNAL, Outcome.TRANSIENT}
+"""What a claim without a request may come to: no time was left to ask (F20), or no connection
+could be made."""
 
 
 class How(StrEnum):
@@ -174,10 +177,10 @@ def _judge_tenant(evidence: Evidence, account: Account, tenant: str, row: Grant)
         note for note in reversed(evidence.presented) if note.issued == evidence.newest[tenant]
     )
     seconds = _died_holding(evidence, last)
-    as_asked = (row.generation, row.version) == (last.claim.generation, last.claim.version)
-    if seconds is None or not as_asked:
+    unchanged_since = (row.generation, row.version) == (last.claim.generation, last.claim.version)
+    if seconds is None or not unchanged_since:
         account.wrong.append(f"{tenant} was lost outside the window: {last.claim}")
-    elif not ended or row.last_error != RESPONSE_LOST:
+    elif not ended or row.ended_by is not EndCause.RESPONSE_LOST:
         account.wrong.append(f"{tenant} was lost and is not flagged: {row.status}")
     account.lost[tenant] = seconds or 0.0
 
@@ -198,7 +201,7 @@ def _judge_sums(evidence: Evidence, account: Account) -> None:
     account.wrong += [
         f"{claim} ended as {evidence.returned[claim]} without a request"
         for claim in given_back
-        if evidence.returned[claim] != Outcome.TRANSIENT
+        if evidence.returned[claim] not in UNASKED
     ]
     twice = Counter((claim.tenant, claim.fence) for claim in asked)
     account.wrong += [

@@ -23,12 +23,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib import config
-from chalicelib.goto import GoTo
-from chalicelib.model import Connection, Status
-from chalicelib.outbound import Outbound
-from chalicelib.refresh import RESPONSE_LOST, Outcome
-from chalicelib.services import Services
-from chalicelib.times import CONFIRM_PAUSE, TIME_FOR_ONE
+from chalicelib.bootstrap import deployment, intake, rep, rescue
+from chalicelib.bootstrap.deployment import Deployment
+from chalicelib.durations import CONFIRM_PAUSE, TIME_FOR_ONE
+from chalicelib.goto.client import GoTo
+from chalicelib.goto.http import Outbound
+from chalicelib.lifecycle import EndCause
+from chalicelib.models import Connection, Status
+from chalicelib.refresh.outcomes import Outcome
 from tests.integration.test_goto_adapter import Behaviour, answer, server
 from tests.support import fleet
 from tests.support.aws import create_tables, environment
@@ -44,7 +46,7 @@ TENANT = "acme"
 ALIVE_FOR = 1_200
 """Seconds that the access token lives when its refresh falls due."""
 
-READ_TIMEOUT = "chalicelib.outbound.OUTBOUND_READ_TIMEOUT"
+READ_TIMEOUT = "chalicelib.goto.http.OUTBOUND_READ_TIMEOUT"
 
 TOKENS = json.dumps({"access_token": "access-2", "refresh_token": "refresh-2", "expires_in": 3600})
 INVALID_GRANT = answer(400, b'{"error":"invalid_grant"}')
@@ -55,7 +57,7 @@ def due() -> World:
     """A connected tenant whose refresh is due."""
     client = MemoryDynamoDB()
     world = World(client, create_tables(client, ""))
-    world.vault = fleet.Secrets()  # type: ignore[assignment]  # stands in for the adapter
+    world.stand_in(secret_store=fleet.Secrets())
     now = int(world.clock.now)
     seed = fleet.Seed(TENANT, now - 2_400, now + ALIVE_FOR, now, "access-1", "refresh-1")
     for table, row in fleet.rows(world.settings, seed).items():
@@ -66,7 +68,8 @@ def due() -> World:
 def tick(world: World, address: Address) -> dict[str, int]:
     """One tick with the real adapter, GoTo being at the address."""
     settings = config.load({**world.environment, "GOTO_TOKEN_URL": f"{address}/oauth/token"})
-    world.goto = GoTo(settings, Outbound(2))  # type: ignore[assignment]  # the real one
+    goto = GoTo(settings, Outbound(2))
+    world.stand_in(goto=lambda connections, ask_deadline=None: goto)
     return world.tick()
 
 
@@ -205,8 +208,9 @@ def _status(status: int, *, known: bool, body: bytes = b"") -> Fault:
     return Fault(misbehaving(answer(status, body)), f"HTTP {status}", known)
 
 
-def _unreadable(body: bytes, *headers: str) -> Fault:
-    return Fault(misbehaving(answer(200, body, *headers)), "answer without a usable token", False)
+def _unreadable(body: bytes, *headers: str, status: int = 200) -> Fault:
+    serving = misbehaving(answer(status, body, *headers))
+    return Fault(serving, "answer without a usable token", False)
 
 
 def _broken(
@@ -236,7 +240,8 @@ FAULTS = {
     "200 empty": _unreadable(b""),
     "200 of another content type": _unreadable(b"<tokens/>", "Content-Type: application/xml"),
     "200 cut in the middle of its JSON": _unreadable(b'{"access_token":"acc'),
-    "200 with an OAuth error": _unreadable(b'{"error":"invalid_grant"}'),
+    "200 with an error": _unreadable(b'{"error":"server_error"}'),
+    "201 empty": _unreadable(b"", status=201),
     "shorter than announced": _broken(says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}")),
     "a chunk cut off": _broken(
         says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{}")
@@ -248,10 +253,10 @@ FAULTS = {
     "reset after the request": _broken(reset),
     "oversized": _broken(answer(200, b" " * 1_000_000), "answer too large"),
     "read timeout": _broken(silence, "no answer in time", (READ_TIMEOUT, 0.3)),
-    "slow drip": _broken(drip, "answer too slow", ("chalicelib.goto.ASK_DEADLINE", 0.4)),
+    "slow drip": _broken(drip, "answer too slow", ("chalicelib.goto.client.ASK_DEADLINE", 0.4)),
     "connection refused": _never_there(nobody, "no connection"),
     "no connection in time": _never_there(
-        crowded, "no connection in time", ("chalicelib.outbound.OUTBOUND_CONNECT_TIMEOUT", 0.3)
+        crowded, "no connection in time", ("chalicelib.goto.http.OUTBOUND_CONNECT_TIMEOUT", 0.3)
     ),
     "DNS failure": _never_there(no_name, "no connection"),
     "certificate not trusted": _never_there(untrusted, "TLS failed"),
@@ -369,13 +374,15 @@ def test_f02_f09_a_rotation_whose_answer_was_lost_on_the_way_is_flagged(
         assert tick(due, address) == {Outcome.GRANT_REFUSED: 1}
     grant = due.grant()
     assert grant.status is Status.REAUTHORIZATION_REQUIRED
-    assert grant.last_error == RESPONSE_LOST
+    assert grant.ended_by is EndCause.RESPONSE_LOST
     assert due.history() == ["reauthorization_required"]
 
 
-@pytest.mark.parametrize("use_case", ["callers", "credential_intake", "desk", "rescue"])
+@pytest.mark.parametrize(
+    "use_case", [rep.caller_identity, intake.credential_intake, rep.desk, rescue.rescue]
+)
 def test_what_the_rep_and_the_customer_ask_goes_over_a_connection_of_this_invocation(
-    use_case: str, monkeypatch: pytest.MonkeyPatch
+    use_case: Callable[[Deployment], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An idle one may be dead once a frozen function goes on, and nothing tells of it (F08)."""
     made: list[Outbound] = []
@@ -387,8 +394,9 @@ def test_what_the_rep_and_the_customer_ask_goes_over_a_connection_of_this_invoca
 
     for name, value in environment(TABLES, AWS_DEFAULT_REGION="us-east-1").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("chalicelib.outbound.Outbound", Told)
-    process = Services()
+    monkeypatch.setattr("chalicelib.goto.client.Outbound", Told)
+    monkeypatch.setattr(rep, "Outbound", Told)
+    process = deployment.live()
     for _invocation in range(2):
-        assert getattr(process, use_case)
+        use_case(process)
     assert len(made) == 2

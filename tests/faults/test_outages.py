@@ -2,19 +2,20 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import pytest
 
-from chalicelib import schedule
-from chalicelib.circuit import Change
+from chalicelib.concurrency import Run, pooled
+from chalicelib.durations import LEASE_MARGIN, TICK_WORKS_FOR
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import LANES, PROVIDER, Provider, Status, lane
-from chalicelib.oauth import Answer, ClientCredentials
-from chalicelib.pool import Run, pooled
-from chalicelib.refresh import Outcome
-from chalicelib.schedule import PROBES, Schedule
-from chalicelib.times import LEASE_MARGIN, TICK_WORKS_FOR
+from chalicelib.goto.oauth import Answer
+from chalicelib.lifecycle import Provider
+from chalicelib.models import LANES, PROVIDER, ClientCredentials, Due, Status, lane
+from chalicelib.refresh import scheduler
+from chalicelib.refresh.circuit_breaker import Change
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.scheduler import PROBES, HandOver, Schedule
 from tests.support.world import World
 
 ON_THREADS = pytest.mark.parametrize("world", ["dynamodb-local", "memory"], indirect=True)
@@ -35,6 +36,12 @@ def fleet(world: World, size: int) -> list[str]:
     return names
 
 
+def hand_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a function could do next to nothing."""
+    monkeypatch.setattr(scheduler, "TICK_CARRIES", 0.0)
+    monkeypatch.setattr(scheduler, "LANE_CARRIES", 0.5)
+
+
 def refresh_requests(world: World) -> int:
     return sum(form["grant_type"] == "refresh_token" for form in world.goto.asked)
 
@@ -53,7 +60,7 @@ class Down:
             self.asked += 1
             raise NOT_THERE
 
-        world.goto.token = token  # type: ignore[method-assign]
+        vars(world.goto).update(token=token)
 
 
 @IN_MEMORY
@@ -114,14 +121,15 @@ def test_f13_more_than_fits_is_handed_over_with_the_rate_shared_out(
     """F13: all lanes together never ask faster than the deployment may."""
     names = fleet(world, 3 * LANES)
     world.clock.pass_(86_400)
-    monkeypatch.setattr(schedule, "FITS", LANES)
+    hand_over_all(monkeypatch)
     assert world.tick() == {"lanes": len(world.handed)}
     lanes, rates, _ = zip(*world.handed, strict=True)
-    assert set(lanes) == {lane(name) for name in names}
+    assert {each for some in lanes for each in some} == {lane(name) for name in names}
+    assert len(lanes) < len({lane(name) for name in names}), "no more functions than the rate needs"
     assert sum(rates) == pytest.approx(world.settings.token_rate)
     counts: Counter[str] = Counter()
-    for number, rate, _ in world.handed:
-        counts += world.schedule().lane(number, rate)
+    for some, rate, _ in world.handed:
+        counts += world.schedule().lanes(some, rate)
     assert counts == {Outcome.REFRESHED: len(names)}
 
 
@@ -132,7 +140,7 @@ def test_f13_lanes_that_share_the_rate_take_turns(
     """F13: nor in any one second, though all of them begin at once."""
     fleet(world, 3 * LANES)
     world.clock.pass_(86_400)
-    monkeypatch.setattr(schedule, "FITS", LANES)
+    hand_over_all(monkeypatch)
     world.tick()
     slots = sorted(
         wait + turn / rate for _, rate, wait in world.handed for turn in range(int(50 * rate))
@@ -148,17 +156,17 @@ def test_f13_a_lane_that_cannot_be_handed_over_stays_due(
 ) -> None:
     lanes = {lane(name) for name in fleet(world, 3 * LANES)}
     world.clock.pass_(86_400)
-    monkeypatch.setattr(schedule, "FITS", LANES)
+    hand_over_all(monkeypatch)
     work = world.schedule()
 
-    def refuse(number: int, rate: float, wait: float) -> None:
+    def refuse(lanes: Sequence[int], rate: float, wait: float) -> None:
         raise DependencyUnavailable("lambda", "TooManyRequestsException")
 
     monkeypatch.setattr(work, "_hand_over", refuse)
     work.tick()
-    assert len(world.reported) == len(lanes)
+    assert world.reported
     world.tick()
-    assert {number for number, *_ in world.handed} == lanes
+    assert {number for some, *_ in world.handed for number in some} == lanes
 
 
 @IN_MEMORY
@@ -170,7 +178,7 @@ def test_f13_after_429_the_next_minute_is_half_as_fast(
     world.clock.pass_(86_400)
     world.goto.script = [Answer(429, b"")]
     world.tick()
-    monkeypatch.setattr(schedule, "FITS", 0)
+    hand_over_all(monkeypatch)
     rates = []
     for _ in range(8):
         world.clock.pass_(86_400)
@@ -195,12 +203,12 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
         with slow:
             return quick(client, form)
 
-    world.goto.token = token  # type: ignore[method-assign]
+    vars(world.goto).update(token=token)
     threads: list[threading.Thread] = []
 
-    def hand_over(number: int, rate: float, wait: float) -> None:
+    def hand_over(lanes: Sequence[int], rate: float, wait: float) -> None:
         """As Lambda does: another function, at the same time."""
-        work = threading.Thread(target=on(world, pooled(4)).lane, args=(number, rate))
+        work = threading.Thread(target=on(world, pooled(4)).lanes, args=(lanes, rate))
         threads.append(work)
         work.start()
 
@@ -221,19 +229,18 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
     assert world.reported == []
 
 
-def on(
-    world: World, run: Run, hand_over: Callable[[int, float, float], None] | None = None
-) -> Schedule:
+def on(world: World, run: Run, hand_over: HandOver | None = None) -> Schedule:
     """The world's schedule, with threads."""
     return Schedule(
         connections=world.connections,
         provider=world.provider,
         fleet=world.fleet,
-        rescue_queue=world.rescue_queue,  # type: ignore[arg-type]  # stands in for the adapter
+        rescue_queue=world.rescue_queue,
         refresher_for=lambda rate, seconds, wait: world.refresher(),
         run=run,
-        hand_over=hand_over or (lambda number, rate, wait: None),
+        hand_over=hand_over or (lambda lanes, rate, wait: None),
         cap=world.settings.token_rate * 10,
+        dead_after=2_400.0,
         clock=world.clock,
         report=world.reported.append,
     )
@@ -251,8 +258,8 @@ def test_f16_without_secrets_nothing_is_asked_and_nothing_lost(
         raise DependencyUnavailable(service, "InternalServiceError")
 
     with monkeypatch.context() as broken:
-        broken.setattr(world.vault, "credentials", refuse)
-        assert world.tick() == {Outcome.OWN_FAULT: 1}
+        broken.setattr(world.secret_store, "credentials", refuse)
+        assert world.tick() == {Outcome.INTERNAL: 1}
     grant = world.grant()
     assert (grant.status, grant.refresh_token) == (Status.CONNECTED, "refresh-1")
     assert grant.outcome_unknown_since is None
@@ -311,3 +318,37 @@ def test_f18_what_a_tick_left_undone_the_next_ones_do(world: World) -> None:
     assert world.tick() == {Outcome.REFRESHED: 1}
     assert {world.grant(name).version for name in names} == {2}
     assert refresh_requests(world) == 6, "the one that was being asked for is asked for again"
+
+
+def test_f13_a_default_fleet_needs_no_function_but_the_tick(world: World) -> None:
+    """10,000 tenants at 10 refreshes a second: one that is given the whole rate waits least."""
+    rows = tuple(Due(f"tenant-{number}", number) for number in range(17))
+    world.connections.due = lambda *_: rows  # type: ignore[method-assign]
+    work = on(world, pooled(1))
+    vars(work)["_cap"] = world.settings.token_rate
+    assert work.tick() == {Outcome.NOT_TAKEN: 16 * 17}, "nobody is there, and nothing was handed"
+
+
+@pytest.mark.parametrize(
+    ("each_lane", "cap", "functions"),
+    [
+        (80, 30, 1),
+        (99, 100, 1),
+        (100, 50, 2),
+        (100, 100, 4),
+        (100, 500, LANES),
+        (100, 5_000, LANES),
+    ],
+)
+def test_f13_as_many_functions_as_the_rate_needs(
+    world: World, each_lane: int, cap: int, functions: int
+) -> None:
+    """A lane whose batch is full has more: then it is the rate that counts."""
+    rows = tuple(Due(f"tenant-{number}", number) for number in range(each_lane))
+    world.connections.due = lambda *_: rows  # type: ignore[method-assign]
+    handed: list[tuple[Sequence[int], float]] = []
+    work = on(world, pooled(1), lambda lanes, rate, wait: handed.append((lanes, rate)))
+    vars(work)["_cap"] = cap
+    assert work.tick() == {"lanes": functions}
+    assert sorted(lane for lanes, _ in handed for lane in lanes) == list(range(LANES))
+    assert sum(rate for _, rate in handed) == pytest.approx(cap)

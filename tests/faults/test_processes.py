@@ -13,7 +13,8 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.model import Connection, Grant, Status
+from chalicelib.lifecycle import EndCause
+from chalicelib.models import Connection, Grant, Status
 from tests.faults.ledger import Again, Death, Evidence, How, judge
 from tests.faults.processes import (
     AS_DEPLOYED,
@@ -145,8 +146,9 @@ ENDED = replace(
     version=1,
     fence=3,
     refresh_token="old",
-    last_error="response lost",
+    ended_by=EndCause.RESPONSE_LOST,
 )
+HELD_TWICE = {"acme": replace(ROW, fence=2)}
 KILLED = Death("worker-1", 11.0, How.KILLED)
 ASKED = Presented(10.0, CLAIM, "old", issued="new")
 REFUSED = Presented(20.0, NEXT_CLAIM, "old", refused="invalid_grant")
@@ -173,6 +175,9 @@ LOST = replace(
 
 def test_the_ledger_accepts_what_is_right() -> None:
     assert judge(GOOD).wrong == []
+    given_back = replace(GOOD, returned={**GOOD.returned, NEXT_CLAIM: "internal"}, rows=HELD_TWICE)
+    account = judge(given_back)
+    assert (account.wrong, account.claims_given_back) == ([], 1)
     account = judge(LOST)
     assert account.wrong == []
     assert account.lost == {"acme": 1.0}
@@ -204,7 +209,7 @@ def test_the_ledger_accepts_what_is_right() -> None:
             id="another worker died",
         ),
         pytest.param(
-            replace(LOST, rows={"acme": replace(ENDED, last_error="invalid_grant")}),
+            replace(LOST, rows={"acme": replace(ENDED, ended_by=EndCause.REFUSED)}),
             "lost and is not flagged",
             id="ended for another reason",
         ),
@@ -222,6 +227,11 @@ def test_the_ledger_accepts_what_is_right() -> None:
             replace(GOOD, presented=[ASKED, replace(ASKED, claim=replace(NEXT_CLAIM, fence=1))]),
             "fence 1 was held by 2 workers",
             id="a fence that did not grow",
+        ),
+        pytest.param(
+            replace(GOOD, returned={**GOOD.returned, NEXT_CLAIM: "refreshed"}, rows=HELD_TWICE),
+            "ended as refreshed without a request",
+            id="a success that nobody asked for",
         ),
         pytest.param(
             replace(GOOD, rows={"acme": replace(ROW, fence=9)}),

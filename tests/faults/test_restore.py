@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model import RESTORED, Status
-from chalicelib.refresh import Outcome
-from chalicelib.restore import Found
-from chalicelib.times import CONFIRM_PAUSE
+from chalicelib.lifecycle import EndCause
+from chalicelib.models import Status
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.tokens.restore import Found
 from tests.faults.test_outages import refresh_requests
 from tests.integration.test_disconnecting import unavailable
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import TESTER, World
+
+pytestmark = pytest.mark.engines
 
 
 class Backup:
@@ -100,12 +102,12 @@ def test_f19_after_both_tables_goto_decides_and_the_reason_is_told(connected: Wo
     grants.restore()
     tokens.restore()
     assert connected.restore(both=True) == {Found.RECHECKED: 1}
-    connected.goto.script = [refusal(400, "invalid_grant")] * 2
-    assert connected.tick() == {Outcome.UNCONFIRMED: 1}
-    connected.clock.pass_(CONFIRM_PAUSE)
-    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    assert connected.tick_refused(refusal(400, "invalid_grant")) == {Outcome.GRANT_REFUSED: 1}
     grant = connected.grant()
-    assert (grant.status, grant.last_error) == (Status.REAUTHORIZATION_REQUIRED, RESTORED)
+    assert (grant.status, grant.ended_by) == (
+        Status.REAUTHORIZATION_REQUIRED,
+        EndCause.RESTORED,
+    )
 
 
 def test_f19_the_command_may_be_run_again_and_touches_nothing_sound(connected: World) -> None:
@@ -163,16 +165,16 @@ def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
     is free."""
     backups = [Backup(connected, table) for table in tables]
     connected.rep("tenant_remove", tenant="acme")
-    connected.vault._cache.clear()
+    connected.secret_store._cache.clear()
     for backup in backups:
         backup.restore()
     asked = refresh_requests(connected)
     assert connected.restore(both=len(tables) == 2) == {Found.DISCONNECTED: 1}
     assert connected.journal.newest("acme", 1)[0].kind == "disconnected"
     with monkeypatch.context() as patched:
-        patched.setattr(connected.vault, "newest_of", unavailable)
-        patched.setattr(connected.vault, "credentials", unavailable)
-        assert connected.tick() in ({}, {Outcome.OWN_FAULT: 1}), "no word of GoTo's (F12)"
+        patched.setattr(connected.secret_store, "newest_of", unavailable)
+        patched.setattr(connected.secret_store, "credentials", unavailable)
+        assert connected.tick() in ({}, {Outcome.INTERNAL: 1}), "no word of GoTo's (F12)"
     if connected.grant().next_refresh_at:
         connected.pass_until_due()
     connected.tick()
@@ -233,15 +235,11 @@ def test_f19_an_end_that_the_backup_does_not_know_is_found_again(
 ) -> None:
     """F19: the counters don't tell; GoTo does."""
     backup = Backup(connected, table)
-    connected.goto.script = [refusal(400, "invalid_grant")]
     connected.pass_until_due()
-    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    assert connected.tick_refused(refusal(400, "invalid_grant")) == {Outcome.GRANT_REFUSED: 1}
     backup.restore()
     assert connected.restore() == {Found.RECHECKED: 1}
-    connected.goto.script = [refusal(400, "invalid_grant")] * 2
-    connected.tick()
-    connected.clock.pass_(CONFIRM_PAUSE)
-    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    assert connected.tick_refused(refusal(400, "invalid_grant")) == {Outcome.GRANT_REFUSED: 1}
     connection = connected.connections.get("acme")
     assert connection is not None
     assert connected.grant().status is connection.status is Status.REAUTHORIZATION_REQUIRED

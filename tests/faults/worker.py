@@ -13,19 +13,24 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from chalicelib import refresh, tokens
-from chalicelib.deadline import DeadlineAdapter
+from chalicelib.bootstrap import deployment
+from chalicelib.bootstrap import refresh as bootstrap
+from chalicelib.bootstrap.deployment import Deployment
+from chalicelib.durations import CONFIRM_PAUSE, LEASE_MARGIN, TIME_FOR_ONE, TIME_TO_END
+from chalicelib.dynamodb.connections import Connections
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.goto import GoTo
-from chalicelib.model import Due, Grant, JournalEntry
-from chalicelib.refresh import Outcome, Refresher
-from chalicelib.services import Services
-from chalicelib.store.connections import Connections
-from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN, TIME_FOR_ONE, TIME_TO_END
+from chalicelib.goto.client import GoTo
+from chalicelib.goto.http import DeadlineAdapter
+from chalicelib.goto.oauth import GoToClient
+from chalicelib.models import Due, Grant
+from chalicelib.refresh import decisions, refresher, setback
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.refresher import Refresher
+from chalicelib.tokens import commit
 from tests.faults.provider import CLAIM_HEADER, Claim
 from tests.support.fleet import Secrets
 
@@ -63,62 +68,56 @@ def read_returned(text: str) -> dict[Claim, str]:
     return {Claim.read(claim): outcome for claim, outcome in lines}
 
 
-class _Traced(Services):
-    """The product's services, with the claim noted at each step."""
+class _Connections(Connections):
+    """Notes the claim that the thread works under."""
 
-    def __init__(self, worker: str, returned: Returned) -> None:
-        self._worker = worker
-        self._returned = returned
+    worker = ""
 
-    def _refresher(
-        self,
-        threads: int,
-        time_left: Callable[[], float],
-        rate: float,
-        seconds: float,
-        wait: float = 0.0,
-    ) -> Refresher:
-        refresher = super()._refresher(threads, time_left, rate, seconds, wait)
-        once = refresher.refresh
+    def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
+        grant = super().claim(due, now, lease_until)
+        if grant is not None:
+            numbers = (grant.generation, grant.version, grant.fence)
+            _held.set(Claim(self.worker, grant.tenant, *numbers))
+        return grant
 
-        def traced(due: Due, note: JournalEntry | None = None) -> Outcome:
+
+def _deployed(worker: str) -> Deployment:
+    """The product's deployment, with the claim noted at each step."""
+    live = deployment.live()
+
+    def goto(connections: int, ask_deadline: float | None = None) -> GoToClient:
+        made = live.goto(connections, ask_deadline)
+        assert isinstance(made, GoTo)
+        tagging = _Tagging(pool_maxsize=connections, max_retries=0)
+        made._outbound._session.mount("http://", tagging)
+        return made
+
+    traced = replace(live, goto=goto)
+    connections = _Connections(traced.tables)
+    connections.worker = worker
+    vars(traced).update(connections=connections, secret_store=Secrets(), rescue_queue=_NoQueue())
+    return traced
+
+
+def _traced(once: Callable[..., Refresher], returned: Returned) -> Callable[..., Refresher]:
+    """Refreshers whose outcomes are noted, each for the claim it held."""
+
+    def made(*arguments: float, **named: float) -> Refresher:
+        refresher = once(*arguments, **named)
+        refresh = refresher.refresh
+
+        def noted(due: Due, *rest: Any, **options: Any) -> Outcome:
             _held.set(None)
-            outcome = once(due, note)
+            outcome = refresh(due, *rest, **options)
             claim = _held.get()
             if claim is not None:
-                self._returned.note(claim, outcome)
+                returned.note(claim, outcome)
             return outcome
 
-        refresher.refresh = traced  # type: ignore[method-assign]  # the schedule calls it so
+        vars(refresher).update(refresh=noted)
         return refresher
 
-    @cached_property
-    def _connections(self) -> Connections:
-        connections = super()._connections
-        once = connections.claim
-
-        def traced(due: Due, now: int, lease_until: int) -> Grant | None:
-            grant = once(due, now, lease_until)
-            if grant is not None:
-                numbers = (grant.generation, grant.version, grant.fence)
-                _held.set(Claim(self._worker, grant.tenant, *numbers))
-            return grant
-
-        connections.claim = traced  # type: ignore[method-assign]
-        return connections
-
-    def _goto(self, connections: int, ask_deadline: float | None = None) -> GoTo:
-        goto = super()._goto(connections, ask_deadline)
-        goto._outbound._session.mount("http://", _Tagging(pool_maxsize=connections, max_retries=0))
-        return goto
-
-    @cached_property
-    def _vault(self) -> Any:
-        return Secrets()
-
-    @cached_property
-    def _rescue_queue(self) -> Any:
-        return _NoQueue()
+    return made
 
 
 class _NoQueue:
@@ -142,12 +141,13 @@ class _Tagging(DeadlineAdapter):
 
 def _shorten(timing: Timing) -> None:
     for module, constant, seconds in (
-        (refresh, "LEASE_MARGIN", timing.lease_margin),
-        (refresh, "CONFIRM_PAUSE", timing.confirm_pause),
-        (refresh, "TIME_FOR_ONE", timing.time_for_one),
-        (refresh, "TIME_TO_ASK", timing.time_for_one * 0.75),
-        (tokens, "TIME_TO_END", timing.time_to_end),
-        (tokens, "TIME_TO_COMMIT", timing.time_to_end),
+        (refresher, "LEASE_MARGIN", timing.lease_margin),
+        (decisions, "CONFIRM_PAUSE", timing.confirm_pause),
+        (setback, "CONFIRM_PAUSE", timing.confirm_pause),
+        (refresher, "TIME_FOR_ONE", timing.time_for_one),
+        (refresher, "TIME_TO_ASK", timing.time_for_one * 0.75),
+        (commit, "TIME_TO_END", timing.time_to_end),
+        (commit, "TIME_TO_COMMIT", timing.time_to_end),
     ):
         assert hasattr(module, constant)
         setattr(module, constant, seconds)
@@ -161,11 +161,13 @@ def main(name: str, log: str, threads: int, timing: Timing) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _shorten(timing)
-    services = _Traced(name, Returned(log))
+    ours, returned = _deployed(name), Returned(log)
     while not stop.is_set():
         ends = time.monotonic() + timing.budget
         signal.setitimer(signal.ITIMER_REAL, timing.budget)  # unhandled, its signal ends us
-        services.schedule(threads, partial(_left, ends)).tick()
+        schedule = bootstrap.schedule(ours, threads, partial(_left, ends))
+        schedule._refresher_for = _traced(schedule._refresher_for, returned)
+        schedule.tick()
         signal.setitimer(signal.ITIMER_REAL, 0)
         stop.wait(timing.pause)
 

@@ -15,18 +15,19 @@ from typing import Any
 
 from moto import mock_aws
 
+from chalicelib.durations import DAY
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import Fresh, Grant, Revocation, Status
-from chalicelib.oauth import Answer, ClientCredentials
-from chalicelib.refresh import RESPONSE_LOST
-from chalicelib.times import DAY
+from chalicelib.goto.oauth import Answer
+from chalicelib.lifecycle import EndCause
+from chalicelib.models import ClientCredentials, Grant, NewTokens, Revocation, Status
+from chalicelib.permissions import GoToAccount, Usable
 from sandbox.goto import rules
 from sandbox.goto.switches import Rotation, Switches
 from tests.faults.report import Life, Report
 from tests.faults.spans import Spans, cut, length, union, without
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
-from tests.support.standins import START
+from tests.support.stubs import START, account_of
 from tests.support.world import TESTER, World
 
 HOUR = 3_600
@@ -78,6 +79,7 @@ class Provider:
         self._year = year
         self._switches = Switches(rotation=rotation)
         self._grants: dict[str, rules.Grant] = {}
+        self._owners: dict[str, str] = {}
         self._issued = 0
         self.revoked: list[str] = []
 
@@ -96,8 +98,11 @@ class Provider:
         self.revoked.append(token)
         return Revocation.DONE
 
-    def account(self, access_token: str) -> str | None:
-        return "4000000001"
+    def accounts(self, access_token: str) -> tuple[GoToAccount, ...]:
+        return (GoToAccount(account_of(self._owners[access_token])),)
+
+    def read_calls(self, access_token: str, account: str | None) -> Usable:
+        return Usable.YES
 
     def usable(self, client_id: str, token: str | None, now: float) -> bool:
         """Whether GoTo would accept this refresh token."""
@@ -111,7 +116,7 @@ class Provider:
         grant = rules.Grant(client.client_id, client.client_id, "admin", "all", ())
         grant = rules.open_grant(grant, self._new_id(), now, self._switches)
         self._grants[client.client_id] = grant
-        return self._tokens(grant.tokens[-1].id)
+        return self._tokens(client, grant.tokens[-1].id)
 
     def _refresh(self, client: ClientCredentials, token: str, now: float) -> Answer:
         before = self._grants[client.client_id]
@@ -121,10 +126,11 @@ class Provider:
             error = {"error": outcome.refusal.error}
             return Answer(400, json.dumps(error).encode())
         self._year.rotating = outcome.new is not None
-        return self._tokens(outcome.new.id if outcome.new else None)
+        return self._tokens(client, outcome.new.id if outcome.new else None)
 
-    def _tokens(self, refresh_token: str | None) -> Answer:
+    def _tokens(self, client: ClientCredentials, refresh_token: str | None) -> Answer:
         self._issued += 1
+        self._owners[f"access-{self._issued}"] = client.client_id
         body = {"access_token": f"access-{self._issued}", "expires_in": LIFETIME}
         if refresh_token:
             body["refresh_token"] = refresh_token
@@ -210,19 +216,20 @@ class Year:
     def _watch(self) -> None:
         """See every commit as the tables take it, and refuse some."""
         connections = self.world.connections
-        refresh, failure, connect = (
+        refresh, failure, end, connect = (
             connections.commit_refresh,
             connections.commit_failure,
+            connections.commit_end,
             connections.commit_connect,
         )
 
-        def commit_refresh(asked: Grant, fresh: Fresh, **named: Any) -> None:
+        def commit_refresh(asked: Grant, new_tokens: NewTokens, **named: Any) -> None:
             if self._refusals:
                 self._refusals -= 1
                 raise DependencyUnavailable("dynamodb", "ThrottlingException")
-            refresh(asked, fresh, **named)
+            refresh(asked, new_tokens, **named)
             self.counts["refreshes"] += 1
-            self._alive(asked.tenant, fresh.expires_at)
+            self._alive(asked.tenant, new_tokens.expires_at)
             self._heard(asked.tenant, [entry.kind for entry in named["entries"]], named["warned"])
             if self._dies_after_write:
                 self._dies_after_write = False
@@ -230,16 +237,24 @@ class Year:
 
         def commit_failure(asked: Grant, status: Status, **named: Any) -> None:
             failure(asked, status, **named)
+            kinds = [entry.kind for entry in named.get("entries", ())]
+            self._heard(asked.tenant, kinds, named.get("warned"))
+
+        def commit_end(asked: Grant, status: Status, **named: Any) -> None:
+            end(asked, status, **named)
             if status is Status.REAUTHORIZATION_REQUIRED:
-                self._asked_for(asked.tenant, str(named["detail"]))
+                self._asked_for(asked.tenant, named["cause"])
 
-        def commit_connect(request: Any, before: Grant | None, fresh: Fresh, **named: Any) -> None:
-            connect(request, before, fresh, **named)
-            self._alive(request.tenant, fresh.expires_at)
+        def commit_connect(
+            request: Any, before: Grant | None, new_tokens: NewTokens, **named: Any
+        ) -> None:
+            connect(request, before, new_tokens, **named)
+            self._alive(request.tenant, new_tokens.expires_at)
 
-        connections.commit_refresh = commit_refresh  # type: ignore[method-assign]
-        connections.commit_failure = commit_failure  # type: ignore[method-assign]
-        connections.commit_connect = commit_connect  # type: ignore[method-assign]
+        vars(connections).update(commit_refresh=commit_refresh)
+        vars(connections).update(commit_failure=commit_failure)
+        vars(connections).update(commit_end=commit_end)
+        vars(connections).update(commit_connect=commit_connect)
 
     def _alive(self, tenant: str, until: float) -> None:
         life, now = self.lives[tenant], self.world.clock.now
@@ -256,9 +271,11 @@ class Year:
             if days == 2 or self._random.random() < 0.5:
                 self._will_reconnect(life)
 
-    def _asked_for(self, tenant: str, why: str) -> None:
+    def _asked_for(self, tenant: str, why: EndCause) -> None:
         self.counts["reconnects_asked"] += 1
-        self.counts["flagged_response_lost" if why == RESPONSE_LOST else "asked_otherwise"] += 1
+        self.counts[
+            "flagged_response_lost" if why is EndCause.RESPONSE_LOST else "asked_otherwise"
+        ] += 1
         life = self.lives[tenant]
         # Told while the token still lives; what matters is how long it is dead.
         life.unusable_since = life.unusable_since or self.world.clock.now

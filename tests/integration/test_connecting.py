@@ -4,19 +4,30 @@ from typing import Any
 
 import pytest
 
+from chalicelib.connection_state import GrantSummary
+from chalicelib.durations import PROCESSING_TIMEOUT, TIME_TO_ASK, TOKEN_SHOWN_FOR
+from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.errors import CallbackNotAccepted, DependencyUnavailable, ProviderUnreachable
-from chalicelib.model import Grant, Reason, RequestStatus, Revocation, Status
-from chalicelib.oauth import Answer
-from chalicelib.refresh import Outcome
-from chalicelib.rescue import Rescued
-from chalicelib.times import PROCESSING_TIMEOUT, TIME_TO_ASK, TOKEN_SHOWN_FOR
-from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE
-from tests.support.standins import refusal
+from chalicelib.goto.oauth import Answer
+from chalicelib.models import (
+    AuthorizationRequest,
+    Reason,
+    RequestStatus,
+    Revocation,
+    Status,
+    TenantDetails,
+)
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.tokens.commit import ATTEMPTS_BEFORE_RESCUE
+from chalicelib.tokens.rescue import Rescued
+from tests.support.stubs import refusal
 from tests.support.world import TESTER, World
+
+pytestmark = pytest.mark.engines
 
 
 def test_a_tenant_without_a_client_is_told_to_wait(world: World) -> None:
-    world.onboarding.add_tenant("acme", "Acme", "admin@acme.example", TESTER)
+    world.onboarding.add_tenant("acme", TenantDetails("Acme", "admin@acme.example"), TESTER)
     link = world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     view = world.visit.settings_page(world.browser(link))
     assert view.status is Status.AWAITING_CREDENTIALS
@@ -159,14 +170,32 @@ def test_f21_a_lost_completion_is_told_after_a_minute(world: World) -> None:
     assert view.status is Status.CONNECTED
 
 
+def test_s18_a_token_that_comes_while_the_page_is_made_is_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S18: between its look at the browser and at the request; nothing would load it anew."""
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    get = AuthorizationRequests.get
+
+    def late(self: AuthorizationRequests, key: str) -> AuthorizationRequest | None:
+        world.complete()
+        return get(self, key)
+
+    monkeypatch.setattr(AuthorizationRequests, "get", late)
+    view = world.visit.settings_page(visitor)
+    assert (view.status, view.processing) == (Status.CONNECTED, False)
+    assert view.token == "access-1"
+
+
 def test_f21_a_completion_that_cannot_be_started_is_told_at_once(world: World) -> None:
     visitor = world.browser(world.add_tenant())
     state = world.start(visitor)["state"]
 
-    def refuse(_: str) -> None:
+    def refuse(*_: object) -> None:
         raise DependencyUnavailable("lambda", "TooManyRequestsException")
 
-    world.visit._start_completion = refuse
+    world.stand_in(invoke_later=refuse)
     world.come_back(visitor, state=state, code="a-code")
     view = world.visit.settings_page(visitor)
     assert view.notice is not None
@@ -198,13 +227,35 @@ def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) ->
     world.completion().run(newer)
     world.goto.revocation = Revocation.LATER
     assert world.completion().run(older) is Reason.SUPERSEDED
-    with pytest.raises(DependencyUnavailable):
-        world.rescue()
+    assert world.rescue() == [Rescued.POSTPONED]
+    assert len(world.rescue_queue.messages) == 1
     world.goto.revocation = Revocation.DONE
     world.goto.revoked.clear()
     assert world.rescue() == [Rescued.REFUSED]
+    assert world.rescue_queue.messages == []
     assert world.goto.revoked == ["refresh-2"]
     assert world.grant().refresh_token == "refresh-1"
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["read", "as it came"])
+def test_s20_no_used_code_or_verifier_waits_in_the_queue(world: World, readable: bool) -> None:
+    """S20: an answer that waits there takes neither along, read (F24) or as it came (F29)."""
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="canary-code")
+    down = DependencyUnavailable("dynamodb", "Throttling")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise down if readable else RuntimeError
+
+    broken = "chalicelib.dynamodb.connections.Connections.grant_summary"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(broken if readable else "chalicelib.connect.complete.judge", refuse)
+        world.complete()
+    [message] = world.rescue_queue.messages
+    [asked] = world.goto.asked
+    assert asked["code"] == "canary-code"
+    assert asked["code"] not in message
+    assert asked["code_verifier"] not in message
 
 
 def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world: World) -> None:
@@ -214,20 +265,20 @@ def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world
     world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
     commit = world.connections.commit_connect
     lost = [DependencyUnavailable("dynamodb", "ReadTimeoutError")] * ATTEMPTS_BEFORE_RESCUE
-    grant = world.connections.grant_facts
+    grant = world.connections.grant_summary
 
     def lose(*arguments: Any, **named: Any) -> None:
         commit(*arguments, **named)
         raise lost.pop()
 
-    def hang(tenant: str) -> Grant | None:
+    def hang(tenant: str) -> GrantSummary | None:
         if 0 < len(lost) < ATTEMPTS_BEFORE_RESCUE:
             raise lost.pop()
         return grant(tenant)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(world.connections, "commit_connect", lose)
-        patched.setattr(world.connections, "grant_facts", hang)
+        patched.setattr(world.connections, "grant_summary", hang)
         world.completion().run(world.completions[0])
     assert len(world.rescue_queue.messages) == 1
     world.pass_until_due()
@@ -269,9 +320,10 @@ def test_a_refresh_that_commits_during_the_exchange_does_not_stop_it(world: Worl
 def test_an_unreadable_account_connects_only_an_unpinned_tenant(world: World) -> None:
     link = world.add_tenant()
     world.goto.account_key = None
-    world.connect(link)
-    world.goto.account_key = "4000000001"
     visitor = world.connect(link)
+    world.goto.account_key = "4000000001"
+    world.pass_until_due()
+    world.tick()
     world.goto.account_key = None
     world.come_back(visitor, state=world.start(visitor)["state"], code="another")
     assert world.complete() == [Reason.ACCOUNT_UNREADABLE]

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from chalicelib import checkup
-from chalicelib.doctor import Doctor
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
-from rep.outside import is_own
+from chalicelib.rep import health_check
+from chalicelib.rep.health_check import Doctor
+from cli.outside import is_own
 from sandbox.edge import forwards
 from tests.support.aws import REGION, session
 from tests.support.site import Site
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
 
 
@@ -32,7 +32,7 @@ class Client:
             raise answer
         return answer
 
-    describe_table = describe_key = get_email_identity = _answer
+    describe_table = describe_key = get_email_identity = get_account = _answer
 
 
 def refused(code: str) -> ClientError:
@@ -43,25 +43,25 @@ def test_the_indexes_of_a_real_table(world: World) -> None:
     table = world.settings.grants_table
     if not hasattr(world.dynamodb, "describe_table"):
         return  # the table in memory has no description
-    assert checkup.indexes(world.dynamodb, table, ("due", "ending")) is None
-    told = checkup.indexes(world.dynamodb, table, ("due", "another"))
+    assert health_check.indexes(world.dynamodb, table, ("due", "ending")) is None
+    told = health_check.indexes(world.dynamodb, table, ("due", "another"))
     assert told == f"The index 'another' of {table} does not serve."
 
 
 def test_an_index_that_is_being_made_does_not_serve() -> None:
     index = {"IndexName": "due", "IndexStatus": "CREATING"}
     client: Any = Client({"Table": {"GlobalSecondaryIndexes": [index]}})
-    assert checkup.indexes(client, "grants", ("due",)) is not None
+    assert health_check.indexes(client, "grants", ("due",)) is not None
 
 
 def test_a_key_that_is_disabled_or_about_to_go(aws: None) -> None:
     kms: Any = session().create_client("kms", REGION)
     key = kms.create_key()["KeyMetadata"]["KeyId"]
-    assert checkup.key(kms, key) is None
+    assert health_check.key(kms, key) is None
     kms.disable_key(KeyId=key)
-    assert checkup.key(kms, key) == "The secrets' key is Disabled."
+    assert health_check.key(kms, key) == "The secrets' key is Disabled."
     kms.schedule_key_deletion(KeyId=key)
-    assert checkup.key(kms, key) == "The secrets' key is PendingDeletion."
+    assert health_check.key(kms, key) == "The secrets' key is PendingDeletion."
 
 
 def test_a_sender_is_verified_itself_or_by_its_domain() -> None:
@@ -69,13 +69,38 @@ def test_a_sender_is_verified_itself_or_by_its_domain() -> None:
     missing = refused("NotFoundException")
     for answers in ([verified], [missing, verified], [not_yet, verified]):
         client: Any = Client(*answers)
-        assert checkup.sender(client, "no-reply@ha.example") is None
+        assert health_check.sender(client, "no-reply@ha.example") is None
     client = Client(missing, not_yet)
-    assert checkup.sender(client, "no-reply@ha.example") is not None
+    assert health_check.sender(client, "no-reply@ha.example") is not None
     assert [asked["EmailIdentity"] for asked in client.asked] == [
         "no-reply@ha.example",
         "ha.example",
     ]
+
+
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        ({"ProductionAccessEnabled": True, "SendingEnabled": True}, None),
+        ({"ProductionAccessEnabled": False, "SendingEnabled": True}, "sandbox"),
+        ({"ProductionAccessEnabled": True, "SendingEnabled": False}, "paused"),
+        (
+            {
+                "ProductionAccessEnabled": True,
+                "SendingEnabled": True,
+                "EnforcementStatus": "SHUTDOWN",
+            },
+            "paused",
+        ),
+    ],
+)
+def test_f34_an_account_that_may_not_send_is_named(
+    account: dict[str, Any], told: str | None
+) -> None:
+    """F34: AWS: "GetAccount", SES API v2 Reference (API_GetAccount.html)."""
+    client: Any = Client(account)
+    found = health_check.mail_account(client)
+    assert found is None if told is None else told in str(found)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +109,11 @@ def test_a_sender_is_verified_itself_or_by_its_domain() -> None:
 def test_aws_that_does_not_answer_is_named(error: Exception) -> None:
     client: Any = Client(*[error] * 3)
     with pytest.raises(DependencyUnavailable, match="dynamodb"):
-        checkup.indexes(client, "t", ())
+        health_check.indexes(client, "t", ())
     with pytest.raises(DependencyUnavailable, match="kms"):
-        checkup.key(client, "k")
+        health_check.key(client, "k")
     with pytest.raises(DependencyUnavailable, match="ses"):
-        checkup.sender(client, "a@b.example")
+        health_check.sender(client, "a@b.example")
 
 
 def test_goto_is_asked_with_a_client_that_nobody_has(world: World) -> None:
@@ -138,7 +163,7 @@ def test_the_page_that_is_asked_from_outside_is_a_tenants_and_forwarded(
 
 def test_one_host_for_all_is_there_before_any_tenant(world: World) -> None:
     one = replace(world.settings, tenant_origin="https://goto.example.com")
-    told = Doctor([], settings=one, tenants=world.tenants, clock=world.clock).examine()
+    told = Doctor(parts=[], settings=one, tenants=world.tenants, clock=world.clock).examine()
     assert told["page_url"] == "https://goto.example.com/admin/settings/activities/status"
 
 
@@ -155,7 +180,7 @@ def test_tenants_that_cannot_be_read_hide_no_finding(
 def test_a_tenant_is_found_behind_many_that_were_removed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.store.tenants.ANY_COUNT", 1)
+    monkeypatch.setattr("chalicelib.dynamodb.tenants.ANY_COUNT", 1)
     for name in ("one", "two", "three", "four"):
         world.add_tenant(name)
     for name in ("one", "two", "four"):

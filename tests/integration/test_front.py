@@ -7,8 +7,8 @@ import pytest
 
 import app as entry
 from infra import package
+from infra.cfn_intrinsics import Resolver
 from infra.cloudformation import load
-from infra.resolve import Resolver
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
 from tests.support.site import PAGE, Site
@@ -115,20 +115,16 @@ def test_one_host_serves_every_tenant_the_whole_way(monkeypatch: pytest.MonkeyPa
     """One browser, two tenants, one host: who connects is in the authorization request (S04)."""
     client: Any = MemoryDynamoDB()
     world = World(client, create_tables(client, "t-"), TENANT_ORIGIN="https://goto.example.com")
-    for name, value in world.environment.items():
-        monkeypatch.setenv(name, value)
-    entry.services.cache_clear()
-    vars(entry.services()).update(visit=world.visit)
+    monkeypatch.setattr(entry, "deployment", lambda: world.deployment)
     site, redirect = Site(world), f"https://goto.example.com{PAGE}"
     links = {name: world.add_tenant(name) for name in ("acme", "beta")}
     site.open(links["acme"])
     asked = site.press()
     assert asked["redirect_uri"] == redirect
-    site.open(links["beta"])
+    assert site.switch(links["beta"]).headers["location"] == PAGE
     site.get(f"{PAGE}?{urlencode({'state': asked['state'], 'code': 'a-code'})}")
     assert world.complete() == [None]
     assert world.connections.get("acme") is not None
     assert world.connections.get("beta") is None
     assert "a-code" not in site.connect(links["beta"]).body
     assert world.connections.get("beta") is not None
-    entry.services.cache_clear()

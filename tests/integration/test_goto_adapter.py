@@ -10,13 +10,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from chalicelib import config, goto, outbound
+from chalicelib import config
+from chalicelib.bootstrap import deployment
+from chalicelib.bootstrap.intake import credential_intake
+from chalicelib.bootstrap.rep import onboarding
+from chalicelib.durations import CHECK_DEADLINE
 from chalicelib.errors import ProviderUnreachable
-from chalicelib.model import Revocation
-from chalicelib.oauth import ClientCredentials
-from chalicelib.outbound import Outbound
-from chalicelib.services import Services
-from chalicelib.times import CHECK_DEADLINE
+from chalicelib.goto import client, http
+from chalicelib.goto.client import GoTo
+from chalicelib.goto.http import Outbound
+from chalicelib.models import ClientCredentials, Revocation
+from chalicelib.permissions import GoToAccount
 from tests.support.aws import environment
 from tests.unit.test_config import TABLES
 
@@ -76,13 +80,13 @@ def answer(status: int, body: bytes, *headers: str) -> Behaviour:
     return behave
 
 
-def adapter(address: str, **other: str) -> goto.GoTo:
+def adapter(address: str, **other: str) -> client.GoTo:
     changed = {
         "GOTO_TOKEN_URL": f"{address}/oauth/token",
         "GOTO_REVOKE_URL": f"{address}/oauth/revoke",
         "GOTO_API_URL": address,
     }
-    return goto.GoTo(config.load(environment(TABLES, **changed | other)), Outbound(2))
+    return client.GoTo(config.load(environment(TABLES, **changed | other)), Outbound(2))
 
 
 def test_a_complete_answer_comes_back_as_it_was() -> None:
@@ -156,7 +160,7 @@ def test_a_truncated_answer_is_ambiguous() -> None:
 
 def test_f09_silence_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
     """F09: GoTo may have acted; one request only."""
-    monkeypatch.setattr(outbound, "OUTBOUND_READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(http, "OUTBOUND_READ_TIMEOUT", 0.2)
     silent = threading.Event()
 
     def hold(_connection: socket.socket, _request: bytes) -> None:
@@ -175,9 +179,10 @@ def test_who_asks_while_a_person_waits_asks_for_a_shorter_time(
 ) -> None:
     for name, value in environment(TABLES).items():
         monkeypatch.setenv(name, value)
-    services = Services()
-    for asking in (services.credential_intake, services.desk.onboarding):
-        assert asking._goto._ask_deadline == CHECK_DEADLINE
+    process = deployment.live()
+    for asking in (credential_intake(process), onboarding(process)):
+        assert isinstance(asking.goto, GoTo)
+        assert asking.goto._ask_deadline == CHECK_DEADLINE
 
 
 def test_s17_a_plain_server_behind_https_is_no_connection() -> None:
@@ -192,38 +197,55 @@ def test_s17_a_plain_server_behind_https_is_no_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviours", "account"),
+    ("behaviours", "keys"),
     [
         pytest.param(
-            [answer(200, b'{"items":[{"accountKey":"40"}]}')], "40", id="the documented answer"
+            [answer(200, b'{"items":[{"accountKey":"40"}]}')], ["40"], id="the documented answer"
         ),
-        pytest.param([answer(200, b'{"items":[{"accountKey":40}]}')], "40", id="a number"),
-        pytest.param([answer(403, b"{}"), answer(200, SCIM)], "41", id="the fall-back"),
-        pytest.param([answer(200, b'{"items":[]}'), answer(404, b"")], None, id="no account"),
+        pytest.param([answer(200, b'{"items":[{"accountKey":40}]}')], ["40"], id="a number"),
+        pytest.param([answer(403, b"{}"), answer(200, SCIM)], ["41"], id="the fall-back"),
+        pytest.param([answer(200, b'{"items":[]}'), answer(404, b"")], [], id="no account"),
         pytest.param([answer(200, b"<html>"), answer(200, b"[]")], None, id="no JSON"),
-        pytest.param([answer(200, b"[" * 50_000), answer(200, SCIM)], "41", id="too deep a JSON"),
+        pytest.param([answer(200, b"[" * 50_000), answer(200, SCIM)], ["41"], id="too deep a JSON"),
     ],
 )
 def test_the_account_is_read_where_it_can_be(
-    behaviours: list[Behaviour], account: str | None
+    behaviours: list[Behaviour], keys: list[str] | None
 ) -> None:
     with server(*behaviours) as (address, seen):
-        assert adapter(address).account("a-token") == account
+        found = adapter(address).accounts("a-token")
+    assert (None if found is None else [each.key for each in found]) == keys
     assert b"Authorization: Bearer a-token\r\n" in seen[0]
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    "key", ['"4\\u001b[2J"', '"[bold]4[/]"', f'"{"4" * 65}"', "true", "[4]", '""']
+)
+def test_s30_an_account_key_that_is_none_counts_as_unreadable(key: str) -> None:
+    """S30: the other API may still tell."""
+    bad = answer(200, f'{{"items":[{{"accountKey":{key}}}]}}'.encode())
+    with server(bad, answer(200, SCIM)) as (address, _):
+        assert adapter(address).accounts("a-token") == (GoToAccount("41"),)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
     [
-        (200, Revocation.DONE),
-        (503, Revocation.LATER),
-        (400, Revocation.LATER),
-        (401, Revocation.REFUSED),
+        pytest.param(200, b"", Revocation.DONE, id="200"),
+        pytest.param(503, b"", Revocation.LATER, id="503"),
+        pytest.param(400, b"", Revocation.LATER, id="400"),
+        pytest.param(400, b'{"error":"invalid_client"}', Revocation.REFUSED, id="400 with error"),
+        pytest.param(401, b'{"error":"invalid_client"}', Revocation.REFUSED, id="401 with error"),
+        pytest.param(401, b"", Revocation.LATER, id="401, empty"),
+        pytest.param(401, b"<html>Sign in</html>", Revocation.LATER, id="401, a proxy's page"),
     ],
 )
-def test_s22_a_revocation_is_done_when_goto_says_so(status: int, told: Revocation) -> None:
-    """S22: a client that GoTo no longer knows is the only refusal that ends the attempts."""
-    with server(answer(status, b"")) as (address, seen):
+def test_s22_a_revocation_is_done_when_goto_says_so(
+    status: int, body: bytes, told: Revocation
+) -> None:
+    """S22, F36: a client that GoTo itself no longer knows is the only refusal that ends the
+    attempts, told in OAuth's form: whoever answers 401 without it may be a proxy."""
+    with server(answer(status, body)) as (address, seen):
         assert adapter(address).revoke(CLIENT, "a-token") is told
     assert seen[0].endswith(b"token=a-token")
 
@@ -231,13 +253,13 @@ def test_s22_a_revocation_is_done_when_goto_says_so(status: int, told: Revocatio
 def test_a_server_without_revocation_and_api_is_asked_for_neither() -> None:
     plain = adapter("http://127.0.0.1:1", GOTO_REVOKE_URL="", GOTO_API_URL="")
     assert plain.revoke(CLIENT, "a-token") is Revocation.REFUSED
-    assert plain.account("a-token") is None
+    assert plain.accounts("a-token") is None
 
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_s17_a_drip_ends_at_the_deadline(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """S17, F14: a byte now and then keeps every timeout from byte to byte happy, not the total."""
-    monkeypatch.setattr(goto, "ASK_DEADLINE", 0.5)
+    monkeypatch.setattr(client, "ASK_DEADLINE", 0.5)
     done = threading.Event()
 
     def drip(connection: socket.socket, _request: bytes) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.refresh import Outcome
-from chalicelib.times import DAY
+from chalicelib.durations import DAY
+from chalicelib.refresh.outcomes import Outcome
 from tests.support.world import World
 
 

@@ -1,11 +1,18 @@
 """The rep takes over tenants that another program kept alive until now."""
 
+import hashlib
+import json
 from typing import Any
 
-from chalicelib.model import Status
+import pytest
+
+from chalicelib.models import Status
+from chalicelib.rep.bulk_import import read
 from tests.support.reps import connected, show
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
+
+pytestmark = pytest.mark.engines
 
 
 def line(number: int, name: str, **changed: str) -> dict[str, Any]:
@@ -81,13 +88,12 @@ def test_f07_an_imported_name_goes_on_counting(world: World) -> None:
 
 def test_an_imported_token_that_is_dead_is_told_as_such(world: World) -> None:
     world.rep("import_lines", lines=[line(2, "acme")])
-    world.goto.script = [refusal(400, "invalid_grant")]
-    world.tick()
+    world.tick_refused(refusal(400, "invalid_grant"))
     assert show(world)["state"] == Status.REAUTHORIZATION_REQUIRED
 
 
 def test_an_imported_tenant_that_has_connected_since_is_not_told_to_wait(world: World) -> None:
-    world.rep("import_lines", lines=[line(2, "acme")])
+    world.rep("import_lines", lines=[line(2, "acme", account_key="4000000001")])
     assert "it was imported" in show(world)["next_action"]
     world.connect(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
     world.clock.pass_(world.goto.lifetime)
@@ -99,4 +105,26 @@ def test_an_imported_tenant_whose_refreshes_fail_is_not_told_to_wait(world: Worl
     world.goto.script = [refusal(503, "busy")]
     world.tick()
     assert "it was imported" not in show(world)["next_action"]
-    assert "tell the operator" in show(world)["next_action"]
+    assert "keeps trying" in show(world)["next_action"]
+
+
+def test_s25_a_line_without_an_account_keeps_its_digest_and_one_with_it_has_another() -> None:
+    """S25: what was imported before there were accounts is known again."""
+    plain = read(line(2, "acme"))
+    kept = ["acme", "id-acme", "secret-acme", "refresh-of-acme"]
+    assert plain.digest == hashlib.sha256(json.dumps(kept).encode()).hexdigest()
+    assert read(line(2, "acme", account_key="")).digest == plain.digest
+    assert read(line(2, "acme", account_key="4000000001")).digest != plain.digest
+
+
+@pytest.mark.parametrize("account", ["4E+09", "4,000", "a b", "4" * 65])
+def test_s25_a_line_whose_account_is_none_imports_nothing(world: World, account: str) -> None:
+    before = world.everything()
+    [told] = world.rep("import_lines", lines=[line(2, "acme", account_key=account)])["lines"]
+    assert "account key" in told["error"]
+    assert world.everything() == before
+
+
+def test_s25_an_account_that_is_no_text_is_refused(world: World) -> None:
+    [told] = world.rep("import_check", lines=[line(2, "acme") | {"account_key": 5}])["lines"]
+    assert told["error"] == "account_key must be text."

@@ -5,18 +5,21 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.bootstrap import deployment
+from chalicelib.durations import RESCUE_PATIENCE, TIME_TO_COMMIT, TIME_TO_END
+from chalicelib.dynamodb import expressions
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.model import Status
-from chalicelib.refresh import Outcome
-from chalicelib.rescue import Rescued
-from chalicelib.services import Services
-from chalicelib.store import wire
-from chalicelib.times import RESCUE_PATIENCE, TIME_TO_COMMIT, TIME_TO_END
-from chalicelib.tokens import ATTEMPTS_BEFORE_RESCUE, keep
+from chalicelib.models import Status
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.tokens.commit import ATTEMPTS_BEFORE_RESCUE, Queued, keep
+from chalicelib.tokens.rescue import Rescued
+from chalicelib.tokens.rescue_queue import SqsRescueQueue
 from tests.support.aws import environment
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
 from tests.unit.test_config import TABLES
+
+pytestmark = pytest.mark.engines
 
 
 def refuse_commits(world: World, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
@@ -54,7 +57,7 @@ def test_f03_a_refusal_without_its_reasons_is_one_all_the_same() -> None:
 
     client: Any = Client()
     with pytest.raises(DependencyUnavailable, match="dynamodb: Unknown"):
-        wire.transact(client, [wire.Action("grants", {})])
+        expressions.transact(client, [expressions.Action("grants", {})])
 
 
 def test_f03_what_dynamodb_will_not_take_is_rescued(
@@ -212,8 +215,14 @@ def test_f03_a_table_that_hangs_leaves_time_for_the_rescue_queue() -> None:
         left -= TIME_TO_COMMIT
         raise DependencyUnavailable("dynamodb", "ReadTimeoutError")
 
-    kept = keep(hang, lambda: rescued.append(left), pause=lambda _: None, time_left=lambda: left)
-    assert kept == (False, None)
+    kept = keep(
+        hang,
+        lambda: rescued.append(left),
+        pause=lambda _: None,
+        time_left=lambda: left,
+        report=lambda _: None,
+    )
+    assert kept == Queued()
     assert rescued == [TIME_TO_END + 8]
 
 
@@ -221,8 +230,9 @@ def test_f03_a_commit_that_hangs_ends_in_its_time(monkeypatch: pytest.MonkeyPatc
     """What botocore is told of DynamoDB and SQS: connecting and waiting, each time, and a pause."""
     for name, value in environment(TABLES, AWS_DEFAULT_REGION="us-east-1").items():
         monkeypatch.setenv(name, value)
-    process = Services()
-    for client in (process._dynamodb, process._rescue_queue._client):
+    process = deployment.live()
+    assert isinstance(process.rescue_queue, SqsRescueQueue)
+    for client in (process.dynamodb, process.rescue_queue._client):
         told: Any = client.meta.config
         longest = told.retries["total_max_attempts"] * (told.connect_timeout + told.read_timeout)
         assert longest <= TIME_TO_COMMIT

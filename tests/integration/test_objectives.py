@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from chalicelib import measures
-from chalicelib.complete import Finished
+from chalicelib.aws.telemetry import SERVICE
+from chalicelib.connect.complete import Finished
+from chalicelib.durations import dead_after
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.measures import Metrics
-from chalicelib.model import Reason
-from chalicelib.schedule import Glimpse
-from chalicelib.telemetry import SERVICE
-from chalicelib.times import DEAD_AFTER
+from chalicelib.models import Reason
+from chalicelib.notify import metrics
+from chalicelib.notify.metrics import Metrics
+from chalicelib.refresh.scheduler import Glimpse
 from sandbox.environment import ROOT
 from tests.support.aws import create_tables, template
 from tests.support.cloudwatch import ALARM, COMPOSITE, EMITTED, CloudWatch, children, objectives
 from tests.support.memory import MemoryDynamoDB
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
 
 HOUR = 3_600
@@ -86,14 +86,14 @@ def aws() -> Iterator[None]:
 
 def without_secrets(deployment: Deployment, tenants: list[str]) -> None:
     """Secrets Manager refuses those of some tenants: a failure of our own (F16)."""
-    real = deployment.world.vault.credentials
+    real = deployment.world.secret_store.credentials
 
     def credentials(tenant: str, version: str) -> Any:
         if tenant in tenants:
             raise DependencyUnavailable("secretsmanager", "InternalServiceError")
         return real(tenant, version)
 
-    deployment.world.vault.credentials = credentials  # type: ignore[method-assign]
+    vars(deployment.world.secret_store).update(credentials=credentials)
 
 
 def test_readers_without_tokens_burn_the_budget_until_they_have_them(
@@ -104,13 +104,13 @@ def test_readers_without_tokens_burn_the_budget_until_they_have_them(
     deployment = Deployment(4)
     deployment.minutes(5)
     assert deployment.ringing & lives == set()
-    good = deployment.world.vault.credentials
+    good = deployment.world.secret_store.credentials
     without_secrets(deployment, deployment.names[:3])
     deployment.minutes(53)
     assert deployment.ringing & lives == set(), "their tokens live"
     deployment.minutes(10)
     assert deployment.ringing & lives == lives
-    monkeypatch.setattr(deployment.world.vault, "credentials", good)
+    monkeypatch.setattr(deployment.world.secret_store, "credentials", good)
     deployment.minutes(30)
     assert not deployment.rings("LiveTokensFast"), "the short window is over"
     assert deployment.rings("WithoutTokenHour")
@@ -129,16 +129,16 @@ def test_one_dead_tenant_of_ten_wakes_nobody(aws: None) -> None:
 def test_tenants_that_nobody_asks_for_count_as_without_a_token() -> None:
     """While GoTo is down the journal hears of few; the rest are seen to be long overdue."""
     glimpse = Glimpse(long_overdue=30, in_use=100, degraded=3)
-    assert measures.of_tick(glimpse, 1.0)["WithoutTokenPercent"] == 33
+    assert metrics.of_tick(glimpse, 1.0)["WithoutTokenPercent"] == 33
     assert Glimpse(long_overdue=99, in_use=100, degraded=3).without_token == 100
     assert Glimpse(long_overdue=99).without_token is None
-    assert DEAD_AFTER == 1_200
+    assert dead_after(0.33) == pytest.approx(2_412)
 
 
 def test_the_long_overdue_are_counted(aws: None) -> None:
     deployment = Deployment(3)
     deployment.world.pass_until_due("t0")
-    deployment.world.clock.pass_(DEAD_AFTER + 300)
+    deployment.world.clock.pass_(dead_after(0.33) + 300)
     schedule = deployment.world.schedule()
     schedule.tick()
     assert schedule.glimpse.long_overdue == 3
@@ -175,8 +175,8 @@ def test_a_tick_that_is_missed_wakes_nobody_and_a_seventh_of_them_does(aws: None
 
 
 def test_a_late_tick_is_not_on_time() -> None:
-    assert measures.of_tick(Glimpse(), 59.9)["TicksOnTime"] == 1
-    assert measures.of_tick(Glimpse(), 60.0)["TicksOnTime"] == 0
+    assert metrics.of_tick(Glimpse(), 59.9)["TicksOnTime"] == 1
+    assert metrics.of_tick(Glimpse(), 60.0)["TicksOnTime"] == 0
 
 
 def test_admins_who_wait_too_long_are_noticed_once_they_are_three(aws: None) -> None:
@@ -204,9 +204,9 @@ def test_what_becomes_of_a_connect(aws: None) -> None:
         {"ConnectsLate": 0.0, "ConnectsLatePercent": 0.0, "ConnectSeconds": 2.0},
         {"ConnectsLate": 1.0, "ConnectsLatePercent": 100.0},
     ]
-    assert measures.of_connect(Finished(None, None))["ConnectsLate"] == 1, "it waits for rescue"
-    assert measures.of_connect(Finished(Reason.OTHER_ACCOUNT, None)) == {}
-    assert measures.of_connect(None) == {}, "a doubled invocation"
+    assert metrics.of_connect(Finished(None, None))["ConnectsLate"] == 1, "it waits for rescue"
+    assert metrics.of_connect(Finished(Reason.OTHER_ACCOUNT, None)) == {}
+    assert metrics.of_connect(None) == {}, "a doubled invocation"
 
 
 def test_every_window_is_joined_and_names_what_is_emitted() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import commands
+from chalicelib.rep import commands
 from tests.support.world import TESTER, World
 
 ADD = {
@@ -38,7 +38,9 @@ def test_a_tenant_is_onboarded_with_three_commands(world: World) -> None:
     tenant = world.tenants.get("acme")
     assert tenant is not None
     assert tenant.secret_version is not None
-    assert world.vault.credentials("acme", tenant.secret_version).client_secret == "secret+/="
+    assert (
+        world.secret_store.credentials("acme", tenant.secret_version).client_secret == "secret+/="
+    )
 
 
 def test_no_table_holds_a_client_secret(world: World) -> None:
@@ -62,7 +64,6 @@ def test_no_table_holds_a_client_secret(world: World) -> None:
         pytest.param(CREDENTIALS, "unknown_tenant", id="credentials of nobody"),
         pytest.param({**CREDENTIALS, "client_secret": ""}, "invalid_input", id="no secret"),
         pytest.param({**CREDENTIALS, "client_id": "a:b"}, "invalid_input", id="colon in the id"),
-        pytest.param({**CREDENTIALS, "client_id": " id"}, "invalid_input", id="space before it"),
         pytest.param(LINK, "unknown_tenant", id="link of nobody"),
     ],
 )
@@ -91,7 +92,7 @@ def test_older_secrets_stay_readable_by_version(world: World) -> None:
         tenant = world.tenants.get("acme")
         assert tenant is not None
         versions.append(tenant.secret_version or "")
-    read = [world.vault.credentials("acme", version) for version in versions]
+    read = [world.secret_store.credentials("acme", version) for version in versions]
     assert [client.client_secret for client in read] == ["s-0", "s-1", "s-2"]
 
 
@@ -99,12 +100,7 @@ def test_f07_counters_outlive_a_removed_tenant(world: World) -> None:
     """F07: a name that comes back goes on counting."""
     link = world.add_tenant()
     world.connect(link)
-    world.dynamodb.update_item(
-        TableName=world.settings.tenants_table,
-        Key={"tenant": {"S": "acme"}},
-        UpdateExpression="SET removed = :yes REMOVE pinned_account",
-        ExpressionAttributeValues={":yes": {"BOOL": True}},
-    )
+    assert world.rep("tenant_remove", tenant="acme")["ok"]  # disconnects it, which counts too
     assert world.tenants.get("acme") is None
     world.connect(world.add_tenant())
-    assert (world.grant().generation, world.grant().sequence) == (2, 2)
+    assert (world.grant().generation, world.grant().sequence) == (3, 3)

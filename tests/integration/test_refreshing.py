@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 
+from chalicelib.durations import CONFIRM_PAUSE, LEASE_MARGIN
 from chalicelib.errors import ProviderUnreachable
-from chalicelib.model import LANES, Due, Grant, Status
-from chalicelib.oauth import Answer
-from chalicelib.refresh import RESPONSE_LOST, Outcome
-from chalicelib.times import CONFIRM_PAUSE, LEASE_MARGIN
-from tests.support.standins import refusal
+from chalicelib.goto.oauth import Answer
+from chalicelib.lifecycle import EndCause
+from chalicelib.models import LANES, Due, Grant, Status
+from chalicelib.refresh.outcomes import Outcome
+from tests.support.stubs import refusal
 from tests.support.world import TESTER, World
+
+pytestmark = pytest.mark.engines
 
 EXPIRED_FORM = "Required parameter(s) missing or wrong."
 
@@ -121,14 +124,13 @@ def test_f08_a_hiccup_of_goto_changes_nothing_while_the_token_lives(
     ],
 )
 def test_f10_a_refused_grant_needs_the_admin(connected: World, answer: Answer) -> None:
-    """F10: permanent, out of the schedule, told once."""
+    """F10: asked once more, then permanent, out of the schedule, told once."""
     connected.pass_until_due()
-    connected.goto.script = [answer]
-    assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
+    assert connected.tick_refused(answer) == {Outcome.GRANT_REFUSED: 1}
     connection = connected.connections.get("acme")
     assert connection is not None
     assert connection.status is Status.REAUTHORIZATION_REQUIRED
-    assert connected.grant().next_refresh_at is None
+    assert connection.next_refresh_at is None
     assert connected.history()[-1] == "reauthorization_required"
     connected.clock.pass_(100_000)
     assert connected.tick() == {}
@@ -137,8 +139,7 @@ def test_f10_a_refused_grant_needs_the_admin(connected: World, answer: Answer) -
 
 def test_the_admin_ends_a_required_reauthorization(connected: World) -> None:
     connected.pass_until_due()
-    connected.goto.script = [refusal(400, "invalid_grant")]
-    connected.tick()
+    connected.tick_refused(refusal(400, "invalid_grant"))
     link = connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     connected.connect(link)
     assert connected.grant().status is Status.CONNECTED
@@ -171,7 +172,7 @@ def test_f02_a_grant_refused_after_a_lost_answer_says_so(connected: World) -> No
     assert connected.grant().status is Status.CONNECTED
     connected.clock.pass_(CONFIRM_PAUSE)
     assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
-    assert connected.grant().last_error == RESPONSE_LOST
+    assert connected.grant().ended_by is EndCause.RESPONSE_LOST
     assert connected.history().count("reauthorization_required") == 1
 
 
@@ -217,8 +218,8 @@ def test_f06_a_late_failure_is_refused_by_the_fence(connected: World) -> None:
 def test_f11_a_refused_client_needs_the_rep_and_keeps_the_refresh_token(connected: World) -> None:
     """F11: `credentials_rejected`; entering them anew is all that is needed."""
     connected.pass_until_due()
-    connected.goto.script = [refusal(401, "invalid_client", "client not found")]
-    assert connected.tick() == {Outcome.CLIENT_REFUSED: 1}
+    refused = refusal(401, "invalid_client", "client not found")
+    assert connected.tick_refused(refused) == {Outcome.CLIENT_REFUSED: 1}
     grant = connected.grant()
     assert (grant.status, grant.refresh_token) == (Status.CREDENTIALS_REJECTED, "refresh-1")
     connected.onboarding.set_credentials("acme", "id-acme", "another-secret", TESTER)
@@ -257,7 +258,7 @@ def test_f20_goto_is_not_asked_when_the_time_ran_out_after_the_claim(
 
     monkeypatch.setattr(connected.connections, "claim", slow)
     asked = len(connected.goto.asked)
-    assert connected.tick() == {Outcome.OWN_FAULT: 1}
+    assert connected.tick() == {Outcome.INTERNAL: 1}
     assert len(connected.goto.asked) == asked
     assert (connected.grant().status, connected.grant().inflight) == (Status.CONNECTED, None)
 
@@ -318,7 +319,7 @@ def test_f09_two_answers_that_never_come_leave_the_outcome_unknown(connected: Wo
     for _ in range(2):
         connected.pass_until_due()
         connected.tick()
-    assert connected.grant().last_error == RESPONSE_LOST
+    assert connected.grant().ended_by is EndCause.RESPONSE_LOST
 
 
 def test_f11_a_secret_entered_during_the_refusal_is_used(connected: World) -> None:
@@ -347,15 +348,14 @@ def test_f11_a_secret_entered_while_the_refusal_is_written_is_tried(
     connected: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F11: after the last look at the client, before the refusal stands in the table."""
-    commit = connected.connections.commit_failure
+    commit = connected.connections.commit_end
 
     def enter_meanwhile(*arguments: Any, **named: Any) -> None:
         connected.onboarding.set_credentials("acme", "id-acme", "right-secret", TESTER)
         commit(*arguments, **named)
 
-    monkeypatch.setattr(connected.connections, "commit_failure", enter_meanwhile)
+    monkeypatch.setattr(connected.connections, "commit_end", enter_meanwhile)
     connected.pass_until_due()
-    connected.goto.script = [refusal(401, "invalid_client")]
-    assert connected.tick() == {Outcome.CLIENT_REFUSED: 1}
+    assert connected.tick_refused(refusal(401, "invalid_client")) == {Outcome.CLIENT_REFUSED: 1}
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert connected.goto.clients[-1].client_secret == "right-secret"

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from chalicelib.errors import DependencyUnavailable, LinkNotUsable
-from chalicelib.model import JournalEntry, Status
-from chalicelib.times import DAY
+from chalicelib.connection_state import GrantSummary
+from chalicelib.durations import CONFIRM_PAUSE, DAY, DEMAND_AGAIN
+from chalicelib.errors import DependencyUnavailable, LinkNotUsable, ProviderUnreachable
+from chalicelib.models import JournalEntry, Status
 from tests.support.reps import connected, show
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
 
 # One tenant, and what to do next.
@@ -37,8 +38,7 @@ def test_each_state_has_its_next_action(world: World) -> None:
 def test_a_failed_connection_names_cause_and_next_action(world: World) -> None:
     connected(world)
     world.pass_until_due()
-    world.goto.script = [refusal(400, "invalid_grant", "refresh.token.revoked")]
-    world.tick()
+    world.tick_refused(refusal(400, "invalid_grant", "refresh.token.revoked"))
     shown = show(world)
     assert shown["state"] == Status.REAUTHORIZATION_REQUIRED
     assert shown["why"].startswith("GoTo no longer accepts this connection.")
@@ -49,8 +49,7 @@ def test_a_failed_connection_names_cause_and_next_action(world: World) -> None:
 def test_a_refused_client_names_the_way_to_a_new_one(world: World) -> None:
     connected(world)
     world.pass_until_due()
-    world.goto.script = [refusal(401, "invalid_client", "client not found")]
-    world.tick()
+    world.tick_refused(refusal(401, "invalid_client", "client not found"))
     shown = show(world)
     assert shown["state"] == Status.CREDENTIALS_REJECTED
     assert "intake send acme" in shown["next_action"]
@@ -65,8 +64,7 @@ def test_f11_another_client_is_connected_by_the_admin_and_not_tried_on_the_old_g
     """F11: GoTo is not asked again with the client that it refuses, nor is the rep mailed again."""
     connected(world)
     world.pass_until_due()
-    world.goto.script = [refusal(401, "invalid_client", "client not found")]
-    world.tick()
+    world.tick_refused(refusal(401, "invalid_client", "client not found"))
     world.rep("credentials_set", tenant="acme", client_id="another", client_secret="new")
     history = world.history()
     assert world.tick() == {}
@@ -78,8 +76,7 @@ def test_f11_another_client_is_connected_by_the_admin_and_not_tried_on_the_old_g
 def test_what_is_told_is_the_state_that_stands_not_one_of_before(world: World) -> None:
     connected(world)
     world.pass_until_due()
-    world.goto.script = [refusal(400, "invalid_grant")]
-    world.tick()
+    world.tick_refused(refusal(400, "invalid_grant"))
     world.connect(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
     world.clock.pass_(world.goto.lifetime)
     shown = show(world)
@@ -195,7 +192,7 @@ def test_s03_the_pin_is_lifted_for_a_customer_who_moved(world: World) -> None:
     world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
     assert world.complete() == ["other_account"]
     assert world.rep("pin_lift", tenant="acme")["ok"]
-    world.connect(link)
+    world.connect(world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1])
     assert show(world)["pinned_account"] == "5000000005"
 
 
@@ -203,19 +200,107 @@ def test_a_refresh_at_the_reps_word_is_journalled(world: World) -> None:
     connected(world)
     world.clock.pass_(100)
     before = world.grant().version
-    answer = world.rep("refresh", tenant="acme")
-    assert (answer["ok"], answer["outcome"]) == (True, "refreshed")
-    assert world.grant().version == before + 1
+    for pressed in (1, 2):
+        answer = world.rep("refresh", tenant="acme")
+        assert (answer["ok"], answer["outcome"]) == (True, "refreshed")
+        assert world.grant().version == before + pressed, "once for each press"
     entry = world.journal.newest("acme", 1)[0]
-    assert (entry.kind, entry.who) == ("refreshed", "a test")
+    assert (entry.kind, entry.who) == ("refresh_asked", "a test")
     assert "token_rejected" not in world.history(), "GoTo has refused nothing"
-    history = world.history()
     world.goto.script = [refusal(503, "busy")]
     assert world.rep("refresh", tenant="acme")["outcome"] == "later"
-    assert world.history() == history, "nothing was made"
+    assert world.history().count("refresh_asked") == 3
+    assert world.rep("refresh", tenant="acme")["outcome"] == "later"
+    assert world.history().count("refresh_asked") == 3, "it waits after a failure"
     world.pass_until_due()
-    world.goto.script = [refusal(400, "invalid_grant")]
+    world.goto.script = [refusal(400, "invalid_grant")] * 2
+    assert world.rep("refresh", tenant="acme")["outcome"] == "later", "it is to be confirmed"
+    world.clock.pass_(CONFIRM_PAUSE)
     assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
+
+
+def test_f10_a_rep_in_a_hurry_confirms_no_refusal_too_early(world: World) -> None:
+    """F10, S21: the answer that was thought lost may still be on its way to the table."""
+    connected(world)
+    world.pass_until_due()
+    world.goto.script = [ProviderUnreachable("silence", sent=True)] * 2
+    world.tick()
+    world.pass_until_due()
+    world.goto.script = [refusal(400, "invalid_grant")] * 2
+    assert world.tick() == {"unconfirmed": 1}
+    due = world.due()
+    for _ in range(CONFIRM_PAUSE // 60):
+        answer = world.rep("refresh", tenant="acme")
+        left = due.at - int(world.clock.now)
+        assert (answer["outcome"], answer["retry_after"]) == ("later", left)
+        assert world.due() == due
+        world.clock.pass_(59)
+    assert len(world.goto.script) == 1
+    world.clock.pass_(60)
+    assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
+    assert world.history()[-1] == Status.REAUTHORIZATION_REQUIRED
+
+
+@pytest.mark.parametrize("end", ["reauthorization_required", "credentials_rejected", "disconnect"])
+def test_s21_a_rep_in_a_hurry_brings_nothing_back_that_has_ended(world: World, end: str) -> None:
+    """S21: nor is anything written down."""
+    connected(world)
+    world.pass_until_due()
+    error = {"reauthorization_required": (400, "invalid_grant")}.get(end, (401, "invalid_client"))
+    if end == "disconnect":
+        world.rep("disconnect", tenant="acme")
+    else:
+        world.tick_refused(refusal(*error))
+    before, asked = world.everything(), len(world.goto.asked)
+    assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
+    assert (world.everything(), len(world.goto.asked)) == (before, asked)
+
+
+def test_f05_a_rep_in_a_hurry_disturbs_no_refresh_under_way(world: World) -> None:
+    """F05: the answer says that another worker has it, or that it was faster."""
+    connected(world)
+    world.pass_until_due()
+    world.goto.rotates = True
+    answers = []
+    world.goto.script = [lambda: answers.append(world.rep("refresh", tenant="acme"))]
+    assert world.tick() == {"refreshed": 1}
+    assert [one["outcome"] for one in answers] == ["in_progress"]
+    assert "refresh_asked" not in world.history()
+    assert world.grant().refresh_token == "refresh-2"
+
+
+@pytest.mark.parametrize("world", ["memory"], indirect=True)
+def test_f05_a_rep_who_comes_as_the_schedule_commits_gets_its_token(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(world)
+    world.pass_until_due()
+    grant_of = world.connections.grant_summary
+
+    def tick_meanwhile(name: str) -> GrantSummary | None:
+        found = grant_of(name)
+        monkeypatch.undo()
+        assert world.tick() == {"refreshed": 1}
+        return found
+
+    monkeypatch.setattr(world.connections, "grant_summary", tick_meanwhile)
+    asked = len(world.goto.asked)
+    answer = world.rep("refresh", tenant="acme")
+    assert (answer["outcome"], len(world.goto.asked)) == ("refreshed", asked + 1)
+    assert world.grant().version == 2
+    assert "refresh_asked" not in world.history()
+
+
+@pytest.mark.parametrize("world", ["memory"], indirect=True)
+def test_what_a_rep_asked_for_when_no_slot_was_left_the_next_tick_does(world: World) -> None:
+    """S21: services have used up what requests on demand may take."""
+    connected(world)
+    world.clock.pass_(100)
+    row = {"tenant": {"S": "#provider"}, "demanded_until": {"N": str(10**15)}}
+    world.dynamodb.put_item(TableName=world.settings.grants_table, Item=row)
+    answer = world.rep("refresh", tenant="acme")
+    assert (answer["outcome"], answer["retry_after"]) == ("later", DEMAND_AGAIN)
+    assert world.tick() == {"refreshed": 1}
 
 
 # The fleet.
@@ -236,8 +321,7 @@ def test_the_fleet_is_counted_as_it_changes(world: World) -> None:
     counts = world.rep("status")["counts"]
     assert (counts["connected"], counts["awaiting_authorization"]) == (2, 1)
     world.clock.now = world.due("one").at
-    world.goto.script = [refusal(400, "invalid_grant")] * 2
-    world.tick()
+    world.tick_refused(*[refusal(400, "invalid_grant")] * 2)
     world.rep("tenant_remove", tenant="three")
     count(world, "one", "two", "three")
     status = world.rep("status")
@@ -252,7 +336,7 @@ def test_the_fleet_is_counted_as_it_changes(world: World) -> None:
 @pytest.fixture
 def waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Five tenants that wait for their admins, by name with their links; two are on a page."""
-    monkeypatch.setattr("chalicelib.overview.PAGE", 2)
+    monkeypatch.setattr("chalicelib.rep.reports.PAGE", 2)
     links = {}
     for name in ("one", "two", "three", "four", "five"):
         links[name] = world.add_tenant(name)
@@ -323,8 +407,7 @@ def test_the_status_tells_what_is_overdue_and_what_ends_soonest(world: World) ->
     status = world.rep("status")
     assert (status["overdue"], status["tick_late"]) == (3, True)
     assert [each["tenant"] for each in status["ending_soonest"]] == ["one", "two", "three"]
-    world.goto.script = [refusal(400, "invalid_grant")]
-    world.tick()
+    world.tick_refused(refusal(400, "invalid_grant"))
     status = world.rep("status")
     assert (status["overdue"], status["tick_late"]) == (0, False)
     assert [each["tenant"] for each in status["ending_soonest"]] == ["two", "three"]
@@ -355,6 +438,7 @@ def test_every_tenant_is_listed_and_exported_once(world: World) -> None:
         "link_revoke",
         "intake_create",
         "intake_send",
+        "pin_set",
         "pin_lift",
         "refresh",
         "disconnect",
@@ -365,7 +449,7 @@ def test_a_wrong_name_is_one_sentence_and_changes_nothing(
     world: World, command: str, name: str | None
 ) -> None:
     before = world.everything()
-    given = {"admin_email": "a@b.example", "client_id": "id", "client_secret": "s"}
+    given = {"admin_email": "a@b.example", "client_id": "id", "client_secret": "s", "account": "1"}
     answer = world.rep(command, tenant=name, **given)
     assert answer["kind"] == ("unknown_tenant" if name == "nobody" else "invalid_input")
     assert answer["error"].endswith(".")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.rescue_queue import RescueQueue
+from chalicelib.tokens.rescue_queue import SqsRescueQueue
 from tests.support.aws import REGION, session
 
 
@@ -16,7 +16,7 @@ def sqs(aws: None) -> Any:
 
 def test_f03_a_message_is_kept_as_it_was_given(sqs: Any) -> None:
     url = sqs.create_queue(QueueName="rescue")["QueueUrl"]
-    queue = RescueQueue(sqs, url)
+    queue = SqsRescueQueue(sqs, url)
     assert queue.pending() == 0
     queue.send('{"schema": 1}')
     assert queue.pending() == 1
@@ -27,14 +27,14 @@ def test_f03_a_message_is_kept_as_it_was_given(sqs: Any) -> None:
 def test_f10_a_message_that_is_being_worked_on_still_counts(sqs: Any) -> None:
     """F10: it is committed or comes back; nothing is final until then."""
     url = sqs.create_queue(QueueName="rescue")["QueueUrl"]
-    queue = RescueQueue(sqs, url)
+    queue = SqsRescueQueue(sqs, url)
     queue.send("{}")
     sqs.receive_message(QueueUrl=url, VisibilityTimeout=60)
     assert queue.pending() == 1
 
 
 def test_f03_a_queue_that_refuses_says_so_without_the_message(sqs: Any) -> None:
-    queue = RescueQueue(sqs, "https://sqs.us-east-1.amazonaws.com/123456789012/none")
+    queue = SqsRescueQueue(sqs, "https://sqs.us-east-1.amazonaws.com/123456789012/none")
     for call in (lambda: queue.send("canary"), queue.pending):
         with pytest.raises(DependencyUnavailable, match=r"^sqs: ") as caught:
             call()

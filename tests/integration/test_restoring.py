@@ -10,11 +10,13 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.errors import LinkNotUsable
-from chalicelib.restore import Found
+from chalicelib.tokens.restore import Found
 from infra import restore
 from infra.stack import StackFailed
 from tests.support.aws import REGION, create_tables, session, template
 from tests.support.world import TESTER, World
+
+pytestmark = pytest.mark.engines
 
 RULE, TICK, NOW = "tick-rule", "product-RefreshTick", "product-RefreshNow"
 
@@ -143,6 +145,8 @@ def test_f19_s14_a_link_that_was_revoked_since_the_backup_stays_dead(
         with pytest.raises(LinkNotUsable):
             world.visit.open_link(dead)
     again = world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
+    world.pass_until_due()
+    world.tick()  # it pins the account of the grant that lives (S25)
     world.connect(again)
     assert world.grant().generation == 2
     later = time.time() + 60
@@ -150,6 +154,26 @@ def test_f19_s14_a_link_that_was_revoked_since_the_backup_stays_dead(
     assert restore.main(["main", "Tenants", "restored", "--over"], outputs) == 0
     with pytest.raises(LinkNotUsable):
         world.visit.open_link(again)
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_s25_a_restored_tenant_brings_back_no_pin(world: World, lifted: bool) -> None:
+    """S25, F19: nor the leave to replace one; the account of the grant that lives is pinned."""
+    world.connect(world.add_tenant())
+    world.onboarding.set_pin("acme", "4000000002", TESTER)
+    if lifted:
+        world.onboarding.lift_pin("acme", TESTER)
+    restored_table(world, template()["Resources"]["Tenants"]["Properties"]["KeySchema"])
+    table = world.settings.tenants_table
+    for row in world.dynamodb.scan(TableName=table)["Items"]:
+        world.dynamodb.put_item(TableName="restored", Item=row)
+    outputs = Account({"TenantsTable": table})
+    assert restore.main(["main", "Tenants", "restored", "--over"], outputs) == 0
+    tenant = world.tenants.known("acme")
+    assert (tenant.pinned_account, tenant.pin_lifted) == (None, False)
+    world.pass_until_due()
+    world.tick()
+    assert world.tenants.known("acme").pinned_account == "4000000001"
 
 
 def test_f19_over_what_is_there(world: World) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import pages
+from chalicelib.web import pages
 from infra import package
 from infra.cloudformation import load
+from infra.roles import policies
 from sandbox.environment import ROOT
 from tests.policies.roles import FUNCTIONS
 from tests.support.cloudwatch import children, objectives
@@ -39,13 +40,12 @@ def test_every_resource_has_a_type(resources: dict[str, Any]) -> None:
 
 
 def test_s21_every_function_has_its_own_role_and_policy(resources: dict[str, Any]) -> None:
-    """S21: a misspelt name would fall back to the policy that may only log."""
+    """S21: one whose name is misspelt in the table would fall back to the policy that only logs."""
     assert set(of_type(resources, "AWS::Serverless::Function")) == set(FUNCTIONS)
     roles = {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
     assert len(roles) == len(FUNCTIONS)
-    for function, file in FUNCTIONS.items():
-        text = (ROOT / ".chalice" / f"policy-{file}.json").read_text()
-        assert statements(resources, function) == json.loads(text)["Statement"]
+    for function, expanded in policies().items():
+        assert statements(resources, function) == expanded
 
 
 def test_s21_no_policy_names_everything(resources: dict[str, Any]) -> None:
@@ -56,7 +56,8 @@ def test_s21_no_policy_names_everything(resources: dict[str, Any]) -> None:
         for statement in statements(resources, function)
         if statement["Resource"] == "*" or "*" in statement["Action"]
     }
-    assert wide == {("Announce", "ListStreams")} | {(name, "SendTraces") for name in FUNCTIONS}
+    nameless = {("Announce", "ListStreams"), ("RepCommand", "LookAtMailAccount")}
+    assert wide == nameless | {(name, "SendTraces") for name in FUNCTIONS}
 
 
 def test_s19_the_web_role_reaches_no_grant_and_no_secret(resources: dict[str, Any]) -> None:
@@ -92,7 +93,11 @@ def test_s11_the_gateways_own_errors_carry_the_headers(
     ours = {name: value for name, value in pages.headers(None).items() if name != CSP}
     assert {name: sent.get(name) for name in ours} == ours
     assert sent[CSP] == "default-src; form-action; frame-ancestors; base-uri"
-    assert "hireanalytiX" in answer["responseTemplates"]["text/html"]
+    templates = answer["responseTemplates"]
+    assert "hireanalytiX" in templates["text/html"]
+    # By Accept; without one, or with */*, API Gateway takes application/json.
+    assert templates["application/json"] == templates["text/html"]
+    assert sent["Content-Type"] == "text/html; charset=utf-8"
 
 
 def test_every_table_that_must_last_is_kept_and_backed_up(resources: dict[str, Any]) -> None:
@@ -264,3 +269,36 @@ def test_s20_the_access_log_names_routes_only(resources: dict[str, Any]) -> None
         "$context.identity.sourceIp",
         "$context.requestTimeEpoch",
     }
+
+
+def test_keys_are_named_for_people_and_go_with_a_failed_first_deployment(
+    resources: dict[str, Any],
+) -> None:
+    """AWS: "DeletionPolicy attribute", CloudFormation Template Reference.
+
+    Tables stay even then: they are protected, and CloudFormation could not delete them.
+    """
+    keys = of_type(resources, "AWS::KMS::Key")
+    aliases = of_type(resources, "AWS::KMS::Alias").values()
+    named = {made["Properties"]["TargetKeyId"]["Ref"]: made["Properties"] for made in aliases}
+    assert set(named) == set(keys)
+    for name, key in keys.items():
+        purpose = name.removesuffix("Key").lower()
+        assert named[name]["AliasName"] == {"Fn::Sub": f"alias/ha-goto-${{Stage}}-{purpose}"}
+        assert key["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert key["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_gateway_s_metrics_per_method_are_off(resources: dict[str, Any]) -> None:
+    """AWS: "Amazon API Gateway dimensions and metrics", Developer Guide: they are charged each; all
+    alarms and the dashboard look at the API's own, which are not."""
+    settings = resources["RestAPI"]["Properties"]["MethodSettings"]
+    assert {one["MetricsEnabled"] for one in settings} == {False}
+
+
+def test_f35_the_stream_is_read_from_its_beginning(resources: dict[str, Any]) -> None:
+    """F35: AWS: "Polling and stream starting positions", Lambda Developer Guide (with DynamoDB):
+    LATEST could miss events while a mapping is created or updated."""
+    events = resources["Announce"]["Properties"]["Events"]
+    assert events["AnnounceDynamodbEventSource"]["Properties"]["StartingPosition"] == "TRIM_HORIZON"
+    assert events["MailsWaitingSqsEventSource"]["Type"] == "SQS"

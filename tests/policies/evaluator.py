@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.resolve import ACCOUNT
+from infra.cfn_intrinsics import ACCOUNT
 from sandbox.environment import NODE
 
 _SCRIPT = Path(__file__).with_name("evaluate.mjs")

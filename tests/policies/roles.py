@@ -1,14 +1,13 @@
 """The functions' roles: what their policies and the keys' allow of what the functions asked for."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from infra import cloudformation, package
-from infra.resolve import ACCOUNT, STACK, Resolver, made_of
-from sandbox.environment import ROOT
+from infra.cfn_intrinsics import ACCOUNT, STACK, Resolver, made_of
+from infra.roles import Statement, document, policies, role
 from tests.policies.evaluator import Request, evaluate_each
 from tests.support import authorised
 from tests.support.authorised import Asked, arn, queue_arn, table_arn
@@ -16,24 +15,10 @@ from tests.support.recorder import Call
 
 STAGE = "test"
 
-FUNCTIONS = {
-    "APIHandler": "web",
-    "Complete": "complete",
-    "Intake": "intake",
-    "RefreshTick": "refresh-tick",
-    "RefreshLane": "refresh-lane",
-    "RefreshNow": "refresh-now",
-    "Rescue": "rescue",
-    "AfterRestore": "after-restore",
-    "RepCommand": "rep-command",
-    "Announce": "announce",
-    "MailFeedback": "mail-feedback",
-}
-"""Every function of the template, with its policy's file."""
+FUNCTIONS = tuple(policies())
+"""Every function that has a role: `test_template` holds it to the functions of the template."""
 
 GIVEN = {"Stage": STAGE, "TenantOrigin": "https://x.example", "MailFrom": "goto@analytics.example"}
-
-Statement = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,12 +42,8 @@ def packaged(**given: str) -> Roles:
 
 
 def of_sources() -> Roles:
-    """The same from the files that it is made of, which `test_template` holds it to."""
-    files = {
-        function: json.loads((ROOT / ".chalice" / f"policy-{name}.json").read_text())["Statement"]
-        for function, name in FUNCTIONS.items()
-    }
-    return _resolved(cloudformation.merged(), files)
+    """The same from the table that it is made of, which `test_template` holds it to."""
+    return _resolved(cloudformation.merged(), policies())
 
 
 def _resolved(template: Mapping[str, Any], found: Mapping[str, Any], **given: str) -> Roles:
@@ -80,10 +61,24 @@ def _resolved(template: Mapping[str, Any], found: Mapping[str, Any], **given: st
 MADE_UP = "1ABCDEFGHIJK2"
 """What CloudFormation ends a name with: 13 characters at most."""
 
+WRITES = ("DeleteItem", "PutItem", "UpdateItem")
+
 LOGGING = (
     Asked("logs:CreateLogStream", "{group}"),
     Asked("logs:PutLogEvents", "{group}"),
 )
+
+
+def _from_queue(name: str) -> Iterator[Asked]:
+    """What Lambda asks of a queue that it takes messages from."""
+    actions = (
+        "ChangeMessageVisibility",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "ReceiveMessage",
+    )
+    yield from (Asked(f"sqs:{action}", queue_arn(name)) for action in actions)
+
 
 BY_LAMBDA: Mapping[str, tuple[Asked, ...]] = {
     # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html, and the queue of what failed.
@@ -94,19 +89,12 @@ BY_LAMBDA: Mapping[str, tuple[Asked, ...]] = {
         ),
         Asked("dynamodb:ListStreams", "*"),
         Asked("sqs:SendMessage", queue_arn("Unannounced")),
+        *_from_queue("MailsWaiting"),
     ),
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html; what is not worked
     # on is made visible again.
     "Rescue": (
-        *(
-            Asked(f"sqs:{action}", queue_arn("RescueQueue"))
-            for action in (
-                "ChangeMessageVisibility",
-                "DeleteMessage",
-                "GetQueueAttributes",
-                "ReceiveMessage",
-            )
-        ),
+        *_from_queue("RescueQueue"),
         *authorised.through("sqs", "GrantsKey", ("kms:Decrypt",), "aws:sqs:arn"),
     ),
 }
@@ -130,11 +118,6 @@ def principal(function: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{STACK}-{role(function)}-{MADE_UP}"
 
 
-def role(function: str) -> str:
-    """The logical id that Chalice gives a function's role."""
-    return f"{'ApiHandler' if function == 'APIHandler' else function}Role"
-
-
 def request(roles: Roles, who: str, asked: Asked) -> Request:
     """The request that IAM would see of ``who`` (an ARN)."""
     context: dict[str, Any] = {
@@ -151,7 +134,7 @@ def denied(roles: Roles, calls: Iterable[Call]) -> list[Call]:
     """What was asked for and is not allowed."""
     asked = sorted(calls)
     cases = [
-        ([_policy(roles.statements[function])], request(roles, principal(function), each))
+        ([document(roles.statements[function])], request(roles, principal(function), each))
         for function, each in asked
     ]
     answers = evaluate_each(cases)
@@ -175,6 +158,38 @@ def unused(roles: Roles, function: str, calls: Iterable[Asked]) -> list[str]:
     return found + [f"{sid}: attribute {name}" for sid, left in spoken.items() for name in left]
 
 
+def written(calls: Iterable[Call]) -> dict[tuple[str, str], dict[str, set[str]]]:
+    """By function and table: what it does to rows, and of which attributes it speaks there."""
+    found: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for function, asked in calls:
+        if asked.action.removeprefix("dynamodb:") in WRITES:
+            actions = found.setdefault((function, asked.resource), {})
+            named = dict(asked.context).get("dynamodb:Attributes", ())
+            actions.setdefault(asked.action, set()).update(named)
+    return found
+
+
+def strange_writes(calls: Iterable[Call]) -> list[Call]:
+    """Each write of each function, with an attribute that some function writes in that table and
+    this one does not, that none knows, or with none that AWS tells."""
+    own = written(calls)
+    known: dict[str, set[str]] = {}
+    for (_, table), actions in own.items():
+        known.setdefault(table, {"of_tomorrow"}).update(*actions.values())
+    return [
+        (function, Asked(action, table, context))
+        for (function, table), actions in own.items()
+        for action in actions
+        for context in [
+            (),
+            *(
+                (("dynamodb:Attributes", (name,)),)
+                for name in sorted(known[table] - set().union(*actions.values()))
+            ),
+        ]
+    ]
+
+
 def _hits(
     roles: Roles, function: str, asked: list[Asked]
 ) -> Iterator[tuple[Statement, list[Asked]]]:
@@ -190,7 +205,7 @@ def _hits(
     answers = iter(
         evaluate_each(
             [
-                ([_policy([part])], request(roles, who, one))
+                ([document([part])], request(roles, who, one))
                 for part, ones in zip(parts, near, strict=True)
                 for one in ones
             ]
@@ -211,10 +226,6 @@ def _speaks_of(asked: Asked, part: Statement) -> bool:
     return fnmatchcase(asked.action, part["Action"]) and fnmatchcase(
         asked.resource, part["Resource"]
     )
-
-
-def _policy(statements: list[Statement]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def _listed(value: Any) -> list[str]:

@@ -4,15 +4,24 @@ Each part leaves its tenants behind; names of tenants are the parts' own.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from chalicelib.errors import ProviderUnreachable
-from chalicelib.model import LANES, lane
-from chalicelib.oauth import Answer
-from chalicelib.web import LINK_COOKIE
+import pytest
+
+from chalicelib import opaque
+from chalicelib.durations import CONFIRM_PAUSE, KEPT_AFTER_REFUSAL, REMINDER_TURN
+from chalicelib.errors import HandlerFailed, ProviderUnreachable
+from chalicelib.goto.oauth import Answer
+from chalicelib.models import LANES, Revocation, lane
+from chalicelib.permissions import GoToAccount
+from chalicelib.refresh.on_demand import PART
+from chalicelib.web.http import LINK_COOKIE
+from infra.cfn_intrinsics import STACK
 from tests.support.deployment import Deployment
+from tests.support.recorder import acting_as
 from tests.support.site import PAGE, Site
-from tests.support.standins import refusal
+from tests.support.stubs import ACCOUNT, account_of, refusal
 
 DAY = 86_400
 HOUR = 3_600
@@ -37,14 +46,73 @@ def admins(aws: Deployment) -> None:
     aws.come_back(site, code="a-code")
     aws.goto.account_key = None
     aws.connected("unpinned")
-    aws.goto.account_key = "4000000001"
+    aws.goto.account_key = ACCOUNT
+    _choices(aws)
+    _taken(aws)
     _revoked_meanwhile(aws)
     _overtaken(aws)
     aws.rep("link_revoke", tenant="acme")
     aws.clock.pass_(HOUR)
     link = site.jar[LINK_COOKIE]
-    assert site.post(f"/connect/{link}", {}).status == 200
+    assert site.ask_for_fresh_link(link).status == 303
+    assert site.ask_for_fresh_link(_ended(aws, aws.link("acme"))).status == 303
     aws.announce()
+
+
+TWO = (GoToAccount("41", "One"), GoToAccount("42", "Two"))
+
+
+def _choices(aws: Deployment) -> None:
+    """People with two accounts: one chooses, others wait too long, one goes by the queue."""
+    for name in ("chosen", "unchosen", "slow"):
+        site = aws.tenant(name)
+        aws.goto.listed = TWO
+        aws.come_back(site, code="a-code")
+        aws.goto.listed = None
+        if name == "chosen":
+            form = {"csrf": site.csrf(), "account": "42"}
+            site.post(PAGE, form, sec_fetch_site="same-origin")
+            aws.run_queued()
+            assert aws.row("Tenants", name)["pinned_account"]["S"] == "42"
+    aws.clock.pass_(HOUR)
+    first, second = [name for name in aws.tenants_due() if name.startswith("#")]
+    at = int(aws.row("Grants", second)["next_refresh_at"]["N"])
+    aws.set_row("Grants", second, next_refresh_at=at + DAY)  # its lane may be the same
+    aws.invoke("RefreshLane", {"lane": lane(first), "rate": 1.0, "wait": 0.0})
+    aws.set_row("Grants", second, next_refresh_at=at)
+    aws.tick()
+    site = aws.tenant("queued")
+    aws.goto.listed = TWO
+    _kept_in_the_queue(aws, site)
+    aws.goto.listed = None
+    aws.rescue()
+    site.post(PAGE, {"csrf": site.csrf(), "account": "41"}, sec_fetch_site="same-origin")
+    with aws.without("TransactWriteItems"), suppress(HandlerFailed):
+        aws.run_queued()
+    aws.rescue()
+    assert aws.row("Tenants", "queued")["pinned_account"]["S"] == "41"
+
+
+def _taken(aws: Deployment) -> None:
+    """An account that is another tenant's, and one that was until it left (S26)."""
+    aws.goto.account_key = "77"
+    aws.connected("seventy")
+    for name in ("wants-a", "wants-b"):
+        aws.come_back(aws.tenant(name), code="a-code")
+    aws.rep("disconnect", tenant="seventy")
+    aws.announce()
+    aws.rep("tenant_remove", tenant="seventy")
+    aws.connected("seventh")
+    aws.goto.account_key = ACCOUNT
+
+
+def _ended(aws: Deployment, link: str) -> str:
+    """A link whose time is over, though it was never revoked."""
+    key = {"link": {"S": opaque.digest(link)}}
+    with acting_as(None):
+        row = aws.dynamodb.get_item(TableName=f"{STACK}-Links", Key=key)["Item"]
+    aws.put_row("Links", row | {"expires_at": {"N": "1"}})
+    return link
 
 
 def _revoked_meanwhile(aws: Deployment) -> None:
@@ -61,7 +129,7 @@ def _revoked_meanwhile(aws: Deployment) -> None:
 
 def _overtaken(aws: Deployment) -> None:
     """Two admins finish; the later one first (F23)."""
-    first, second = aws.tenant("two"), Site(aws)  # type: ignore[arg-type]  # as in `tenant`
+    first, second = aws.tenant("two"), Site(aws)
     second.open(aws.link("two"))
     for site in (first, second):
         site.get(f"{PAGE}?state={site.press()['state']}&code=a-code")
@@ -72,14 +140,18 @@ def _overtaken(aws: Deployment) -> None:
 def intakes(aws: Deployment) -> None:
     """A customer enters a client, wrongly and rightly, and again after it was refused."""
     aws.rep("tenant_add", tenant="new", display_name="New", admin_email="a@new.example")
+    aws.announce()
     aws.goto.script = [refusal(401, "invalid_client")]
     _enter(aws, "new")
     _enter(aws, "new")
     aws.rep("intake_send", tenant="new")
     aws.connected("refused")
     _due(aws, "refused")
-    aws.goto.script = [refusal(401, "invalid_client")]
-    aws.tick()
+    for _ in range(2):
+        aws.goto.script = [refusal(401, "invalid_client")]
+        aws.tick()
+        aws.clock.pass_(CONFIRM_PAUSE)
+    aws.announce()
     _enter(aws, "refused", "id-refused")
     aws.tick()
     assert aws.row("Grants", "refused")["status"]["S"] == "connected"
@@ -87,7 +159,7 @@ def intakes(aws: Deployment) -> None:
 
 def _enter(aws: Deployment, name: str, client_id: str = "id-2") -> None:
     link = str(aws.rep("intake_create", tenant=name)["url"]).rsplit("/", 1)[1]
-    site = Site(aws)  # type: ignore[arg-type]  # as in `tenant`
+    site = Site(aws)
     page = site.get(f"/intake/{link}").body
     csrf = page.split('name="csrf" value="')[1].split('"')[0]
     form = {"csrf": csrf, "client_id": client_id, "client_secret": "s-2"}
@@ -97,19 +169,58 @@ def _enter(aws: Deployment, name: str, client_id: str = "id-2") -> None:
 def refreshes(aws: Deployment, ask: Ask, way: str) -> None:
     """All that a refresh comes to, be it asked for by the schedule, a lane or a service."""
     _succeed_and_fail(aws, ask, f"{way}-a")
+    _get_another_refresh_token(aws, ask, f"{way}-f")
     _be_lost_and_found(aws, ask, f"{way}-b")
     _meet_others(aws, ask, f"{way}-c")
     _have_its_client_refused(aws, ask, f"{way}-d")
     _be_disconnected(aws, ask, f"{way}-e")
+    _turn_out_to_be_anothers(aws, ask, f"{way}-g")
 
 
 def _succeed_and_fail(aws: Deployment, ask: Ask, name: str) -> None:
+    aws.goto.account_key = None
     aws.connected(name)
-    for script in ([], [refusal(503, "busy")], [RATE_LIMITED], [], [refusal(400, "invalid_grant")]):
+    aws.goto.account_key = ACCOUNT  # the first refresh reads the tenant's own, and pins it
+    dead = [refusal(400, "invalid_grant")]
+    aws.set_row("Grants", name, probe_at=0)
+    for script in ([], [refusal(503, "busy")], [RATE_LIMITED], [], dead, dead):
         _due(aws, name)
         aws.goto.script = list(script)
         ask(aws, name)
+        aws.clock.pass_(CONFIRM_PAUSE)
     assert aws.row("Grants", name)["status"]["S"] == "reauthorization_required"
+    aws.rep("retry", tenant=name)
+    aws.rep("retry_since", ended_since=0)
+    aws.goto.script = [refusal(400, "invalid_grant")] * 2
+    for _ in range(2):
+        _due(aws, name)
+        ask(aws, name)
+        aws.clock.pass_(CONFIRM_PAUSE)
+    aws.clock.pass_(KEPT_AFTER_REFUSAL)
+    aws.tick()
+    assert aws.row("Tenants", name)["pinned_account"]["S"] == account_of(f"id-{name}")
+
+
+def _turn_out_to_be_anothers(aws: Deployment, ask: Ask, name: str) -> None:
+    """The rep has pinned another account than the one that the connection is of (S25)."""
+    aws.connected(name)
+    aws.rep("pin_set", tenant=name, account=f"9{name}")
+    _due(aws, name)
+    ask(aws, name)
+    assert aws.row("Grants", name)["status"]["S"] == "reauthorization_required"
+
+
+def _get_another_refresh_token(aws: Deployment, ask: Ask, name: str) -> None:
+    """Once to the tables, once to the queue."""
+    aws.connected(name)
+    aws.goto.rotates = True
+    _due(aws, name)
+    ask(aws, name)
+    _due(aws, name)
+    with aws.without("TransactWriteItems"):
+        ask(aws, name)
+    aws.rescue()
+    aws.goto.rotates = False
 
 
 def _be_lost_and_found(aws: Deployment, ask: Ask, name: str) -> None:
@@ -159,8 +270,11 @@ def _have_its_client_refused(aws: Deployment, ask: Ask, name: str) -> None:
         aws.rep("credentials_set", tenant=name, client_id=f"id-{name}", client_secret="s-4")
         return refusal(401, "invalid_client")
 
-    aws.goto.script = [enter_anew]
-    ask(aws, name)
+    for _ in range(2):
+        aws.goto.script = [enter_anew]
+        ask(aws, name)
+        aws.clock.pass_(CONFIRM_PAUSE)
+        _due(aws, name)
 
 
 def _be_disconnected(aws: Deployment, ask: Ask, name: str) -> None:
@@ -184,18 +298,20 @@ def by_lane(aws: Deployment, name: str) -> None:
 
 
 def by_service(aws: Deployment, name: str) -> None:
-    """With the version that was refused to it; for a rep, where he has ended it."""
+    """With the version that was refused to it; twice, so that slots are drawn in both ways."""
     version = int(aws.row("Tokens", name)["version"]["N"])
-    event: dict[str, Any] = {"tenant": name, "rejected_version": version}
-    if aws.row("Tokens", name)["status"]["S"] == "disconnected":
-        event["by_hand"] = True
-    aws.invoke("RefreshNow", event)
+    for _ in range(2):
+        aws.invoke("RefreshNow", {"tenant": name, "rejected_version": version})
+    aws.invoke("RefreshNow", {"tenant": name, "forbidden_version": version})
+    aws.clock.pass_(PART)
 
 
 def fleets(aws: Deployment) -> None:
     """More due than a tick takes upon itself, which is handed over; GoTo is down meanwhile."""
     aws.take_over([f"fleet-{number}" for number in range(75)])
-    assert "lanes" in aws.tick()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chalicelib.refresh.scheduler.TICK_CARRIES", 0.0)
+        assert "lanes" in aws.tick()
     aws.goto.script = [refusal(503, "busy")] * 75
     aws.run_queued()
     aws.goto.script = []
@@ -206,17 +322,21 @@ def fleets(aws: Deployment) -> None:
 def rescues(aws: Deployment) -> None:
     """What waits in the queue is committed, or meets what came meanwhile."""
     site = aws.tenant("late")
-    for account in (None, "4000000001", "4000000001"):
+    for account in (None, ACCOUNT, ACCOUNT):
         aws.goto.account_key = account
         _kept_in_the_queue(aws, site)
         aws.rescue()
+        _due(aws, "late")
+        with aws.without("TransactWriteItems"):
+            aws.tick()
+        aws.rescue()
     assert aws.row("Tokens", "late")["status"]["S"] == "connected"
-    aws.goto.account_key = "another"
     _kept_in_the_queue(aws, site)
+    aws.rep("pin_set", tenant="late", account="another")
     aws.rescue()
-    aws.goto.account_key = "4000000001"
+    aws.rep("pin_set", tenant="late", account=account_of("id-late"))
     _kept_in_the_queue(aws, site)
-    other = Site(aws)  # type: ignore[arg-type]  # as in `tenant`
+    other = Site(aws)
     other.open(aws.link("late"))
     aws.come_back(other, code="a-code")
     aws.rescue()
@@ -224,18 +344,22 @@ def rescues(aws: Deployment) -> None:
     with aws.without("TransactWriteItems"):
         aws.tick()
     aws.rep("disconnect", tenant="late")
+    aws.goto.revocation = Revocation.LATER
+    aws.rescue()
+    aws.goto.revocation = Revocation.DONE
     aws.rescue()
 
 
 def _kept_in_the_queue(aws: Deployment, site: Site) -> None:
     site.get(f"{PAGE}?state={site.press()['state']}&code=a-code")
-    with aws.without("TransactWriteItems"):
+    # What is refused at once cannot be written down then: the page says to press again (F21).
+    with aws.without("TransactWriteItems"), suppress(HandlerFailed):
         aws.run_queued()
 
 
 def restores(aws: Deployment) -> None:
     """Tables that came back from a backup: in step, apart, or one of them empty."""
-    for name in ("old-a", "old-b", "old-c", "old-d"):
+    for name in ("old-a", "old-b", "old-c", "old-d", "old-e"):
         aws.connected(name)
     for name in ("gone-a", "gone-b"):
         aws.connected(name)
@@ -247,6 +371,7 @@ def restores(aws: Deployment) -> None:
     aws.delete_row("Grants", "old-b")
     aws.delete_row("Tokens", "old-c")
     aws.set_row("Grants", "old-d", version=7)
+    aws.set_row("Grants", "old-e", generation=9)
     for number in range(LANES):
         aws.invoke("AfterRestore", {"lane": number})
     for name in ("old-a", "gone-b"):
@@ -258,8 +383,16 @@ def reps(aws: Deployment) -> None:
     aws.connected("gone")
     aws.rep("tenant_change", tenant="gone", display_name="Gone Ltd")
     aws.rep("link_send", tenant="gone")
+    aws.rep("pin_set", tenant="gone", account=account_of("id-gone"))
+    lent = {"display_name": "L", "admin_email": "a@l.example", "account_key": "88"}
+    aws.rep("tenant_add", tenant="lent", **lent)
+    aws.rep("pin_share", tenant="gone", account="88")
+    aws.rep("tenant_remove", tenant="lent")
+    aws.rep("pin_set", tenant="gone", account="88")
     aws.rep("pin_lift", tenant="gone")
     aws.rep("refresh", tenant="gone")
+    aws.clock.pass_(DAY)
+    aws.rep("facts", tenant="gone")
     aws.announce()
     aws.rep("tenant_list")
     aws.rep("tenant_list", state="degraded", after="degraded/1800000000/acme")
@@ -283,20 +416,45 @@ def mails(aws: Deployment) -> None:
     aws.rep("link_send", tenant="mailed")
     with aws.refusing_mails():
         aws.announce()
+    aws.clock.pass_(HOUR)
+    aws.bring_waiting_mails()
+    aws.rep("link_send", tenant="mailed")
+    with aws.refusing("SendEmail", "BadRequestException"):
+        aws.announce()
     aws.invoke("MailFeedback", aws.bounce("mailed"))
+
+
+def reminders(aws: Deployment) -> None:
+    """A connection that ended a day ago, and nobody has reconnected."""
+    aws.goto.account_key = "88"
+    aws.connected("reminded")
+    aws.goto.account_key = ACCOUNT
+    aws.announce()
+    for _ in range(2):  # refused, and confirmed some minutes later
+        _due(aws, "reminded")
+        aws.goto.script = [refusal(400, "invalid_grant")]
+        aws.tick()
+        aws.clock.pass_(CONFIRM_PAUSE)
+    assert aws.row("Grants", "reminded")["status"]["S"] == "reauthorization_required"
+    aws.announce()
+    aws.clock.now = (aws.clock.now // REMINDER_TURN + 1) * REMINDER_TURN + DAY
+    aws.tick()
+    aws.announce()
 
 
 def everything(aws: Deployment) -> None:
     """All of it."""
     admins(aws)
     intakes(aws)
-    refreshes(aws, by_schedule, "tick")
-    refreshes(aws, by_lane, "lane")
+    for refreshed, name in ((by_schedule, "tick"), (by_lane, "lane")):
+        aws.set_row("Grants", "#provider", forms=None)  # whoever meets a form first tells of it
+        refreshes(aws, refreshed, name)
     refreshes(aws, by_service, "now")
     rescues(aws)
     restores(aws)
     reps(aws)
     mails(aws)
+    reminders(aws)
     fleets(aws)
     aws.announce()
 

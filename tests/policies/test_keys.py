@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from infra.resolve import ACCOUNT, REGION
+from infra.cfn_intrinsics import ACCOUNT, REGION
+from infra.roles import role
 from tests.policies import roles
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
 from tests.policies.roles import FUNCTIONS, MADE_UP, Roles
@@ -21,7 +22,7 @@ SECRET_KEYS = {
         "AfterRestore",
         "RepCommand",
     },
-    "RequestsKey": {"APIHandler", "Complete", "Rescue"},
+    "RequestsKey": {"APIHandler", "Complete", "RefreshTick", "RefreshLane", "Rescue"},
     "SecretsKey": {
         "Complete",
         "Intake",
@@ -144,4 +145,4 @@ def test_s19_tokens_are_opened_through_dynamodb_by_those_whom_iam_allows(package
 def test_a_roles_name_is_never_cut_short(function: str) -> None:
     """CloudFormation shortens names of more than 64 characters, and no pattern would fit."""
     longest = f"ha-goto-{'s' * 20}"
-    assert len(f"{longest}-{roles.role(function)}-{MADE_UP}") <= 64
+    assert len(f"{longest}-{role(function)}-{MADE_UP}") <= 64

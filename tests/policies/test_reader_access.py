@@ -14,7 +14,7 @@ from moto import mock_aws
 from chalicelib import config
 from ha_goto_tokens import TokenError, TokenReader
 from infra import cloudformation
-from infra.resolve import ACCOUNT, REGION, Resolver
+from infra.cfn_intrinsics import ACCOUNT, REGION, Resolver
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
 from tests.support.authorised import Asked, authorised, function_arn, key_arn, table_arn
 from tests.support.aws import create_tables, environment

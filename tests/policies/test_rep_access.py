@@ -1,4 +1,4 @@
-"""S19, S21: what infra/rep-access.yaml lets a rep do, against what `ha-goto` asks for."""
+"""S19, S21, S32: what infra/rep-access.yaml lets a rep do, against what `ha-goto` asks for."""
 
 import io
 import json
@@ -10,15 +10,17 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.rep.caller_identity import Function, _is_given
+from cli.service import Service
 from infra import cloudformation
-from infra.resolve import ACCOUNT, REGION, Resolver
-from rep.service import Service
+from infra.cfn_intrinsics import ACCOUNT, REGION, Resolver
 from tests.policies.evaluator import EVERYTHING, Request, evaluate
 from tests.policies.roles import FUNCTIONS
 
 ACCESS = cloudformation.load((Path(__file__).parents[2] / "infra" / "rep-access.yaml").read_text())
 REP_COMMAND = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ha-goto-main-rep-command"
 REP = f"arn:aws:iam::{ACCOUNT}:role/a-rep"
+USER = f"arn:aws:iam::{ACCOUNT}:user/ann"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/RepRole"
 ALLOWED, DENIED = "Allowed", "ImplicitlyDenied"
 
@@ -85,6 +87,15 @@ def test_s19_a_rep_reaches_no_data_and_no_other_function() -> None:
     assert set(evaluate([policy()], requests)) == {DENIED}
 
 
+def role(**given: str) -> Any:
+    made = stack(RepPrincipals=f"{REP},{USER}", **given)
+    return made.resolve(ACCESS["Resources"]["RepRole"]["Properties"])
+
+
+def asks(made: Any, context: dict[str, Any], who: str, action: str = "AssumeRole") -> Request:
+    return Request(f"sts:{action}", ROLE, context, who, made["AssumeRolePolicyDocument"])
+
+
 @pytest.mark.parametrize(
     ("given", "context", "expected"),
     [
@@ -94,15 +105,62 @@ def test_s19_a_rep_reaches_no_data_and_no_other_function() -> None:
         pytest.param({"MultiFactor": "no"}, {}, ALLOWED, id="left to the directory"),
     ],
 )
+@pytest.mark.parametrize("names", ["yes", "no"])
 def test_the_role_is_assumed_with_a_second_factor(
-    given: dict[str, str], context: dict[str, str], expected: str
+    given: dict[str, str], context: dict[str, str], expected: str, names: str
 ) -> None:
-    made = stack(RepPrincipals=REP, **given)
-    trust = made.resolve(ACCESS["Resources"]["RepRole"]["Properties"])["AssumeRolePolicyDocument"]
-    asked = [Request("sts:AssumeRole", ROLE, context, REP, trust)]
-    assert evaluate([EVERYTHING], asked) == [expected]
-    other = [Request("sts:AssumeRole", ROLE, context, f"{REP}-not", trust)]
-    assert evaluate([EVERYTHING], other) == [DENIED]
+    made = role(EnforceNames=names, **given)
+    own, others = [], []
+    for who, its_name in ((USER, {"aws:username": "ann"}), (REP, {"aws:SourceIdentity": "ann"})):
+        asked = {"sts:RoleSessionName": "ann", **its_name, **context}
+        own.append(asks(made, asked, who))
+        others.append(asks(made, asked, f"{who}-not"))
+    assert evaluate([EVERYTHING], [*own, *others]) == [expected] * 2 + [DENIED] * 2
+
+
+@pytest.mark.parametrize(
+    ("who", "context", "expected"),
+    [
+        pytest.param("user", {"aws:username": "ann"}, ALLOWED, id="own user name"),
+        pytest.param("user", {"aws:username": "bob"}, DENIED, id="another user's"),
+        pytest.param("user", {"aws:username": "Ann"}, DENIED, id="in other letters"),
+        pytest.param("role", {"aws:SourceIdentity": "ann"}, ALLOWED, id="own source"),
+        pytest.param("role", {"aws:SourceIdentity": "bob"}, DENIED, id="another's source"),
+        pytest.param("role", {}, DENIED, id="a session that has no source"),
+        pytest.param("user", {}, DENIED, id="no name at all"),
+    ],
+)
+def test_s32_a_session_is_named_after_who_assumes_the_role(
+    who: str, context: dict[str, str], expected: str
+) -> None:
+    """S32: whoever assumes it can choose no other name."""
+    asked = {"sts:RoleSessionName": "ann", "aws:MultiFactorAuthPresent": "true", **context}
+    principal = USER if who == "user" else REP
+    wild = [{**asked, "sts:RoleSessionName": name} for name in ("*", "an?", "${aws:username}")]
+    requests = [asks(role(), one, principal) for one in (asked, *wild)]
+    requests.append(asks(role(EnforceNames="no"), asked, principal))
+    assert evaluate([EVERYTHING], requests) == [expected, DENIED, DENIED, DENIED, ALLOWED]
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"), [({"aws:SourceIdentity": "ann"}, ALLOWED), ({}, DENIED)]
+)
+def test_s32_nobody_takes_on_a_source_identity_here(context: dict[str, str], expected: str) -> None:
+    """S32: it only goes along from a session that has one already."""
+    requests = [asks(role(), context, principal, "SetSourceIdentity") for principal in (USER, REP)]
+    assert evaluate([EVERYTHING], requests) == [expected, expected]
+
+
+def test_s32_the_roles_name_says_whether_sessions_are_named_for_their_people() -> None:
+    """S32: the service takes their names as given by that; it fits what IAM allows, 64."""
+    name = role()["RoleName"]
+    assert name == f"ha-goto-main-rep-command-{REGION}"
+    assert "RoleName" not in role(EnforceNames="no")
+    function = Function.of(f"{REP_COMMAND}:live")
+    assert _is_given(f"assumed-role/{name}/ann", function)
+    assert not _is_given("assumed-role/stack-RepRole-1ABCDEFGHIJK2/ann", function)
+    longest = "ha-goto-" + "s" * 20 + "-rep-command-" + "ap-southeast-2"
+    assert len(longest) <= 64
 
 
 def test_there_is_no_role_where_nobody_is_named() -> None:

@@ -32,6 +32,23 @@ def test_s21_nothing_is_denied_that_is_used(packaged: Roles, calls: set[Call]) -
     assert roles.denied(packaged, calls) == []
 
 
+def test_s21_no_attribute_is_written_that_is_another_functions(
+    packaged: Roles, calls: set[Call]
+) -> None:
+    """S21: of the attributes that the functions together write in a table, each function may write
+    its own and no other: the pages' can make no link, nor give an old one to another tenant."""
+    strange = roles.strange_writes(calls)
+    assert len(strange) > 300
+    web = {
+        name
+        for function, asked in strange
+        if function == "APIHandler" and asked.resource.endswith("-Links")
+        for name in dict(asked.context).get("dynamodb:Attributes", ())
+    }
+    assert web >= {"tenant", "series", "expires_at", "kind", "used_by"}
+    assert set(strange) - set(roles.denied(packaged, strange)) == set()
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_s21_nothing_is_allowed_that_is_not_used(
     packaged: Roles, calls: set[Call], function: str

@@ -37,5 +37,6 @@ def reader_of(world: World, invoked: Invoked | None = None, **changed: Any) -> T
         dynamodb=world.dynamodb,
         lambda_client=invoked or Invoked(world),
         clock=world.clock,
+        monotonic=world.clock,
         **changed,
     )

@@ -1,4 +1,5 @@
-"""docs/contract.md: its Node.js example and its commands, run as a reader would run them."""
+"""docs/contract.md: its examples in Node.js and PHP and its commands, run as a reader would run
+them."""
 
 import json
 import os
@@ -11,21 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jmespath  # type: ignore[import-untyped]  # it has no types
+import jmespath
 import pytest
 from botocore.validate import ParamValidator
 from flask import Flask, request
 
-from chalicelib.model import Status
-from chalicelib.on_demand import Answered
+from chalicelib.models import Status
+from chalicelib.refresh.on_demand import RefreshOutcome
 from sandbox.environment import NODE, ROOT
 from sandbox.goto.server import running
 from tests.support.aws import create_tables, session
 
 REGION = "us-east-1"
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
-EXAMPLE = ROOT / "docs" / "examples" / "token.mjs"
-Node = Callable[..., dict[str, Any]]
+EXAMPLES = ROOT / "docs" / "examples"
+Example = Callable[..., dict[str, Any]]
 
 
 class Cloud:
@@ -53,6 +54,9 @@ class Cloud:
 
     def invoke(self) -> dict[str, Any]:
         self.asked.append(json.loads(request.get_data()))
+        if "forbidden_version" in self.asked[-1]:
+            self.put(7, usable="scope_missing")
+            return {"schema": 1, "outcome": "alive", "version": 7}
         if self.answer["outcome"] == "refreshed":
             self.put(8)
             return {"schema": 1, "outcome": "refreshed", "version": 8}
@@ -64,27 +68,41 @@ def cloud(dynamodb_endpoint: str, request: pytest.FixtureRequest) -> Cloud:
     return Cloud(dynamodb_endpoint, re.sub(r"\W", "-", request.node.name) + "-")
 
 
-@pytest.fixture
-def node(cloud: Cloud, tmp_path: Path) -> Iterator[Node]:
-    """Runs the example as its reader would, with the SDK beside it."""
+def program_of(language: str, folder: Path) -> list[str]:
+    """The example in a folder of its own, as its reader would run it."""
+    if language == "php":
+        program = shutil.which("php")
+        if program is None or "curl" not in subprocess.check_output([program, "-m"], text=True):
+            pytest.skip("PHP or its curl is missing: `make test` installs them where apt-get may.")
+        shutil.copy(EXAMPLES / "token.php", folder)
+        return [program, "token.php"]
     program = shutil.which("node")
     if program is None or not (NODE / "node_modules" / "@aws-sdk").exists():
         pytest.skip("AWS's SDK for Node.js is missing: `make test` installs it where npm is there.")
-    shutil.copy(EXAMPLE, tmp_path)
-    (tmp_path / "node_modules").symlink_to(NODE / "node_modules")
+    shutil.copy(EXAMPLES / "token.mjs", folder)
+    (folder / "node_modules").symlink_to(NODE / "node_modules")
+    return [program, "token.mjs"]
+
+
+@pytest.fixture(params=["node", "php"])
+def example(cloud: Cloud, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Example]:
+    """Runs the example, beside what it needs."""
+    command = program_of(request.param, tmp_path)
     with running(cloud.app) as lambda_endpoint:
         environment = {
             **os.environ,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
-            "AWS_ENDPOINT_URL_DYNAMODB": cloud.endpoint,
             "AWS_ENDPOINT_URL_LAMBDA": lambda_endpoint,
             "TOKENS_TABLE": cloud.table,
             "REFRESH_NOW": "refresh_now",
         }
 
         def run(*arguments: str) -> dict[str, Any]:
+            environment["AWS_ENDPOINT_URL_DYNAMODB"] = cloud.endpoint
             done = subprocess.run(
-                [program, "token.mjs", *arguments],
+                [*command, *arguments],
                 cwd=tmp_path,
                 env=environment,
                 capture_output=True,
@@ -100,46 +118,65 @@ def node(cloud: Cloud, tmp_path: Path) -> Iterator[Node]:
         yield run
 
 
-def test_the_node_example_reads_renews_and_reports_a_rejection(cloud: Cloud, node: Node) -> None:
+def test_the_example_reads_renews_and_reports_a_rejection(cloud: Cloud, example: Example) -> None:
     cloud.put(7)
-    assert node("acme")["version"] == 7
+    assert example("acme")["version"] == 7
     assert cloud.asked == []
-    assert node("acme", "7")["version"] == 8
+    assert example("acme", "rejected", "7")["version"] == 8
     cloud.put(7, life=350)
-    assert node("acme")["version"] == 8
+    assert example("acme")["version"] == 8
     cloud.put(7, life=-1, status="degraded")
-    assert node("acme")["version"] == 8
+    assert example("acme")["version"] == 8
     wanted = {"tenant": "acme", "min_valid_seconds": 360}
     assert cloud.asked == [{"tenant": "acme", "rejected_version": 7}, wanted, wanted]
 
 
-def test_the_node_example_believes_the_service_rather_than_its_own_clock(
-    cloud: Cloud, node: Node
+def test_the_example_believes_the_service_rather_than_its_own_clock(
+    cloud: Cloud, example: Example
 ) -> None:
     cloud.answer = {"outcome": "alive"}
     cloud.put(7, life=100)
-    assert node("acme")["version"] == 7
+    assert example("acme")["version"] == 7
 
 
-def test_the_node_example_serves_what_lives_while_goto_is_down(cloud: Cloud, node: Node) -> None:
+def test_the_example_serves_what_lives_while_goto_is_down(cloud: Cloud, example: Example) -> None:
     cloud.answer = {"outcome": "later", "retry_after": 30}
     cloud.put(7, life=330)
-    assert node("acme")["version"] == 7
-    assert node("acme", "7") == {"no_token": "later", "retry_after": 30}
+    assert example("acme")["version"] == 7
+    assert example("acme", "rejected", "7") == {"no_token": "later", "retry_after": 30}
     cloud.put(7, life=100)
-    assert node("acme") == {"no_token": "later", "retry_after": 30}
+    assert example("acme") == {"no_token": "later", "retry_after": 30}
 
 
-def test_the_node_example_says_why_there_is_no_token(cloud: Cloud, node: Node) -> None:
+def test_the_example_reports_a_403(cloud: Cloud, example: Example) -> None:
+    cloud.put(7)
+    assert example("acme", "forbidden", "7") == {"usable": "scope_missing"}
+    assert cloud.asked == [{"tenant": "acme", "forbidden_version": 7}]
+    assert example("acme")["version"] == 7
+
+
+def test_s33_the_example_uses_nothing_of_another_tenants_item(
+    cloud: Cloud, example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S33: what answers is not the table, and answers with somebody else's item."""
+    answer = {"Item": {"tenant": {"S": "beta"}, "schema": {"N": "1"}, "status": {"S": "connected"}}}
+    crossed = Flask("crossed")
+    crossed.add_url_rule("/", view_func=lambda: answer, methods=["POST"])
+    with running(crossed) as endpoint:
+        monkeypatch.setattr(cloud, "endpoint", endpoint)
+        assert example("acme") == {"no_token": "another_tenants_item", "retry_after": None}
+
+
+def test_the_example_says_why_there_is_no_token(cloud: Cloud, example: Example) -> None:
     cloud.put(7, status="disconnected")
-    assert node("acme") == {"no_token": "not_connected", "retry_after": None}
-    assert node("nobody") == {"no_token": "not_connected", "retry_after": None}
+    assert example("acme") == {"no_token": "not_connected", "retry_after": None}
+    assert example("nobody") == {"no_token": "not_connected", "retry_after": None}
     cloud.put(7, schema="2")
-    assert node("acme") == {"no_token": "unknown_schema", "retry_after": None}
+    assert example("acme") == {"no_token": "unknown_schema", "retry_after": None}
     cloud.put(7, status="reauthorization_required", life=600)
-    assert node("acme")["version"] == 7
+    assert example("acme")["version"] == 7
     cloud.put(7, status="reauthorization_required", life=10)
-    assert node("acme") == {"no_token": "reauthorization_required", "retry_after": None}
+    assert example("acme") == {"no_token": "reauthorization_required", "retry_after": None}
     assert cloud.asked == []
 
 
@@ -202,14 +239,16 @@ def test_the_commands_do_what_the_page_says(cloud: Cloud) -> None:
 def test_the_page_names_every_state_and_outcome() -> None:
     tables = "\n".join(line for line in CONTRACT.splitlines() if line.startswith("| `"))
     named = set(re.findall(r"`([a-z_]+)`", tables))
-    assert {str(one) for one in Status} | {str(one) for one in Answered} <= named
+    assert {str(one) for one in Status} | {str(one) for one in RefreshOutcome} <= named
 
 
 def test_the_examples_of_what_is_asked_and_answered_are_json() -> None:
-    first, second, answer = [
+    *requests, answer, event = [
         json.loads(one) for one in re.findall(r"```json\n(.*?)\n```", CONTRACT, re.DOTALL)
     ]
-    assert set(first) | set(second) == {"tenant", "min_valid_seconds", "rejected_version"}
+    choices = [set(one) - {"tenant"} for one in requests]
+    assert choices == [{"min_valid_seconds"}, {"rejected_version"}, {"forbidden_version"}]
     members = {"schema", "outcome", "tenant", "version", "expires_at", "retry_after", "detail"}
     assert set(answer) == members
-    assert (answer["detail"] is None) == (answer["outcome"] != Answered.INVALID)
+    assert {"schema", "id", "kind", "status"} <= set(event)
+    assert (answer["detail"] is None) == (answer["outcome"] != RefreshOutcome.INVALID)

@@ -5,18 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator, ValidationError
 
+from chalicelib.durations import DAY
+from chalicelib.dynamodb.rows import SCHEMA
 from chalicelib.errors import ProviderUnreachable
-from chalicelib.model import Status
-from chalicelib.store.rows import SCHEMA
+from chalicelib.models import Status
+from chalicelib.permissions import Usable
 from ha_goto_tokens import item
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
+
+pytestmark = pytest.mark.engines
 
 FILE = Path(__file__).parents[2] / "docs" / "tokens-item.schema.json"
 DESCRIPTION: dict[str, Any] = json.loads(FILE.read_text())
 VALIDATOR = Draft202012Validator(DESCRIPTION)
+DOUBTED = {"usable_doubt"}
+"""Attributes that a connection has only while a bad finding is unconfirmed."""
 
 
 def stored(world: World, tenant: str = "acme") -> dict[str, Any]:
@@ -39,7 +45,7 @@ def check(world: World, *, whole: bool = True) -> dict[str, Any]:
     assert set(found) <= set(DESCRIPTION["properties"])
     if whole:
         # Through JSON, as a service in another language would read it.
-        assert set(found) == set(DESCRIPTION["properties"])
+        assert set(found) == set(DESCRIPTION["properties"]) - DOUBTED
     return found
 
 
@@ -53,6 +59,7 @@ def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(DESCRIPTION)
     assert DESCRIPTION["properties"]["schema"]["const"] == SCHEMA == item.SCHEMA
     assert set(DESCRIPTION["properties"]["status"]["examples"]) == set(map(str, Status))
+    assert set(DESCRIPTION["properties"]["usable"]["examples"]) == set(map(str, Usable))
 
 
 def test_what_connecting_and_refreshing_write_fits_and_is_described_whole(
@@ -73,28 +80,39 @@ def test_what_goto_did_not_tell_is_left_out(world: World) -> None:
     world.connect(link)
     found = check(world, whole=False)
     missing = set(DESCRIPTION["properties"]) - set(found)
-    assert missing == {"scope", "principal", "account_key"}
+    assert missing == {"scope", "principal", "account_key"} | DOUBTED
+
+
+def test_f33_a_doubt_fits_and_is_described(connected: World) -> None:
+    """F33: nothing else is new in the item until a second check has confirmed the first."""
+    connected.clock.pass_(DAY)
+    connected.goto.usable = Usable.FORBIDDEN
+    connected.tick()
+    found = check(connected, whole=False)
+    assert set(found) == set(DESCRIPTION["properties"])
+    assert (found["usable"], found["usable_doubt"]) == ("yes", "forbidden")
 
 
 def test_what_failures_write_fits(connected: World) -> None:
     connected.goto.script = [
         ProviderUnreachable("refused", sent=False),
         refusal(400, "invalid_grant", "refresh.token.revoked"),
+        refusal(400, "invalid_grant", "refresh.token.revoked"),
     ]
     connected.clock.pass_(4000)
     connected.tick()
     assert check(connected)["status"] == "degraded"
-    connected.pass_until_due()
-    connected.tick()
+    for _ in range(2):
+        connected.pass_until_due()
+        connected.tick()
     found = check(connected, whole=False)
     assert found["status"] == "reauthorization_required"
     assert "next_refresh_at" not in found
 
 
 def test_a_refused_client_fits(connected: World) -> None:
-    connected.goto.script = [refusal(401, "invalid_client", "client not found")] * 2
     connected.pass_until_due()
-    connected.tick()
+    connected.tick_refused(refusal(401, "invalid_client", "client not found"))
     assert check(connected, whole=False)["status"] == "credentials_rejected"
 
 

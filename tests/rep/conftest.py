@@ -1,27 +1,55 @@
-"""The rep's program before the service's own desk."""
+"""The rep's program before the service: its desk, and the proof of who calls. Lambda's wire and AWS
+are stood in for: an STS that checks every signature."""
 
 import io
 import json
+import time
 from typing import Any
 
 import pytest
 
-import rep.cli
-from chalicelib import commands
-from rep.service import Service
+import cli.cli
+from chalicelib.dynamodb.links import Proofs
+from chalicelib.rep import commands
+from chalicelib.rep.caller_identity import CallerIdentity
+from cli.service import Service
+from infra.cfn_intrinsics import ACCOUNT
 from tests.rep.program import Ran, Run
-from tests.support.world import TESTER, World
+from tests.support.aws import REGION
+from tests.support.sts import ANN, ENDPOINT, Sts
+from tests.support.world import World
+
+
+def typed(text: str | bytes) -> io.TextIOWrapper:
+    """Standard input that holds this."""
+    return io.TextIOWrapper(io.BytesIO(text if isinstance(text, bytes) else text.encode()))
+
+
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ha-goto-main-rep-command"
 
 
 @pytest.fixture
-def wire(world: World, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every payload that would have gone to the function."""
+def sts() -> Sts:
+    return Sts(time.time)
+
+
+@pytest.fixture
+def wire(world: World, sts: Sts, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Every payload that would have gone to the function, from a rep whom STS knows."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ANN.key)  # after `world`, whose moto has set its own
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ANN.secret)
     sent: list[dict[str, Any]] = []
+    callers = CallerIdentity(
+        endpoint=ENDPOINT, outbound=sts, proofs=Proofs(world.tables), clock=time.time
+    )
 
     def invoke(self: Service, payload: dict[str, Any]) -> Any:
         received = json.loads(json.dumps(payload))
         sent.append(received)
-        return json.loads(json.dumps(commands.run(world.desk(), received, lambda: TESTER)))
+        answer = commands.run(
+            world.desk(), received, lambda: callers.identify(received, "a-number", FUNCTION)
+        )
+        return json.loads(json.dumps(answer))
 
     monkeypatch.setattr(Service, "_invoke", invoke)
     return sent
@@ -33,10 +61,10 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Run:
-    def ran(*arguments: str, stdin: str = "") -> Ran:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    def ran(*arguments: str, stdin: str | bytes = "") -> Ran:
+        monkeypatch.setattr("sys.stdin", typed(stdin))
         capsys.readouterr()
-        code = rep.cli.main(list(arguments))
+        code = cli.cli.main(list(arguments))
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
 

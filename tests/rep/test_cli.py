@@ -1,12 +1,10 @@
 """The rep's command line before the service's own desk: what is said, shown, changed, and how it
 ends. Only Lambda's wire is missing, which `tests/e2e/test_rep.py` adds."""
 
-import io
 import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -19,11 +17,12 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-import rep.cli
+import cli.cli
 from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError, StillConnected
-from rep.service import Service, Stopped
+from cli.service import Answer, Service, Stopped
+from tests.rep.conftest import typed
 from tests.rep.program import HEADER, SECRET, Ran, Run, add, is_one_sentence, row
-from tests.support.standins import refusal
+from tests.support.stubs import refusal
 from tests.support.world import World
 
 
@@ -34,7 +33,7 @@ def test_a_new_tenant_is_told_its_redirect_uri_and_the_next_step(run: Run) -> No
     assert "Next: ha-goto intake send acme" in ran.out
     shown = run("tenant", "show", "acme").out
     assert "awaiting_credentials" in shown
-    assert shown.rstrip().splitlines()[-1].startswith("Next action  Send the customer")
+    assert "\nNext      Send the customer" in shown
 
 
 def test_the_whole_way_by_command(world: World, run: Run) -> None:
@@ -54,7 +53,9 @@ def test_the_whole_way_by_command(world: World, run: Run) -> None:
     [row] = [json.loads(line) for line in run("export").out.splitlines()]
     assert row["tenant"] == "acme"
     assert run("link", "revoke", "acme", "--yes").code == 0
-    assert run("pin", "lift", "acme", "--yes").code == 0
+    assert run("pin", "set", "acme", "--account", "4000000001", "--yes").code == 0
+    lifted = run("pin", "lift", "acme", "--yes")
+    assert (lifted.code, "ha-goto link send acme" in lifted.out) == (0, True)
     assert "GoTo has revoked it" in run("disconnect", "acme", "--yes").out
     assert run("tenant", "remove", "acme", "--yes").code == 0
     assert run("tenant", "list", "--json").json == {"tenants": []}
@@ -74,6 +75,19 @@ def test_s20_no_output_holds_a_secret(world: World, run: Run, wire: list[dict[st
             outputs += [ran.out, ran.err]
     assert SECRET not in "".join(outputs)
     assert SECRET in json.dumps(wire)
+
+
+def test_s20_goto_is_compared_with_what_is_assumed_of_it(world: World, run: Run) -> None:
+    """S20: as a table and as JSON, for a connected tenant; without a secret."""
+    assert run("facts", "acme").code != 0
+    world.connect(world.add_tenant())
+    table = run("facts", "acme")
+    assert table.code == 0
+    assert {"agrees", "DIFFERS"} < set(table.out.split())
+    rows = run("facts", "acme", "--json").json["facts"]
+    assert {"name", "assumed", "seen", "agrees"} == set(rows[0])
+    for secret in ("access-1", "refresh-1", "secret-acme"):
+        assert secret not in table.out + json.dumps(rows)
 
 
 WRONG: list[list[str]] = [
@@ -96,6 +110,9 @@ WRONG: list[list[str]] = [
     ["link", "revoke", "unheard-of", "--yes"],
     ["link", "revoke", "acme"],
     ["pin", "lift", "unheard-of", "--yes"],
+    ["pin", "set", "unheard-of", "--account", "1", "--yes"],
+    ["pin", "set", "acme", "--account", "4E+09", "--yes"],
+    ["pin", "set", "acme", "--account", "1"],
     ["pin", "lift", "acme"],
     ["refresh", "unheard-of"],
     ["refresh", "acme"],
@@ -136,6 +153,7 @@ COMMANDS = [
     ["link", "send", "acme"],
     ["link", "show", "acme"],
     ["link", "revoke", "acme", "--yes"],
+    ["pin", "set", "acme", "--account", "1", "--yes"],
     ["pin", "lift", "acme", "--yes"],
     ["refresh", "acme"],
     ["disconnect", "acme", "--yes"],
@@ -190,9 +208,9 @@ def test_aws_down_or_denied_is_one_sentence(
         return _Lambda(error) if name == "lambda" else client(self, name, **given)
 
     monkeypatch.setattr(boto3.Session, "client", made)
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"id\n{SECRET}\n"))
+    monkeypatch.setattr("sys.stdin", typed(f"id\n{SECRET}\n"))
     given = [str(file) if each == "FILE" else each for each in arguments]
-    ended = rep.cli.main(given)
+    ended = cli.cli.main(given)
     captured = capsys.readouterr()
     is_one_sentence(Ran(ended, captured.out, captured.err), code)
     assert words in captured.err
@@ -221,7 +239,7 @@ def test_a_profile_that_is_not_there_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    code = rep.cli.main(["status"])
+    code = cli.cli.main(["status"])
     captured = capsys.readouterr()
     is_one_sentence(Ran(code, captured.out, captured.err), 1)
     assert "AWS_PROFILE" in captured.err
@@ -235,31 +253,9 @@ def test_goto_that_does_not_answer_is_not_the_reps_mistake(world: World, run: Ru
     kinds = {kind.kind for kind in RepError.__subclasses__()}
     for kind in kinds:
         with pytest.raises(Stopped) as stopped:
-            Service("prod")._judge({"ok": False, "kind": kind})
+            Service("prod")._judge(Answer.of({"ok": False, "kind": kind}))
         ours = (GoToSilent.kind, StillConnected.kind)
         assert stopped.value.code == (1 if kind in ours else 2)
-
-
-def test_a_call_proves_who_calls_and_says_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proof is bound to the stage, is made for a minute, and asks for nothing but a name."""
-    proof = Service("prod")._proof()
-    assert "Action=GetCallerIdentity" in proof
-    assert "X-Amz-Expires=60" in proof
-    assert re.search("X-Amz-SignedHeaders=[^&]*x-ha-goto-stage", proof)
-    assert "test" not in re.sub("X-Amz-Credential=test", "", proof)  # the secret key is "test"
-
-
-def test_the_proof_is_for_the_sts_that_the_service_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The region's own, whatever the rep's machine would ask itself: the host is signed."""
-    hosts = []
-    monkeypatch.setattr(
-        "rep.service.SigV4QueryAuth.add_auth", lambda _self, request: hosts.append(request.url)
-    )
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
-    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
-    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
-    Service("prod")._proof()
-    assert [urlsplit(url).hostname for url in hosts] == ["sts.us-west-2.amazonaws.com"]
 
 
 def test_a_broken_function_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +266,7 @@ def test_a_broken_function_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyP
 def test_a_confirmation_is_typed(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal the name is asked for; anything else changes nothing."""
     add(run)
-    monkeypatch.setattr("rep.cli._interactive", lambda: True)
+    monkeypatch.setattr("cli.cli._interactive", lambda: True)
     before = world.everything()
     is_one_sentence(run("tenant", "remove", "acme", stdin="yes\n"), 2)
     assert world.everything() == before
@@ -290,6 +286,33 @@ def test_help_and_completion_are_there(run: Run, capsys: pytest.CaptureFixture[s
     assert "--install-completion" in run("--help").out
     for arguments in COMMANDS:
         command = [each for each in arguments if re.fullmatch("[a-z]+", each)][:2]
-        ran = run(*command[: 2 if command[0] in rep.cli.groups else 1], "--help")
+        ran = run(*command[: 2 if command[0] in cli.cli.groups else 1], "--help")
         assert "--json" in ran.out
         assert "--stage" in ran.out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_credentials_come_in_the_encodings_of_windows(
+    world: World, run: Run, encoding: str
+) -> None:
+    """PowerShell and Notepad put a mark in front, or write UTF-16."""
+    add(run)
+    ran = run("credentials", "set", "acme", stdin=f"id-acme\r\n{SECRET}\r\n".encode(encoding))
+    assert ran.code == 0, ran.err
+    tenant = world.tenants.known("acme")
+    stored = world.secret_store.credentials("acme", tenant.secret_version or "")
+    assert (stored.client_id, stored.client_secret) == ("id-acme", SECRET)
+
+
+def test_credentials_in_no_such_encoding_are_told_in_one_sentence(run: Run) -> None:
+    is_one_sentence(run("credentials", "set", "acme", stdin=b"id\n\xff\xfe\xfd"), 2)
+
+
+def test_swapped_credentials_are_recognized(world: World, run: Run) -> None:
+    add(run)
+    world.goto.script = [refusal(401, "invalid_client"), refusal(400, "invalid_grant")]
+    ran = run("credentials", "set", "acme", stdin=f"{SECRET}\nid-acme\n")
+    is_one_sentence(ran, 2)
+    assert "swapped" in ran.err
+    assert SECRET not in ran.err
+    assert world.tenants.known("acme").client_id is None

@@ -19,12 +19,12 @@ def run(*command: str | Path) -> str:
 
 def test_the_wheel_installs_a_program_and_nothing_of_the_service(tmp_path: Path) -> None:
     source = tmp_path / "source"  # the builder leaves its traces beside what it builds
-    shutil.copytree(ROOT / "rep", source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "cli", source, ignore=shutil.ignore_patterns("__pycache__"))
     run(UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path, source)
     [wheel] = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if not name.startswith("ha_goto-")} == {
-        f"rep/{file.name}" for file in (ROOT / "rep").glob("*.py")
+        f"cli/{file.name}" for file in (ROOT / "cli").glob("*.py")
     }
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
@@ -32,5 +32,5 @@ def test_the_wheel_installs_a_program_and_nothing_of_the_service(tmp_path: Path)
     run(UV, "pip", "install", "--quiet", "--python", python, "--constraint", locked, wheel)
     told = run(tmp_path / "venv" / "bin" / "ha-goto", "--help")
     assert "doctor" in told
-    told = run(python, "-m", "rep", "tenant", "--help")
+    told = run(python, "-m", "cli", "tenant", "--help")
     assert "show" in told

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rep import importing
-from rep.service import Service
+from cli import importing
+from cli.service import Service
 from tests.rep.program import HEADER, SECRET, Run, add, is_one_sentence, row
 from tests.support.world import World
 
@@ -34,7 +34,7 @@ def test_ten_thousand_lines_with_a_hundred_bad_ones(world: World, run: Run, tmp_
     before = world.everything()
     ran = run("import", str(file), "--yes")
     is_one_sentence(ran, 2)
-    assert "100 lines are wrong; nothing was imported." in ran.err
+    assert "100 lines have errors; nothing was imported." in ran.err
     named = [int(number) for number in re.findall(r"^line (\d+): ", ran.out, re.MULTILINE)]
     assert named == [number + 1 for number in bad]  # the header is line 1
     assert "canary" not in ran.out + ran.err
@@ -102,7 +102,9 @@ def test_a_line_that_was_not_imported_is_never_told_as_imported(
         ("a.csv", HEADER + 'a,"b\n', "line 2"),
         ("a.csv", HEADER + row(1).strip() + ",more\n", "more than the six"),
         ("a.jsonl", "{\n", "no JSON"),
-        ("a.jsonl", "[]\n", "no JSON object"),
+        ("a.jsonl", "[]\n", "no tenant in this file"),
+        ("a.jsonl", "5\n", "no JSON object"),
+        ("a.csv", HEADER, "no tenant in this file"),
         ("a.jsonl", json.dumps({"tenant": 5}) + "\n", "tenant is missing"),
     ],
 )
@@ -117,3 +119,108 @@ def test_a_file_that_is_none_is_told_in_words(
     assert SECRET not in ran.out + ran.err
     file.write_bytes(b"\xff\xfe\x00")
     is_one_sentence(run("import", str(file), "--yes"), 2)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_s25_a_file_may_name_accounts_in_some_of_its_lines(
+    world: World, run: Run, tmp_path: Path, form: str
+) -> None:
+    """S25: those are pinned at once, the others by their first refresh."""
+    fields = [*HEADER.strip().split(","), "account_key"]
+    rows = [[*row(1).strip().split(","), "4000000001"], [*row(2).strip().split(","), ""]]
+    text = "".join(",".join(each) + "\n" for each in (fields, *rows))
+    if form == "jsonl":
+        text = "".join(
+            json.dumps(dict(zip(fields, each, strict=True))) + "\n" for each in rows
+        ).replace('"account_key": ""', '"account_key": null')
+    file = tmp_path / f"tenants.{form}"
+    file.write_text(text)
+    assert run("import", str(file), "--yes").code == 0
+    assert world.tenants.known("t1").pinned_account == "4000000001"
+    assert world.tenants.known("t2").pinned_account is None
+    again = run("import", str(file), "--yes", "--json")
+    assert again.json == {"imported": [], "there_already": 2}
+
+
+def test_a_line_ends_where_the_file_says_so(world: World, run: Run, tmp_path: Path) -> None:
+    """Not at other characters that Python ends lines at and a company's name may hold."""
+    for number, suffix in enumerate((".csv", ".jsonl")):
+        file, name = tmp_path / f"tenants{suffix}", "A\u2028B\x85C"
+        values = row(number, display_name=name)
+        if suffix == ".jsonl":
+            given = dict(zip(HEADER.strip().split(","), values[:-1].split(","), strict=True))
+            values = json.dumps(given, ensure_ascii=False) + "\n"
+        file.write_text((HEADER if suffix == ".csv" else "") + values, "utf-8")
+        ran = run("import", str(file), "--yes", "--json")
+        assert len(ran.json["problems"]) == 1, "the name is refused, as one line"
+        assert world.tenants.get(f"t{number}") is None
+
+
+HEADING = HEADER.strip()
+LINE = row(1, client_secret="s3cret").strip()
+VALUES = dict(zip(HEADING.split(","), LINE.split(","), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        pytest.param("a.csv", f"{HEADING}\r{LINE}\r".encode(), id="CR alone"),
+        pytest.param(
+            "a.csv", f"{HEADING}\r\n{LINE}\r\n".replace(",", ";").encode(), id="semicolons"
+        ),
+        pytest.param(
+            "a.csv", f"sep=;\r\n{HEADING}\r\n{LINE}".replace(",", ";").encode(), id="sep="
+        ),
+        pytest.param(
+            "a.csv", f"{HEADING}\n{LINE}\n".replace(",", "\t").encode("utf-16"), id="tabs, UTF-16"
+        ),
+        pytest.param("a.csv", f"{HEADING}\n{LINE}\n".encode("utf-16"), id="UTF-16"),
+        pytest.param("a.csv", f"{HEADING}\n{LINE}\n".encode("utf-16-le"), id="UTF-16, no mark"),
+        pytest.param("a.csv", b"\xef\xbb\xbf" + f"{HEADING}\n{LINE}".encode(), id="UTF-8 with BOM"),
+        pytest.param(
+            "a.csv", f"{HEADING.replace('_', ' ').title()}\n{LINE}".encode(), id="heading in title"
+        ),
+        pytest.param(
+            "a.csv", f"{HEADING}\n{LINE}\n".replace(",", ", ").encode(), id="blanks after commas"
+        ),
+        pytest.param("a.csv", f"{HEADING}\n{LINE}\n,,,,,\n,,,,,\n".encode(), id="empty rows"),
+        pytest.param("a.csv", f"{HEADING},\n{LINE},\n".encode(), id="a comma too many"),
+        pytest.param("a.json", json.dumps([VALUES]).encode(), id="JSON array"),
+        pytest.param("a.json", json.dumps([VALUES], indent=1).encode(), id="array over lines"),
+        pytest.param("a.json", json.dumps(VALUES, indent=1).encode(), id="one object over lines"),
+        pytest.param("a.txt", (json.dumps(VALUES) + "\n").encode(), id="JSON of another name"),
+    ],
+)
+def test_a_file_is_read_as_spreadsheets_and_editors_write_it(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(data)
+    [line], problems = importing.read(file)
+    assert ({**line, "line": None}, problems) == ({"line": None, **VALUES}, [])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        pytest.param(
+            f"{HEADING}\n{LINE}".replace("T", "\xdc").encode("cp1252"), "UTF-8", id="1252"
+        ),
+        pytest.param(b"PK\x03\x04\x14\x00", "Excel workbook", id="a workbook"),
+    ],
+)
+def test_a_file_in_no_known_encoding_is_told_in_one_sentence(
+    run: Run, tmp_path: Path, data: bytes, words: str
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(data)
+    ran = run("import", str(file), "--yes")
+    is_one_sentence(ran, 2)
+    assert words in ran.err
+
+
+def test_an_item_of_an_array_is_named_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps([VALUES, {**VALUES, "tenant": ""}], indent=0))
+    _, problems = importing.read(file)
+    assert problems == [(10, "", "tenant is missing.")]

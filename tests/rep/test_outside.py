@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rep import outside
-from rep.service import Service
+from cli import outside
+from cli.service import Answer, Service
 
 STATUS = "/admin/settings/activities/status"
 
@@ -46,7 +46,7 @@ def pages() -> Iterator[str]:
 def found(monkeypatch: pytest.MonkeyPatch, url: str | None, at: float) -> dict[str, Any]:
     """Findings by name, where the service itself says ``url`` and ``at``."""
     answer: dict[str, Any] = {"at": at, "page_url": url, "findings": []}
-    monkeypatch.setattr(Service, "ask", lambda self, command: dict(answer))
+    monkeypatch.setattr(Service, "ask", lambda self, command: Answer.of(answer))
     monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
     return {row["name"]: row for row in outside.examine(Service("prod"))}
 
@@ -91,6 +91,6 @@ def test_the_module_runs_as_the_program(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["ha-goto", "--help"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("rep", run_name="__main__")
+        runpy.run_module("cli", run_name="__main__")
     assert ended.value.code == 0
     assert "tenant" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from sandbox.goto.server import console, create_app
 from sandbox.goto.state import Client, State
 from sandbox.goto.switches import Switches
+from sandbox.guard import HEADER
 
 DAY = 86_400
 
@@ -33,7 +34,8 @@ SCOPE = "identity: users.v1.read"
 VERIFIER = "a-verifier-of-enough-characters-0123456789-abcdef"
 
 
-CONTROL = {"X-Sandbox-Control": "1"}
+KEY = "the-key-of-this-sandbox"
+CONTROL = {HEADER: KEY}
 
 
 NOT_FOUND = b'{"error":"invalid_client","error_description":"client not found"}'
@@ -70,7 +72,7 @@ class GoTo:
             ],
             key=key,
         )
-        self.app = create_app(self.state, Switches(**switches), self.clock, self.slept.append)
+        self.app = create_app(self.state, Switches(**switches), self.clock, self.slept.append, KEY)
         self.browser = self.app.test_client()
 
     def turn(self, **switches: Any) -> None:

@@ -159,5 +159,13 @@ class TestAuthorize:
         assert set(state.users) == {
             "admin@acme.example",
             "owner@rival.example",
+            "partner@it.example",
             "third@beta.example",
         }
+
+    def test_a_wrong_redirect_uri_may_be_refused_without_a_word_of_it(
+        self, make: Callable[..., GoTo]
+    ) -> None:
+        goto = make(tells_redirect_uri=False)
+        answer = goto.browser.get(goto.authorize_url(redirect_uri="https://other.example/"))
+        assert (answer.status_code, b"redirect" in answer.data) == (200, False)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.goto.server import console
+from sandbox.goto.server import console, create_app
 from sandbox.goto.state import Client
 from sandbox.goto.switches import Switches
+from sandbox.guard import HEADER
 from tests.sandbox.client import (
     CONTROL,
     SECRET,
@@ -27,23 +28,35 @@ class TestControl:
         ("GET", "/sandbox/switches"),
         ("GET", "/sandbox/log"),
         ("POST", "/sandbox/revoke-user"),
+        ("POST", "/sandbox/people"),
+        ("POST", "/sandbox/boxes"),
     )
 
     @pytest.mark.parametrize(("method", "path"), ROUTES)
     @pytest.mark.parametrize(
         "broken",
         [
-            pytest.param({"headers": {}}, id="no header"),
+            pytest.param({"headers": {}}, id="no key"),
+            pytest.param({"headers": {HEADER: "1"}}, id="another key"),
+            pytest.param({"headers": {HEADER: "\u00fc"}}, id="no key at all"),
             pytest.param({"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}, id="another machine"),
             pytest.param({"base_url": "http://evil.example/"}, id="another name"),
         ],
     )
-    def test_control_is_for_this_machine_with_the_header(
+    def test_s34_control_is_for_this_machine_with_the_key(
         self, goto: GoTo, method: str, path: str, broken: dict[str, Any]
     ) -> None:
+        """S34: a page of another origin and another user of the machine have none."""
         arguments: dict[str, Any] = {"headers": CONTROL, **broken}
         response = goto.browser.open(path, method=method, json={}, **arguments)
         assert response.status_code == 403
+
+    @pytest.mark.parametrize("shown", [{}, {HEADER: ""}, CONTROL], ids=["none", "empty", "some"])
+    def test_s34_a_sandbox_without_a_key_lets_nobody_control_it(
+        self, goto: GoTo, shown: dict[str, str]
+    ) -> None:
+        browser = create_app(goto.state).test_client()
+        assert browser.get("/sandbox/log", headers=shown).status_code == 403
 
     def test_a_client_registered_while_running_works(self, goto: GoTo) -> None:
         body = {

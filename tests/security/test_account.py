@@ -2,12 +2,14 @@
 
 import pytest
 
-from chalicelib.authorize import MOST_STARTS, FormPost
-from chalicelib.errors import TooManyAttempts
-from chalicelib.links import csrf_value
-from chalicelib.model import JournalEntry, Reason, RequestStatus
-from chalicelib.times import MAIL_PAUSE
-from tests.support.world import World
+from chalicelib.connect.authorize import MOST_STARTS, FormPost
+from chalicelib.durations import MAIL_PAUSE
+from chalicelib.errors import LinkNotUsable, TooManyAttempts
+from chalicelib.models import JournalEntry, Reason, RequestStatus
+from chalicelib.opaque import csrf_value
+from tests.support.world import TESTER, World
+
+pytestmark = pytest.mark.engines
 
 
 def other_account(world: World, link: str) -> Reason | None:
@@ -29,6 +31,9 @@ def test_s03_the_rep_lifts_the_pin_and_the_next_account_is_pinned(world: World) 
     assert world.history()[-1] == "pin_lifted"
     assert world.connections.get("acme") == before
     assert not world.rep("pin_lift", tenant="nobody")["ok"]
+    with pytest.raises(LinkNotUsable):
+        other_account(world, link)
+    link = world.invitations.create_link("acme", TESTER).rsplit("/", 1)[1]
     assert other_account(world, link) is None
     tenant = world.tenants.get("acme")
     assert tenant is not None
@@ -44,7 +49,8 @@ def test_s03_an_account_that_cannot_be_read_connects_only_without_a_pin(world: W
     assert tenant is not None
     assert tenant.pinned_account is None
     world.goto.account_key = "4000000001"
-    world.connect(link)
+    world.pass_until_due()
+    world.tick()
     connected = world.connections.get("acme")
     world.goto.account_key = None
     visitor = world.browser(link)

@@ -6,11 +6,14 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
-from chalicelib import links, oauth
-from chalicelib.model import Reason, RequestStatus
-from chalicelib.times import REQUEST_LIFETIME
+from chalicelib import opaque
+from chalicelib.durations import REQUEST_LIFETIME
+from chalicelib.goto import oauth
+from chalicelib.models import Reason, RequestStatus
 from tests.support.site import PAGE, Answered, Site
 from tests.support.world import World
+
+pytestmark = pytest.mark.engines
 
 
 def back(**parameters: str) -> str:
@@ -148,7 +151,7 @@ def test_s04_every_tenants_answer_stays_with_its_tenant(site: Site) -> None:
 def test_s05_verifiers_and_states_never_repeat() -> None:
     """S05: 10,000 flows, all different, of 32 bytes."""
     verifiers = {oauth.new_verifier() for _ in range(10_000)}
-    states = {links.new_value() for _ in range(10_000)}
+    states = {opaque.new_value() for _ in range(10_000)}
     assert len(verifiers) == len(states) == 10_000
     assert {len(value) for value in verifiers | states} == {43}
 
@@ -157,7 +160,7 @@ def test_s05_the_challenge_is_s256_and_the_verifier_stays_here(site: Site) -> No
     site.open(site.world.add_tenant())
     asked = site.press()
     assert asked["code_challenge_method"] == "S256"
-    request = site.world.requests.get(links.digest(asked["state"]))
+    request = site.world.requests.get(opaque.digest(asked["state"]))
     assert request is not None
     assert asked["code_challenge"] == oauth.code_challenge(request.verifier)
     assert request.verifier not in asked.values()
@@ -220,7 +223,7 @@ def test_s08_an_error_callback_burns_the_state_and_reflects_nothing(site: Site) 
     assert (answer.status, answer.headers["location"]) == (303, PAGE)
     assert "canary" not in answer.body + repr(answer.headers) + site.get(PAGE).body
     assert "canary" not in repr(site.world.everything())
-    request = site.world.requests.get(links.digest(state))
+    request = site.world.requests.get(opaque.digest(state))
     assert request is not None
     assert request.status is RequestStatus.FAILED
     ignored(site, back(state=state, code="a-code"))
@@ -256,7 +259,6 @@ def test_s10_the_callback_leads_to_a_clean_address(site: Site) -> None:
         pytest.param("state={state}&code=%FF%FE", id="code not UTF-8"),
         pytest.param("state=%FF%FE&code=c", id="state not UTF-8"),
         pytest.param("state={state}&code=a%00b", id="NUL in the code"),
-        pytest.param("state={state}&code=c&error_description=%FF", id="description not UTF-8"),
         pytest.param("state=unknown&code=c", id="state too short"),
         pytest.param("state=" + quote("ü" * 43) + "&code=c", id="state of other letters"),
     ],

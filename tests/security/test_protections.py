@@ -5,13 +5,14 @@ import pytest
 from sandbox.environment import ROOT
 from tests.security.protections import PROTECTIONS, Protection
 
-ROWS = [f"S{number:02}" for number in range(1, 22)]
+ROWS = [f"S{number:02}" for number in (*range(1, 22), 24, 25, *range(28, 33), 34)]
 
 
 def test_every_row_has_a_protection() -> None:
-    assert sorted({each.row for each in PROTECTIONS}) == ROWS
+    assert set(ROWS) <= {each.row for each in PROTECTIONS}
 
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=lambda each: f"{each.row}: {each.what}")
 def test_what_is_removed_stands_there(protection: Protection) -> None:
-    assert protection.stands in (ROOT / protection.file).read_text("utf-8")
+    there = protection.stands in (ROOT / protection.file).read_text("utf-8")
+    assert there, f"{protection.file} has changed: update tests/security/protections.py"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.times import REQUEST_LIFETIME
+from chalicelib.durations import REQUEST_LIFETIME
 from tests.support.site import PAGE, Answered, Site
 from tests.support.world import TESTER
 

@@ -2,16 +2,16 @@
 
 import pytest
 
-from chalicelib import links
-from chalicelib.authorize import Visitor
+from chalicelib import opaque
+from chalicelib.connect.authorize import BrowserCookies
+from chalicelib.durations import NOTICE_SHOWN_FOR, PROCESSING_TIMEOUT
 from chalicelib.errors import LinkNotUsable, NotReadyToConnect
-from chalicelib.model import AuthorizationRequest, Reason, RequestStatus
-from chalicelib.times import NOTICE_SHOWN_FOR, PROCESSING_TIMEOUT
+from chalicelib.models import AuthorizationRequest, Reason, RequestStatus
 from tests.support.world import World
 
 
 def request_of(world: World, asked: dict[str, str]) -> AuthorizationRequest:
-    found = world.requests.get(links.digest(asked["state"]))
+    found = world.requests.get(opaque.digest(asked["state"]))
     assert found is not None
     return found
 
@@ -60,7 +60,7 @@ def test_s16_a_void_request_says_when_it_ended(world: World) -> None:
     ("error", "reason", "status"),
     [
         ("access_denied", Reason.DENIED, RequestStatus.DENIED),
-        ("server_error", Reason.PROVIDER_ERROR, RequestStatus.FAILED),
+        ("server_error", Reason.SIGN_IN_FAILED, RequestStatus.FAILED),
     ],
 )
 def test_s08_a_refusal_is_told_with_its_reference_for_a_while(
@@ -95,7 +95,7 @@ def test_s01_a_repeat_while_the_code_is_at_goto_starts_nothing(world: World) -> 
     visitor = world.browser(world.add_tenant())
     asked = world.start(visitor)
     world.come_back(visitor, state=asked["state"], code="a-code")
-    world.requests.claim(links.digest(asked["state"]))
+    world.requests.claim(opaque.digest(asked["state"]))
     world.completions.clear()
     world.come_back(visitor, state=asked["state"], code="a-code")
     assert world.completions == []
@@ -109,7 +109,10 @@ def test_what_is_no_value_of_ours_is_never_looked_up(
     monkeypatch.setattr(world.links, "get", asked.append)
     monkeypatch.setattr(world.requests, "get", asked.append)
     world.visit.ask_for_fresh_link("no link")
-    for page in (world.visit.open_link, lambda link: world.visit.processing(Visitor(link, None))):
+    for page in (
+        world.visit.open_link,
+        lambda link: world.visit.processing(BrowserCookies(link, None)),
+    ):
         with pytest.raises(LinkNotUsable):
             page("no link")
     with pytest.raises(Exception, match="state unknown"):

@@ -6,10 +6,11 @@ and SQS what their pages on permissions of keys name.
 """
 
 from collections.abc import Iterator, Mapping
+from email.utils import parseaddr
 from functools import cache
 from typing import Any, NamedTuple
 
-from infra.resolve import ACCOUNT, REGION, STACK
+from infra.cfn_intrinsics import ACCOUNT, REGION, STACK
 from tests.support.aws import template
 
 READ = ("kms:Decrypt", "kms:DescribeKey")
@@ -112,9 +113,9 @@ def _item(operation: str, request: Parameters) -> Iterator[Asked]:
     ]
     if operation in _READS:
         context.append(("dynamodb:Select", _selected(request, bool(index))))
-        context.extend(_leading_keys(table, request))
     elif "ReturnValues" in request:
         context.append(("dynamodb:ReturnValues", request["ReturnValues"]))
+    context.extend(_leading_keys(table, request))
     yield Asked(f"dynamodb:{operation}", table_arn(table) + index, tuple(context))
     key = _key_of("AWS::DynamoDB::Table", table)
     assert key
@@ -136,11 +137,19 @@ def _leading_keys(table: str, request: Parameters) -> Iterator[tuple[str, tuple[
     """Which rows, where a request names them: rows of the service's own by name, tenants as one."""
     schema = template()["Resources"][table]["Properties"]["KeySchema"]
     [hashed] = [part["AttributeName"] for part in schema if part["KeyType"] == "HASH"]
-    keys = request.get("Keys") or [request.get("Key", {})]
+    keys = request.get("Keys") or [request.get("Key") or request.get("Item", {})]
     named = {value for key in keys for value in key.get(hashed, {}).values()}
     if named:
-        known = {name if name.startswith("#") else "tenant" for name in named}
+        known = {_known_key(name) for name in named}
         yield ("dynamodb:LeadingKeys", tuple(sorted(known)))
+
+
+def _known_key(name: str) -> str:
+    """A row of the service's own by its kind, where there are many of that kind."""
+    if not name.startswith("#"):
+        return "tenant"
+    kind, many, _ = name[1:].partition("#")
+    return f"#{kind}#some" if many and kind in ("account", "choice") else name
 
 
 def _selected(request: Parameters, index: bool) -> str:
@@ -157,7 +166,7 @@ def _secretsmanager(operation: str, given: Parameters) -> Iterator[Asked]:
     actions: tuple[str, ...] = ()
     if operation == "GetSecretValue":
         actions = ("kms:Decrypt",)
-    elif operation in ("CreateSecret", "PutSecretValue"):
+    elif operation in ("CreateSecret", "PutSecretValue", "UpdateSecret"):
         actions = KEPT
     yield from through("secretsmanager", "SecretsKey", actions, "SecretARN", "SecretVersionId")
 
@@ -178,7 +187,10 @@ def _lambda(operation: str, given: Parameters) -> Iterator[Asked]:
 
 def _sesv2(operation: str, given: Parameters) -> Iterator[Asked]:
     """A mail is authorised on its sender's identity and on its configuration set."""
-    sender = given.get("FromEmailAddress") or given["EmailIdentity"]
+    if operation == "GetAccount":  # AWS names no resource for it
+        yield Asked("ses:GetAccount", "*")
+        return
+    sender = parseaddr(given.get("FromEmailAddress") or given["EmailIdentity"])[1]
     context: tuple[tuple[str, str], ...] = ()
     if operation == "SendEmail":
         context = (("ses:FromAddress", sender),)

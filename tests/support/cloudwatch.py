@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from chalicelib import measures
-from chalicelib.complete import Finished
-from chalicelib.schedule import Glimpse
-from chalicelib.telemetry import SERVICE
+from chalicelib.aws.telemetry import SERVICE
+from chalicelib.notify.metrics import METRICS
 from tests.support.aws import template
 
 STAGE = "test"
@@ -19,12 +17,7 @@ OURS = f"ha-goto-{STAGE}"
 
 ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
 
-EMITTED = (
-    set(measures.GROUPS)
-    | set(measures.of_tick(Glimpse(waiting=0, in_use=1, degraded=0), 1.0))
-    | set(measures.of_lives(Glimpse(least_left=1)))
-    | set(measures.of_connect(Finished(None, 1.0)))
-)
+EMITTED = set(METRICS)
 """Our own metrics, by name."""
 
 _COMPARED: dict[str, Callable[[float, float], bool]] = {

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from chalicelib import config
-from chalicelib.services import Services
-from infra.deploy import TICK
+from chalicelib.bootstrap.deployment import Deployment as Bootstrapped
+from infra.smoke import TICK
 from tests.support.cloudwatch import ALARM, OURS, CloudWatch
-from tests.support.deployment import Deployment, Queued, streamed
+from tests.support.deployment import Deployment, Queued, change, streamed
 from tests.support.recorder import acting
 from tests.support.site import Answered, Site
 
@@ -38,21 +38,22 @@ class Batch:
 class Counted(Deployment):
     """A deployment as AWS sees it; its minutes pass with `minutes`.
 
-    ``scheduled``: the tick's rule is enabled. Functions by what befalls them: ``killed``: Lambda
-    ends them midway, for memory or time; ``unset``: a deployment left one of their settings out;
-    ``throttled``: the account has no concurrency left.
+    ``scheduled``: the tick's rule is enabled. ``read``: somebody reads the journal's stream.
+    Functions by what befalls them: ``killed``: Lambda ends them midway, for memory or time;
+    ``unset``: a deployment left one of their settings out; ``throttled``: the account has no
+    concurrency left.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, resources: Mapping[str, Any]) -> None:
         self.cloudwatch = CloudWatch(resources)
         self.scheduled = True
+        self.read = True
         self.killed: set[str] = set()
         self.unset: set[str] = set()
         self.throttled: set[str] = set()
         self._resources = resources
         self._batches: list[Batch] = []
         super().__init__(patch)
-        patch.setattr("chalicelib.services.measure", self._measured)
 
     def _measured(self, namespace: str, values: Mapping[str, float]) -> None:
         self.cloudwatch.put(self.clock.now, values, namespace)
@@ -60,10 +61,10 @@ class Counted(Deployment):
     def _count(self, namespace: str, of: str, **values: float) -> None:
         self.cloudwatch.put(self.clock.now, values, namespace, of)
 
-    def _services(self) -> Services:
+    def _deployment(self) -> Bootstrapped:
         if acting() in self.unset:
             config.load({name: value for name, value in os.environ.items() if name != "STAGE"})
-        return super()._services()
+        return super()._deployment()
 
     @property
     def ringing(self) -> set[str]:
@@ -89,7 +90,7 @@ class Counted(Deployment):
 
     def mend(self) -> None:
         """Whatever it was is over."""
-        self.scheduled = True
+        self.scheduled = self.read = True
         for befallen in (self.down, self.killed, self.unset, self.throttled, self.goto.script):
             befallen.clear()
 
@@ -127,8 +128,10 @@ class Counted(Deployment):
             if self.scheduled:
                 self.bring("RefreshTick", TICK)
             self.run_queued()
-            self.announce()
+            if self.read:
+                self.announce()
             self._deliver()
+            self._deliver_mails()
             self._look_at_queues()
 
     def run_queued(self) -> None:
@@ -152,7 +155,7 @@ class Counted(Deployment):
     def announce(self) -> None:
         """As a stream is read: in order, and what fails keeps the rest waiting."""
         rows, size = self._untold(), self._mapping["BatchSize"]
-        self._told |= {row["at"]["S"] for row in rows}
+        self._told |= set(map(change, rows))
         for start in range(0, len(rows), size):
             self._batches.append(Batch(rows[start : start + size], self.clock.now))
         while self._batches and self._tell(self._batches.pop(0)):
@@ -180,7 +183,7 @@ class Counted(Deployment):
     @property
     def _mapping(self) -> dict[str, Any]:
         """How the journal's stream is read."""
-        [source] = self._resources["Announce"]["Properties"]["Events"].values()
+        source = self._resources["Announce"]["Properties"]["Events"]["AnnounceDynamodbEventSource"]
         mapping: dict[str, Any] = source["Properties"]
         return mapping
 
@@ -197,6 +200,18 @@ class Counted(Deployment):
         for message in given.get("Messages", ()):
             record = {"body": message["Body"], "receiptHandle": "h"}
             if self.attempt("Rescue", {"Records": [record]}):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _deliver_mails(self) -> None:
+        """Waiting mails, each time that they become visible; after a day to the next queue."""
+        queue = self._resources["MailsWaiting"]["Properties"]
+        if (self.clock.now // MINUTE) % (queue["VisibilityTimeout"] // MINUTE):
+            return
+        sqs, url = self.client("sqs"), self.queues["MailsWaiting"]
+        given = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        for message in given.get("Messages", ()):
+            record = {"body": message["Body"], "eventSource": "aws:sqs", "receiptHandle": "h"}
+            if self.attempt("Announce", {"Records": [record]}):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     def _look_at_queues(self) -> None:

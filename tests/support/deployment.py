@@ -1,30 +1,33 @@
 """All functions of `app.py` on moto, each with clients of its own, invoking one another.
 
-As it is deployed, but for what the test holds in its hands: clock, GoTo, and what AWS refuses.
+As it is deployed, but for what the test holds in its hands: clock, GoTo, STS, and what AWS refuses.
 """
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import botocore.session
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 import app as entry
-from chalicelib.imports import MOST_AT_ONCE
-from chalicelib.services import Services
-from infra.deploy import TICK
-from infra.resolve import ACCOUNT, REGION, STACK
+from chalicelib.bootstrap import deployment as bootstrap
+from chalicelib.rep.bulk_import import MOST_AT_ONCE
+from infra.cfn_intrinsics import ACCOUNT, REGION, STACK
+from infra.smoke import TICK
 from tests.support.authorised import key_arn
 from tests.support.aws import create_queues, create_tables, environment
 from tests.support.recorder import acting, acting_as, listen
 from tests.support.site import PAGE, Site
-from tests.support.standins import Clock, ObedientGoTo
+from tests.support.sts import Sts, proved
+from tests.support.stubs import Clock, ObedientGoTo, account_of
 
 STAGE = "test"
 SENDER = "goto@analytics.example"
@@ -63,8 +66,9 @@ class Deployment:
         self.goto = ObedientGoTo()
         self.queued: list[Queued] = []
         self.down: set[str] = set()
+        self.refused: dict[str, str] = {}
         self._clients: dict[str, Any] = {}
-        self._functions: dict[str, Services] = {}
+        self._functions: dict[str, bootstrap.Deployment] = {}
         self._told: set[str] = set()
         self._session = botocore.session.get_session()
         self._session.set_credentials("test", "test")
@@ -72,6 +76,7 @@ class Deployment:
         listen(self._session)
         self._session.register("before-call", self._refuse)
         self._session.register("before-call.lambda.Invoke", self._invoked)
+        self._session.register("before-call.sesv2.GetAccount", _mail_account)
         self.dynamodb: Any = self.client("dynamodb")
         self.tables = create_tables(self.dynamodb, f"{STACK}-")
         self.queues = create_queues(self.client("sqs"), f"{STACK}-")
@@ -108,7 +113,8 @@ class Deployment:
 
     def rep(self, command: str, **given: Any) -> dict[str, Any]:
         """One command of a rep's, which must be done."""
-        answer: dict[str, Any] = self.invoke("RepCommand", {"command": command, **given})
+        sent = proved({"command": command, **given}, self.clock(), "RepCommand")
+        answer: dict[str, Any] = self.invoke("RepCommand", sent)
         assert answer["ok"], answer
         return answer
 
@@ -123,7 +129,7 @@ class Deployment:
         """A tenant with a client and a link; the admin's browser, which has opened it."""
         self.rep("tenant_add", tenant=name, display_name=name, admin_email=f"a@{name}.example")
         self.rep("credentials_set", tenant=name, client_id=f"id-{name}", client_secret="s+/=")
-        site = Site(self)  # type: ignore[arg-type]  # only `Site.connect` looks behind it
+        site = Site(self)
         site.open(self.link(name))
         return site
 
@@ -177,6 +183,13 @@ class Deployment:
         self.down -= set(operations)
 
     @contextmanager
+    def refusing(self, operation: str, code: str) -> Iterator[None]:
+        """AWS answers an operation with an error of that code."""
+        self.refused[operation] = code
+        yield
+        del self.refused[operation]
+
+    @contextmanager
     def refusing_mails(self) -> Iterator[None]:
         """SES takes no mail of this sender's."""
         mail = self.client("sesv2")
@@ -204,17 +217,26 @@ class Deployment:
             self.invoke("Rescue", {"Records": [{"body": message["Body"], "receiptHandle": "h"}]})
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    def bring_waiting_mails(self) -> None:
+        """What waits for SES, once."""
+        sqs, url = self.client("sqs"), self.queues["MailsWaiting"]
+        given = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        for message in given.get("Messages", ()):
+            record = {"body": message["Body"], "eventSource": "aws:sqs", "receiptHandle": "h"}
+            self.invoke("Announce", {"Records": [record]})
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
     def announce(self) -> None:
         """Bring the journal's new rows to `announce`, as the table's stream does."""
         while rows := self._untold():
-            self._told |= {row["at"]["S"] for row in rows}
+            self._told |= set(map(change, rows))
             self.invoke("Announce", {"Records": [streamed(row) for row in rows]})
 
     def _untold(self) -> list[dict[str, Any]]:
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=f"{STACK}-Journal")
         rows = [row for page in pages for row in page["Items"]]
         return sorted(
-            (row for row in rows if row["at"]["S"] not in self._told),
+            (row for row in rows if change(row) not in self._told),
             key=lambda row: str(row["at"]["S"]),
         )
 
@@ -237,29 +259,45 @@ class Deployment:
             MAIL_CONFIGURATION=f"{STACK}-MailConfiguration",
             REP_MAIL=REP,
             RESCUE_QUEUE=self.queues["RescueQueue"],
+            MAILS_WAITING=self.queues["MailsWaiting"],
             SECRETS_KEY=key_arn("SecretsKey"),
             TOKEN_RATE="1",
             **{variable: f"{STACK}-{name}" for variable, name in functions.items()},
         )
 
     def _hold(self, patch: pytest.MonkeyPatch) -> None:
-        """Take clock, GoTo and threads into the test's hands."""
+        """Take clock, GoTo, STS and threads into the test's hands."""
         clock = self.clock
         held = SimpleNamespace(time=clock, monotonic=clock, sleep=clock.pass_)
         patch.setattr(entry, "time", held)
-        patch.setattr("chalicelib.services.time", held)
-        patch.setattr("chalicelib.adapters.time", held)
-        patch.setattr("chalicelib.pool.pooled", lambda threads: map)
-        patch.setattr(Services, "_goto", lambda *_, **__: self.goto)
-        patch.setattr(entry, "services", self._services)
+        patch.setattr("chalicelib.bootstrap.rep.Outbound", lambda connections: Sts(clock))
+        patch.setattr(entry, "deployment", self._deployment)
 
-    def _services(self) -> Services:
+    def _deployment(self) -> bootstrap.Deployment:
         """The running function's own, as each has a process of its own."""
         function = acting() or "APIHandler"
         if function not in self._functions:
-            made = self._functions[function] = Services()
-            vars(made)["_session"] = self._session
+            self._functions[function] = self._made()
         return self._functions[function]
+
+    def _made(self) -> bootstrap.Deployment:
+        live = bootstrap.live()
+        return replace(
+            live,
+            client=partial(bootstrap.client_of, self._session),
+            goto=self._goto_for(live),
+            threads=lambda threads: map,
+            clock=self.clock,
+            monotonic=self.clock,
+            pause=self.clock.pass_,
+            write_metrics=self._measured,
+        )
+
+    def _goto_for(self, live: bootstrap.Deployment) -> bootstrap.GoToFor:
+        return lambda connections, ask_deadline=None: self.goto
+
+    def _measured(self, namespace: str, values: Mapping[str, float]) -> None:
+        """Metrics are looked at where they are counted."""
 
     def _invoked(self, **told: Any) -> Any:
         """Lambda's answer to one function that invokes another."""
@@ -277,6 +315,14 @@ class Deployment:
     def _refuse(self, **told: Any) -> None:
         if told["model"].name in self.down and acting() is not None:
             raise EndpointConnectionError(endpoint_url="https://aws.example")
+        if (code := self.refused.get(told["model"].name)) and acting() is not None:
+            raise ClientError({"Error": {"Code": code}}, told["model"].name)
+
+
+def _mail_account(**_: Any) -> Any:
+    """SES's answer of an account that may send to anybody; moto does not know it."""
+    told = {"ProductionAccessEnabled": True, "SendingEnabled": True}
+    return SimpleNamespace(status_code=200, headers={}), told
 
 
 def _line(number: int, name: str) -> dict[str, Any]:
@@ -289,7 +335,13 @@ def _line(number: int, name: str) -> dict[str, Any]:
         "client_id": f"id-{name}",
         "client_secret": "s",
         "refresh_token": f"refresh-{name}",
+        "account_key": account_of(f"id-{name}"),
     }
+
+
+def change(row: dict[str, Any]) -> str:
+    """What tells one change of a row from the next; the heartbeat's is always the same row."""
+    return str((row["at"]["S"], row["text"]["S"]))
 
 
 def streamed(row: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,9 @@ Operand = Callable[[Item, Names, Values], Any]
 _TOKEN = re.compile(r"\s*([#:]?[A-Za-z_][\w]*|<>|<=|>=|[=<>(),])")
 
 
+_PLACEHOLDER = re.compile(r"[#:]\w+")
+
+
 _CLAUSE = re.compile(r"\b(SET|REMOVE|ADD)\b")
 
 
@@ -48,6 +51,9 @@ class Change(NamedTuple):
 @cache
 def key_condition(text: str) -> tuple[str, str | None, str | None]:
     """The placeholders of the hash value, and of the highest or the least range value."""
+    within = re.search(r"\s+AND\s+\S+\s+BETWEEN\s+(\S+)\s+AND\s+(\S+)$", text)
+    if within:
+        return key_condition(text[: within.start()])[0], within[2], within[1]
     first, *more = (re.split(r"\s*(<=|>=|=)\s*", part) for part in re.split(r"\s+AND\s+", text))
     bounds = {operator: value for _, operator, value in more}
     return first[2], bounds.get("<="), bounds.get(">=")
@@ -67,7 +73,7 @@ def change_of(text: str) -> Change:
     )
     removing = tuple(listed(clauses.get("REMOVE")))
     parts_used = {part for pair in setting + adding for part in pair} | set(removing)
-    used = frozenset(part for part in parts_used if part[0] in "#:")
+    used = frozenset(part for text in parts_used for part in _PLACEHOLDER.findall(text))
     return Change(setting, removing, adding, used)
 
 
@@ -199,4 +205,4 @@ def plain(value: Value | None) -> Any:
 
 
 def listed(clause: str | None) -> list[str]:
-    return [part.strip() for part in clause.split(",")] if clause else []
+    return [part.strip() for part in re.split(r",(?![^(]*\))", clause)] if clause else []

@@ -1,4 +1,4 @@
-"""Fixtures for the layers that run on tables: the same tests on moto and on Amazon's own engine."""
+"""Fixtures for the layers that run on tables: in memory, and marked ones on Amazon's own engine."""
 
 import itertools
 from collections.abc import Iterator
@@ -63,27 +63,33 @@ def aws() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["moto", "dynamodb-local", "memory"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked ``engines`` are about conditions, transactions or indexes: they run on Amazon's
+    own DynamoDB Local as well. All others run on tables in memory, which are held to it."""
+    marked = {mark.name for mark in metafunc.definition.iter_markers()}
+    by_hand = any(
+        "world" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
+    )
+    if "world" in metafunc.fixturenames and not by_hand:
+        engines = ["memory", "dynamodb-local"] if "engines" in marked else ["memory"]
+        metafunc.parametrize("world", engines, indirect=True)
+
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A fresh deployment in the small."""
-    endpoint = None
-    if request.param == "dynamodb-local":
-        endpoint = request.getfixturevalue("dynamodb_endpoint")
     with mock_aws():
-        client: Any = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
-        if request.param == "memory":
-            client = MemoryDynamoDB()
+        client: Any = MemoryDynamoDB()
+        if request.param == "dynamodb-local":
+            endpoint = request.getfixturevalue("dynamodb_endpoint")
+            client = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
         yield World(client, create_tables(client, f"t{next(_prefixes)}-"))
 
 
 @pytest.fixture
-def site(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(world: World, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A browser before `app.py`, which runs on the world's tables and clock."""
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    entry.services.cache_clear()
-    vars(entry.services()).update(
-        visit=world.visit, onboarding=world.onboarding, intake_visit=world.intake_visit
-    )
-    yield Site(world)
-    entry.services.cache_clear()
+    monkeypatch.setattr(entry, "deployment", lambda: world.deployment)
+    return Site(world)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.config import Settings
-from chalicelib.model import Status, lane
-from chalicelib.oauth import ClientCredentials
-from chalicelib.store import wire
-from chalicelib.store.rows import SCHEMA
-from chalicelib.times import REFRESH_TOKEN_LIFETIME
+from chalicelib.durations import PROBE_EVERY, REFRESH_TOKEN_LIFETIME
+from chalicelib.dynamodb import expressions
+from chalicelib.dynamodb.rows import SCHEMA
+from chalicelib.models import ClientCredentials, Status, lane
+from chalicelib.permissions import Usable
 
 BATCH = 25
 """Rows in one BatchWriteItem at most (DynamoDB's limit)."""
@@ -41,7 +41,7 @@ class Seed:
 
 
 class Secrets:
-    """Stands in for `chalicelib.vault.Vault`: each tenant's client, made from its name."""
+    """Stands in for Secrets Manager: each tenant's client, made from its name."""
 
     def credentials(self, tenant: str, version: str) -> ClientCredentials:
         return ClientCredentials(client_id(tenant), f"secret-{tenant}+/=")
@@ -68,14 +68,17 @@ def rows(settings: Settings, seed: Seed) -> dict[str, dict[str, Any]]:
         "schema": SCHEMA,
         "access_token": seed.access_token,
         "token_type": "Bearer",
-        "scope": "users.v1.read",
+        "scope": "identity: cr.v1.read users.v1.read users.v1.lines.read",
         "issued_at": seed.connected_at,
         "expires_at": seed.expires_at,
         "refreshed_at": seed.connected_at,
         "connected_at": seed.connected_at,
         "principal": f"admin@{seed.tenant}.example",
         "account_key": "4000000001",
+        "sequence": 1,
         "reconnect_by": refresh_expires_at,
+        "usable": Usable.YES,
+        "usable_checked_at": seed.connected_at,
     }
     grants = shared | {
         "fence": 0,
@@ -88,6 +91,8 @@ def rows(settings: Settings, seed: Seed) -> dict[str, dict[str, Any]]:
         "refresh_issued_at": seed.connected_at,
         "refresh_expires_at": refresh_expires_at,
         "access_expires_at": seed.expires_at,
+        "account_key": "4000000001",
+        "probe_at": seed.connected_at + PROBE_EVERY,
     }
     tenants = {
         "tenant": seed.tenant,
@@ -100,9 +105,9 @@ def rows(settings: Settings, seed: Seed) -> dict[str, dict[str, Any]]:
         "sequence": 1,
     }
     return {
-        settings.tokens_table: wire.item(tokens),
-        settings.grants_table: wire.item(grants),
-        settings.tenants_table: wire.item(tenants),
+        settings.tokens_table: expressions.item(tokens),
+        settings.grants_table: expressions.item(grants),
+        settings.tenants_table: expressions.item(tenants),
     }
 
 

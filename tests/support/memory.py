@@ -78,6 +78,43 @@ class MemoryDynamoDB:
         self._tables[arguments["TableName"]] = table
         return {}
 
+    def snapshot(self) -> dict[str, Any]:
+        """All rows as they are, for `restore`; rows are never changed in place."""
+        with self._lock:
+            return {
+                name: (
+                    dict(table.items),
+                    {
+                        index: {hashed: list(places) for hashed, places in rows.items()}
+                        for index, rows in table.sorted.items()
+                    },
+                )
+                for name, table in self._tables.items()
+            }
+
+    def rows(self) -> list[tuple[str, Item]]:
+        """Every row with its table's name."""
+        with self._lock:
+            return [
+                (name, item)
+                for name, table in self._tables.items()
+                for item in table.items.values()
+            ]
+
+    def row(self, table: str, *key: str) -> Item:
+        """A row as it is kept, which nobody may change; empty where there is none."""
+        return self._tables[table].items.get(key, {})
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Put back what `snapshot` saw."""
+        with self._lock:
+            for name, (items, placed) in snapshot.items():
+                self._tables[name].items = dict(items)
+                self._tables[name].sorted = {
+                    index: {hashed: list(places) for hashed, places in rows.items()}
+                    for index, rows in placed.items()
+                }
+
     def get_item(self, **arguments: Any) -> dict[str, Any]:
         with self._lock:
             table = self._table(arguments)
@@ -210,7 +247,9 @@ class MemoryDynamoDB:
         values = arguments.get("ExpressionAttributeValues", {})
         item = {**table.items.get(key, arguments["Key"])}
         for name, value in change.setting:
-            item[names.get(name, name)] = values[value]
+            first = value.startswith("if_not_exists(")
+            if not first or names[name] not in item:
+                item[names.get(name, name)] = values[value.split(",")[-1].strip(" )")]
         for name in change.removing:
             item.pop(names.get(name, name), None)
         for name, value in change.adding:

@@ -13,33 +13,36 @@ from typing import Any
 
 import botocore.session
 
-from chalicelib.announce import Announcer
-from chalicelib.authorize import AdminVisit
-from chalicelib.complete import Completion
-from chalicelib.credentials import CredentialIntake
-from chalicelib.disconnect import Disconnecting
-from chalicelib.fleet import FleetCounts
-from chalicelib.imports import Imports
-from chalicelib.intake import IntakeVisit
-from chalicelib.invitations import Invitations
-from chalicelib.mail_feedback import MailFeedback
-from chalicelib.on_demand import OnDemand
-from chalicelib.onboard import Onboarding
-from chalicelib.overview import Overview
-from chalicelib.refresh import Refresher
-from chalicelib.rescue import Rescue
-from chalicelib.restore import Restore
-from chalicelib.schedule import Schedule
+from chalicelib.connect.authorize import AdminVisit
+from chalicelib.connect.client_check import CredentialIntake
+from chalicelib.connect.client_form import IntakeVisit
+from chalicelib.connect.complete import Completion
+from chalicelib.connect.invitations import Invitations
+from chalicelib.notify.announcer import Announcer
+from chalicelib.notify.fleet_counts import FleetCounts
+from chalicelib.notify.mail_feedback import MailFeedback
+from chalicelib.refresh.on_demand import OnDemand
+from chalicelib.refresh.refresher import Refresher
+from chalicelib.refresh.scheduler import Schedule
+from chalicelib.rep.bulk_import import BulkImport
+from chalicelib.rep.caller_identity import CallerIdentity
+from chalicelib.rep.disconnect import Disconnecting
+from chalicelib.rep.onboarding import Onboarding
+from chalicelib.rep.reports import Overview
+from chalicelib.rep.retrying import Retrying
+from chalicelib.tokens.rescue import Rescue
+from chalicelib.tokens.restore import Restore
 from tests.support.authorised import Asked, authorised
 
 ENTERED: tuple[tuple[type, str, str], ...] = (
     (AdminVisit, "*", "APIHandler"),
     (Announcer, "*", "Announce"),
+    (CallerIdentity, "*", "RepCommand"),
     (Completion, "*", "Complete"),
     (CredentialIntake, "*", "Intake"),
     (Disconnecting, "*", "RepCommand"),
     (FleetCounts, "*", "Announce"),
-    (Imports, "*", "RepCommand"),
+    (BulkImport, "*", "RepCommand"),
     (IntakeVisit, "*", "APIHandler"),
     (MailFeedback, "*", "MailFeedback"),
     (OnDemand, "*", "RefreshNow"),
@@ -47,7 +50,8 @@ ENTERED: tuple[tuple[type, str, str], ...] = (
     (Overview, "*", "RepCommand"),
     (Rescue, "*", "Rescue"),
     (Restore, "*", "AfterRestore"),
-    (Schedule, "lane", "RefreshLane"),
+    (Retrying, "*", "RepCommand"),
+    (Schedule, "lanes", "RefreshLane"),
     (Schedule, "tick", "RefreshTick"),
 )
 """Use cases that one function has to itself: whoever calls them stands for its invoker."""

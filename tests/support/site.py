@@ -30,8 +30,9 @@ class Answered:
 class Site:
     """One browser before the web function. ``world`` stands behind it."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: Any) -> None:
+        """``world``: one, or what stands in for it; only `connect` looks behind it."""
+        self.world: World = world
         self.jar: dict[str, str] = {}
 
     def another_browser(self) -> "Site":
@@ -49,13 +50,16 @@ class Site:
     ) -> Answered:
         """Send a request; underscores in header names stand for hyphens."""
         path, pairs = urlsplit(address).path, parse_qsl(urlsplit(address).query, True)
-        given = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        given = [(name.replace("_", "-"), value) for name, value in (headers or {}).items()]
         if self.jar:
-            given["cookie"] = "; ".join(f"{name}={value}" for name, value in self.jar.items())
-        answer = Answered(entry.app(_event(method, path, pairs, body, given), None))
+            cookies = "; ".join(f"{name}={value}" for name, value in self.jar.items())
+            given.append(("cookie", cookies))
+        answer = Answered(entry.app(proxy_event(method, path, pairs, body, given), None))
         for cookie in answer.cookies:
             name, _, value = cookie.split(";")[0].partition("=")
             self.jar[name] = value
+            if "Max-Age=0;" in cookie:
+                del self.jar[name]
         return answer
 
     def open(self, link: str) -> Answered:
@@ -64,8 +68,24 @@ class Site:
         assert (answer.status, answer.headers["location"]) == (303, PAGE)
         return self.get(PAGE)
 
-    def csrf(self) -> str:
-        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', self.get(PAGE).body)
+    def switch(self, link: str, **headers: str) -> Answered:
+        """The button of the page that asks before a link replaces another tenant's."""
+        return self._press_at(link, "Switch to this link", headers)
+
+    def ask_for_fresh_link(self, link: str, **headers: str) -> Answered:
+        """The button of a dead link's page."""
+        return self._press_at(link, "Email a new link", headers)
+
+    def _press_at(self, link: str, button: str, headers: dict[str, str]) -> Answered:
+        address = link if link.startswith("/") else f"/connect/{link}"
+        form = {"csrf": self.csrf(address, button)}
+        return self.post(address, form, **{"sec_fetch_site": "same-origin", **headers})
+
+    def csrf(self, address: str = PAGE, button: str = "") -> str:
+        """The value in the form of a page."""
+        page = self.get(address).body
+        assert button in page
+        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
         assert found
         return found[1]
 
@@ -83,10 +103,14 @@ class Site:
         return self.get(PAGE)
 
 
-def _event(
-    method: str, path: str, pairs: list[tuple[str, str]], body: str, headers: dict[str, str]
+def proxy_event(
+    method: str,
+    path: str,
+    pairs: list[tuple[str, str]],
+    body: str,
+    headers: list[tuple[str, str]],
 ) -> dict[str, Any]:
-    """A REST API proxy event, format 1.0."""
+    """A REST API proxy event, format 1.0. Of a header given twice, `headers` has the last line."""
     resource, parameters = path.rstrip("/") or "/", None
     if path.startswith("/connect/"):
         resource, parameters = "/connect/{link}", {"link": path.removeprefix("/connect/")}
@@ -95,12 +119,15 @@ def _event(
     query: dict[str, list[str]] = {}
     for name, value in pairs:
         query.setdefault(name, []).append(value)
+    lines: dict[str, list[str]] = {}
+    for name, value in headers:
+        lines.setdefault(name, []).append(value)
     return {
         "resource": resource,
         "path": path,
         "httpMethod": method,
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "headers": dict(headers),
+        "multiValueHeaders": lines,
         "multiValueQueryStringParameters": query or None,
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "pathParameters": parameters,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.circuit import FEWEST, SLOWEST, Change, at_rest, turn
-from chalicelib.model import Provider
-from chalicelib.times import CIRCUIT_TURN
+from chalicelib.durations import CIRCUIT_TURN
+from chalicelib.lifecycle import Provider
+from chalicelib.refresh.circuit_breaker import FEWEST, SLOWEST, Change, at_rest, next_state
 
 CAP = 10_000
 NOW = 1_800_000_000
@@ -17,7 +17,7 @@ NOW = 1_800_000_000
 def after(row: Provider, asked: int, failed: int, limited: int = 0) -> tuple[Provider, str | None]:
     """A minute in which so much was asked, as the row stands after the turn."""
     counted = replace(row, asked=asked, failed=failed, limited=limited)
-    turned, change = turn(counted, row.turned_at + 60, CAP)
+    turned, change = next_state(counted, row.turned_at + 60, CAP)
     taken_off = replace(turned, asked=0, failed=0, limited=0)
     return taken_off, change
 
@@ -53,7 +53,7 @@ def test_f12_a_fleet_of_two_a_minute_is_seen_to_fail_after_a_few() -> None:
 
 def test_what_is_counted_while_the_tick_decides_is_not_forgotten() -> None:
     """The counters of the result are what to add: lanes add to them all the time."""
-    decided, _ = turn(Provider(asked=7, failed=2, limited=1, turned_at=NOW), NOW + 60, CAP)
+    decided, _ = next_state(Provider(asked=7, failed=2, limited=1, turned_at=NOW), NOW + 60, CAP)
     assert (decided.asked, decided.failed, decided.limited) == (-7, -2, -1)
 
 
@@ -61,7 +61,9 @@ def test_what_is_counted_while_the_tick_decides_is_not_forgotten() -> None:
 def test_f08_the_rate_stays_between_the_slowest_and_the_cap(limited: list[int], cap: int) -> None:
     row = Provider(turned_at=NOW)
     for number in limited:
-        row, _ = turn(replace(row, asked=number, failed=0, limited=number), row.turned_at + 60, cap)
+        row, _ = next_state(
+            replace(row, asked=number, failed=0, limited=number), row.turned_at + 60, cap
+        )
         assert row.rate is None or min(cap, SLOWEST) <= row.rate <= cap
 
 

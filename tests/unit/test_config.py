@@ -27,6 +27,8 @@ OPTIONAL = {
     "REFRESH_NOW_FUNCTION",
     "GOTO_REVOKE_URL",
     "GOTO_API_URL",
+    "GOTO_ADMIN_URL",
+    "NEEDED_SCOPES",
 }
 
 
@@ -71,6 +73,17 @@ def test_a_path_is_joined_to_the_api_and_the_revocation_address_stays_as_given()
         "https://api.example",
         given["GOTO_REVOKE_URL"],
     )
+
+
+@pytest.mark.parametrize("share", ["9", "68", "0.33", "a third", "-33"])
+def test_a_share_that_is_none_is_refused(share: str) -> None:
+    with pytest.raises(Misconfigured, match="REFRESH_SHARE"):
+        config.load(environment(TABLES, REFRESH_SHARE=share))
+
+
+def test_a_share_is_given_in_percent() -> None:
+    assert config.load(environment(TABLES, REFRESH_SHARE="50")).refresh_share == 0.5
+    assert config.load(environment(TABLES)).refresh_share == 0.33
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "ten", "1e3", "100001", "٣"])

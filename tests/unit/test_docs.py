@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import typer
 
-from chalicelib.refresh import Outcome
-from rep import cli
+from chalicelib.refresh.outcomes import Outcome
+from cli import cli
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
+from sandbox.meanwhile import ANSWERS
 from tests.security.protections import PROTECTIONS
 from tests.support.aws import template
 
@@ -22,7 +23,7 @@ PAGES = {
 }
 RUNBOOK = PAGES["docs/runbook.md"]
 
-ROOMS = ("", "chalicelib", "chalicelib/store", "docs", "infra", "tests/security")
+ROOMS = ("", "chalicelib", "docs", "infra", "tests/security")
 """Where a file that a page names without its folder is looked for, besides the page's own."""
 
 NOT_OF_THE_REPOSITORY = (".sandbox", "developer.logmeininc.com", "AWS/", "/")
@@ -87,13 +88,20 @@ def test_each_output_and_resource_exists() -> None:
     assert set(re.findall(r"\b\w+Key\b", RUNBOOK)) - {"OutputKey"} <= set(resources)
 
 
+def modules() -> dict[str, Path]:
+    """The service's modules by their names below `chalicelib`, as ``web.http``."""
+    library = ROOT / "chalicelib"
+    paths = [path for path in library.rglob("*.py") if path.name != "__init__.py"]
+    return {".".join(path.relative_to(library).with_suffix("").parts): path for path in paths}
+
+
 def members() -> set[str]:
-    """What the service defines, as ``module.name`` and ``Class.name``."""
+    """What the service defines, as ``package.module.name`` and ``Class.name``."""
     found = set()
-    for path in [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]:
+    for module, path in {"app": ROOT / "app.py", **modules()}.items():
         tree = ast.parse(path.read_text())
         classes = [(each.name, each.body) for each in tree.body if isinstance(each, ast.ClassDef)]
-        for owner, body in [(path.stem, tree.body), *classes]:
+        for owner, body in [(module, tree.body), *classes]:
             for each in body:
                 if isinstance(each, ast.FunctionDef | ast.ClassDef):
                     found.add(f"{owner}.{each.name}")
@@ -102,19 +110,29 @@ def members() -> set[str]:
     return found
 
 
+def test_the_map_names_every_module_once() -> None:
+    rows = re.findall(r"^\| `([\w/]+)\.py` \| \S", PAGES["docs/architecture.md"], re.MULTILINE)
+    named = sorted(path.replace("/", ".") for path in rows if path != "app")
+    assert named == sorted(modules())
+
+
 def test_each_protection_stands_where_it_is_said_to() -> None:
     rows = re.findall(r"^\| S\d\d \| .*? \| (.*?) \|", PAGES["docs/security.md"], re.MULTILINE)
-    named = set(re.findall(r"`(\w+\.(?!py`)\w+)`", "\n".join(rows)))
+    named = set(re.findall(r"`((?:\w+\.)+(?!(?:py|txt)`)\w+)`", "\n".join(rows)))
     assert len(named) >= 20
     assert named <= members()
 
 
 @pytest.mark.parametrize(
-    ("page", "letter", "last"), [("docs/security.md", "S", 22), ("docs/architecture.md", "F", 24)]
+    ("page", "letter", "rows"),
+    [
+        ("docs/security.md", "S", [*range(1, 35)]),
+        ("docs/architecture.md", "F", [*range(1, 37)]),
+    ],
 )
-def test_each_row_is_explained(page: str, letter: str, last: int) -> None:
+def test_each_row_is_explained(page: str, letter: str, rows: list[int]) -> None:
     explained = re.findall(rf"^\| ({letter}\d\d) \| \S", PAGES[page], re.MULTILINE)
-    assert explained == [f"{letter}{number:02}" for number in range(1, last + 1)]
+    assert explained == [f"{letter}{number:02}" for number in rows]
 
 
 def test_the_removals_are_counted() -> None:
@@ -154,5 +172,14 @@ def test_the_pages_were_found() -> None:
     """Without commands and paths the tests above would pass for nothing."""
     assert len(PAGES) >= 15
     assert ("disconnect", "") in REP or any(words[0] == "disconnect" for words in REP)
-    assert ("docs/architecture.md", "chalicelib/refresh.py") in PATHS
+    assert ("docs/architecture.md", "chalicelib/refresh/refresher.py") in PATHS
     assert Path(ROOT / "docs" / "admin.md").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    re.findall(r"^(ha-goto .*?) +# asks", PAGES["cli/README.md"], re.MULTILINE),
+)
+def test_who_types_the_pages_knows_what_to_answer(command: str) -> None:
+    """Otherwise `make newcomer` waits for minutes at a question, and then fails."""
+    assert any(command.startswith(known) for known in ANSWERS)

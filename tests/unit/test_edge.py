@@ -13,6 +13,7 @@ import pytest
 
 from sandbox.edge import FORWARDED, Edge, forwards, loggable
 from sandbox.environment import ROOT
+from sandbox.guard import HEADER
 from sandbox.processes import Failed, free_port, require_free
 
 LONG_QUERY = "/admin/settings/activities/?code=" + "x" * 10_000
@@ -57,7 +58,7 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture
 def edge(upstream: Upstream) -> Iterator[Edge]:
     address = ("127.0.0.1", upstream.server.server_port)
-    standing = Edge(0, address, "/prefix", upstream.log.append)
+    standing = Edge(0, address, "/prefix", upstream.log.append, {HEADER: "the-key"})
     yield standing
     standing.close()
 
@@ -97,9 +98,20 @@ def test_method_body_and_headers_arrive_but_hop_by_hop_ones(edge: Edge, upstream
     assert not names & {"X-Two", "Connection"}
 
 
-def test_the_edge_adds_no_header_of_its_own(edge: Edge, upstream: Upstream) -> None:
+def test_the_edge_says_which_host_was_asked_for_and_shows_the_key(
+    edge: Edge, upstream: Upstream
+) -> None:
+    """S34: and whatever of these the browser sent is dropped."""
+    host = f"127.0.0.1:{edge.port}"
     ask(edge, "GET", "/connect/a")
-    assert {name for name, _ in upstream.requests[0][2]} == {"Host", "Accept-Encoding"}
+    ask(edge, "GET", "/connect/a", X_Forwarded_Host="evil.example", X_Sandbox_Key="guessed")
+    for _, _, headers, _ in upstream.requests:
+        assert sorted(headers) == [
+            ("Accept-Encoding", "identity"),
+            ("Host", host),
+            ("X-Forwarded-Host", host),
+            ("X-Sandbox-Key", "the-key"),
+        ]
 
 
 def test_repeated_cookies_stay_apart(edge: Edge) -> None:

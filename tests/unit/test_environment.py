@@ -1,5 +1,7 @@
 """Setting up: what is there is not made again; settings that make no sense are a sentence."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,8 @@ def test_an_environment_of_this_very_lock_is_left_alone(
         (tmp_path / "venv" / "bin").mkdir(parents=True, exist_ok=True)
         (tmp_path / "venv" / "bin" / "python").touch()
 
-    monkeypatch.setattr(environment, "_call", record)
+    monkeypatch.setattr(environment, "call", record)
+    monkeypatch.setattr(environment, "UV", tmp_path)  # there
     lock = tmp_path / "lock.txt"
     lock.write_text("one")
     environment.virtual_environment(tmp_path / "venv", lock, "Packages")
@@ -34,6 +37,50 @@ def test_an_environment_of_this_very_lock_is_left_alone(
     lock.write_text("two")
     environment.virtual_environment(tmp_path / "venv", lock, "Packages")
     assert len(calls) == 4
+
+
+def test_where_uv_finds_no_way_pip_installs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+
+    def refuse_uv(command: list[str], failure: str) -> None:
+        calls.append(command)
+        if command[0] == str(tmp_path):
+            raise environment.Missing(failure)
+
+    monkeypatch.setattr(environment, "call", refuse_uv)
+    monkeypatch.setattr(environment, "UV", tmp_path)
+    (tmp_path / "venv").mkdir()
+    environment.virtual_environment(tmp_path / "venv", environment.LOCK, "Packages")
+    *_, by_pip = calls
+    assert {"pip", "--require-hashes", str(environment.LOCK)} <= set(by_pip)
+
+
+def test_pip_gets_uv_itself_by_its_version_and_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    monkeypatch.setattr(environment, "UV", tmp_path / "uv")
+    monkeypatch.setattr(environment, "call", lambda *_: None)
+    environment.virtual_environment(tmp_path, environment.LOCK, "Packages")
+    first, *others = (tmp_path / "uv.txt").read_text().splitlines()
+    assert first.startswith("uv==")
+    assert others
+    assert all(line.strip().startswith("--hash=sha256:") for line in others)
+
+
+def test_what_tests_lack_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(environment, "find_library", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(environment, "_ensure_node_packages", lambda: None)
+    environment.prepare_tests()
+    [line] = capsys.readouterr().out.splitlines()
+    for package in ("chromium", "libatomic1", "default-jdk-headless", "npm", "nginx", "php-cli"):
+        assert package in line
 
 
 def test_a_private_file_is_for_this_user_alone(tmp_path: Path) -> None:

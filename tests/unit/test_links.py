@@ -4,38 +4,38 @@ import re
 
 import pytest
 
-from chalicelib import links
+from chalicelib import opaque
 
 
 def test_s14_values_have_256_bits_and_a_form_of_their_own() -> None:
-    values = {links.new_value() for _ in range(1_000)}
+    values = {opaque.new_value() for _ in range(1_000)}
     assert len(values) == 1_000
-    assert all(links.well_formed(value) for value in values)
+    assert all(opaque.well_formed(value) for value in values)
 
 
 @pytest.mark.parametrize("value", [None, "", "A" * 42, "A" * 44, "A" * 42 + "+", "A" * 43 + "\n"])
 def test_other_values_are_not_looked_up(value: str | None) -> None:
-    assert not links.well_formed(value)
+    assert not opaque.well_formed(value)
 
 
 def test_digests_are_what_rows_are_kept_under() -> None:
     """Fixed: rows of a running deployment are found by them."""
-    assert links.digest("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
-    known = links.browser_digest("a", "acme")
-    assert known == links.digest("browser\nacme\na")
-    assert known != links.browser_digest("a", "beta")
+    assert opaque.digest("a") == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    known = opaque.browser_digest("a", "acme")
+    assert known == opaque.digest("browser\nacme\na")
+    assert known != opaque.browser_digest("a", "beta")
 
 
 def test_s13_a_form_value_is_of_one_browser_and_one_link() -> None:
-    value = links.csrf_value("browser", "link")
+    value = opaque.csrf_value("browser", "link")
     assert re.fullmatch("[0-9a-f]{64}", value)
-    assert links.csrf_matches(value, "browser", "link")
+    assert opaque.csrf_matches(value, "browser", "link")
     for given, browser, link in ((value, "other", "link"), (value, "browser", "other")):
-        assert not links.csrf_matches(given, browser, link)
-    assert not links.csrf_matches("\u00fc", "browser", "link")
+        assert not opaque.csrf_matches(given, browser, link)
+    assert not opaque.csrf_matches("\u00fc", "browser", "link")
 
 
 def test_a_reference_can_be_read_out() -> None:
-    references = [links.new_reference() for _ in range(500)]
+    references = [opaque.new_reference() for _ in range(500)]
     assert all(re.fullmatch("[2-9A-HJ-NP-Z]{5}-[2-9A-HJ-NP-Z]{5}", each) for each in references)
     assert len(set(references)) == 500

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.deploy import pages_of
+from infra.smoke import pages_of
 from sandbox import commands, docs, newcomer
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT

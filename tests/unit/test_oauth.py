@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chalicelib import oauth
+from chalicelib.durations import LONGEST_LIFETIME
 from chalicelib.errors import MalformedRequest
-from chalicelib.model import Reason, TokenSet
-from chalicelib.oauth import Answer, ClientCredentials, Failure, FailureClass
-from chalicelib.times import LONGEST_LIFETIME
+from chalicelib.goto import oauth, token_answers
+from chalicelib.goto.oauth import Answer, Failure, FailureClass
+from chalicelib.models import ClientCredentials, Reason, TokenSet
 
 
 def body(**fields: Any) -> bytes:
@@ -60,7 +60,7 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
     [
         pytest.param(
             {"refresh_token": "r", "token_type": "Bearer", "scope": "A B", "principal": "a@b"},
-            TokenSet("a", "r", "Bearer", 3600, "A B", "a@b"),
+            TokenSet("a", "r", True, 3600, "A B", "a@b"),
             id="everything",
         ),
         pytest.param({}, TokenSet("a"), id="nothing but the access token"),
@@ -69,7 +69,7 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
         pytest.param({"expires_in": "soon"}, TokenSet("a", expires_in=3600), id="no number"),
         pytest.param({"expires_in": True}, TokenSet("a", expires_in=3600), id="a truth value"),
         pytest.param({"expires_in": None}, TokenSet("a", expires_in=3600), id="null"),
-        pytest.param({"expires_in": -5}, TokenSet("a", expires_in=0), id="dead on arrival"),
+        pytest.param({"expires_in": -5}, TokenSet("a", expires_in=3600), id="says nothing"),
         pytest.param({"expires_in": "1e999"}, TokenSet("a", expires_in=3600), id="infinity"),
         pytest.param(
             {"expires_in": 10**12},
@@ -79,19 +79,55 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
         pytest.param({"refresh_token": ""}, TokenSet("a"), id="empty refresh token"),
         pytest.param({"refresh_token": "!~"}, TokenSet("a", "!~"), id="the ends of ASCII"),
         pytest.param(
-            {"refresh_token": "r" * 16_384}, TokenSet("a", "r" * 16_384), id="four times GoTo's"
+            {"refresh_token": "r" * 65_536}, TokenSet("a", "r" * 65_536), id="16 times GoTo's"
         ),
-        pytest.param({"refresh_token": "r" * 16_385}, TokenSet("a"), id="longer than that"),
-        pytest.param({"token_type": "DPoP"}, TokenSet("a", token_type="DPoP"), id="another type"),
+        pytest.param({"refresh_token": "r" * 65_537}, TokenSet("a"), id="longer than an item"),
+        pytest.param(
+            {"access_token": "a" * 65_537, "refresh_token": "r"},
+            TokenSet("", "r", bearer=False, expires_in=0),
+            id="an access token that is too long costs no refresh token",
+        ),
+        pytest.param(
+            {"refresh_token": "r", "token_type": "DPoP"},
+            TokenSet("a", "r", bearer=False, expires_in=0),
+            id="another type: the refresh token is kept, the access token has no life",
+        ),
+        pytest.param(
+            {"token_type": "Bearer\r\nX: y"},
+            TokenSet("a", bearer=False, expires_in=0),
+            id="a type that would split a header",
+        ),
+        pytest.param(
+            {"token_type": ["Bearer"]}, TokenSet("a", bearer=False, expires_in=0), id="[]"
+        ),
+        pytest.param({"token_type": "bEARER"}, TokenSet("a"), id="Bearer in another case"),
+        pytest.param({"token_type": ""}, TokenSet("a"), id="no type"),
         pytest.param({"scope": 5, "principal": ["x"]}, TokenSet("a"), id="words that are none"),
-        pytest.param({"refresh_token": "a b"}, TokenSet("a"), id="no header would take it"),
+        pytest.param({"refresh_token": "a b"}, TokenSet("a", "a b"), id="a form takes it"),
+        pytest.param({"refresh_token": "a\ufffdb"}, TokenSet("a"), id="a broken byte in it"),
+        pytest.param({"refresh_token": "a\tb"}, TokenSet("a"), id="a control character in it"),
+        pytest.param({"access_token": " a\r\n"}, TokenSet("a"), id="white space around"),
+        pytest.param({"refresh_token": "\tr "}, TokenSet("a", "r"), id="around both"),
+        pytest.param({"expires_in": 0}, TokenSet("a", expires_in=3600), id="a life of 0"),
+        pytest.param({"expires_in": "0"}, TokenSet("a", expires_in=3600), id="as text"),
+        pytest.param(
+            {"refresh_token": "r", "refresh_token_expires_in": "86400"},
+            TokenSet("a", "r", refresh_expires_in=86_400),
+            id="the refresh token's own life",
+        ),
+        pytest.param({"refresh_token_expires_in": 0}, TokenSet("a"), id="which says nothing"),
+        pytest.param(
+            {"access_token": None, "refresh_token": "r"},
+            TokenSet("", "r", bearer=False, expires_in=0),
+            id="a refresh token alone",
+        ),
     ],
 )
 def test_a_token_answer_is_read_as_far_as_it_goes(
     fields: dict[str, Any], expected: TokenSet
 ) -> None:
     given = {"access_token": "a", "expires_in": 3600, **fields}
-    assert oauth.judge(Answer(200, body(**given))) == expected
+    assert token_answers.judge(Answer(200, body(**given))) == expected
 
 
 @pytest.mark.parametrize(
@@ -136,30 +172,52 @@ def test_a_token_answer_is_read_as_far_as_it_goes(
         pytest.param(Answer(307, b""), FailureClass.TRANSIENT, id="a redirect"),
         pytest.param(Answer(404, b""), FailureClass.TRANSIENT, id="a wrong address"),
         pytest.param(Answer(408, b""), FailureClass.TRANSIENT, id="408"),
-        pytest.param(Answer(504, b""), FailureClass.UNCLEAR, id="a gateway's 504"),
-        pytest.param(Answer(200, b""), FailureClass.UNCLEAR, id="empty"),
-        pytest.param(Answer(200, b'{"access_tok'), FailureClass.UNCLEAR, id="truncated"),
+        pytest.param(Answer(504, b""), FailureClass.AMBIGUOUS, id="a gateway's 504"),
+        pytest.param(Answer(200, b""), FailureClass.AMBIGUOUS, id="empty"),
+        pytest.param(Answer(200, b'{"access_tok'), FailureClass.AMBIGUOUS, id="truncated"),
         pytest.param(Answer(429, b""), FailureClass.RATE_LIMITED, id="429"),
-        pytest.param(Answer(502, b"<html>"), FailureClass.UNCLEAR, id="a gateway's 502"),
+        pytest.param(Answer(502, b"<html>"), FailureClass.AMBIGUOUS, id="a gateway's 502"),
         pytest.param(Answer(503, b"<html>"), FailureClass.TRANSIENT, id="a clear 503"),
         pytest.param(
-            Answer(500, body(error="invalid_grant")), FailureClass.UNCLEAR, id="a confused 500"
+            Answer(500, body(error="invalid_grant")), FailureClass.AMBIGUOUS, id="a confused 500"
         ),
         pytest.param(
-            Answer(200, body(error="invalid_grant")), FailureClass.UNCLEAR, id="an error as 200"
+            Answer(200, body(error="invalid_grant")), FailureClass.GRANT_REFUSED, id="F26, as 200"
+        ),
+        pytest.param(
+            Answer(200, body(error="server_error")), FailureClass.AMBIGUOUS, id="trouble as 200"
+        ),
+        pytest.param(Answer(204, b""), FailureClass.AMBIGUOUS, id="F28, any 2xx may have acted"),
+        pytest.param(
+            Answer(400, body(error="INVALID_GRANT")), FailureClass.GRANT_REFUSED, id="in capitals"
+        ),
+        pytest.param(
+            Answer(400, body(errors=["x", {"code": "invalid_grant"}])),
+            FailureClass.GRANT_REFUSED,
+            id="in a list",
+        ),
+        pytest.param(
+            Answer(401, body(error={"code": "invalid_client"})),
+            FailureClass.CLIENT_REFUSED,
+            id="as an object",
+        ),
+        pytest.param(
+            Answer(400, b'{"error":"invalid_grant","error_description":"acc\xe8s\r\n\trefus"}'),
+            FailureClass.GRANT_REFUSED,
+            id="in another charset, over several lines",
         ),
         pytest.param(Answer(400, body(error=["x"])), FailureClass.TRANSIENT, id="odd error"),
-        pytest.param(Answer(200, b"[" * 100_000), FailureClass.UNCLEAR, id="deeply nested"),
-        pytest.param(Answer(200, b"\xff\xfe"), FailureClass.UNCLEAR, id="not text"),
-        pytest.param(Answer(200, body(access_token=5)), FailureClass.UNCLEAR, id="a number"),
+        pytest.param(Answer(200, b"[" * 100_000), FailureClass.AMBIGUOUS, id="deeply nested"),
+        pytest.param(Answer(200, b"\xff\xfe"), FailureClass.AMBIGUOUS, id="not text"),
+        pytest.param(Answer(200, body(access_token=5)), FailureClass.AMBIGUOUS, id="a number"),
         pytest.param(
-            Answer(200, body(access_token="a\nb")), FailureClass.UNCLEAR, id="a line break"
+            Answer(200, body(access_token="a\nb")), FailureClass.AMBIGUOUS, id="a line break"
         ),
     ],
 )
 def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> None:
     """F08: everything else must never end a grant."""
-    verdict = oauth.judge(answer)
+    verdict = token_answers.judge(answer)
     assert isinstance(verdict, Failure)
     assert verdict.kind is kind
 
@@ -169,7 +227,9 @@ def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> No
     [
         (Answer(200, b"{}"), "answer without a usable token"),
         (Answer(403, body(error="invalid_grant")), "invalid_grant"),
-        (Answer(404, body(error="invalid_grant")), "HTTP 404"),
+        (Answer(404, body(error="invalid_grant")), "HTTP 404 invalid_grant"),
+        (Answer(400, body(error="invalid_request")), "HTTP 400 invalid_request"),
+        (Answer(400, body(error="canary")), "HTTP 400"),
         (Answer(503, b""), "HTTP 503"),
         (
             Answer(
@@ -184,7 +244,7 @@ def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> No
     ],
 )
 def test_a_verdict_says_what_it_is_of(answer: Answer, detail: str) -> None:
-    verdict = oauth.judge(answer)
+    verdict = token_answers.judge(answer)
     assert isinstance(verdict, Failure)
     assert verdict.detail == detail
 
@@ -227,7 +287,9 @@ def test_an_answer_is_told_from_a_plain_visit(name: str) -> None:
 
 
 def test_a_verdict_never_repeats_what_goto_wrote() -> None:
-    verdict = oauth.judge(Answer(400, body(error="invalid_grant", error_description="canary")))
+    verdict = token_answers.judge(
+        Answer(400, body(error="invalid_grant", error_description="canary"))
+    )
     assert "canary" not in repr(verdict)
 
 
@@ -247,10 +309,10 @@ def test_s20_tokens_and_secrets_never_show_in_a_repr() -> None:
     ("error", "reason"),
     [
         ("access_denied", Reason.DENIED),
-        ("server_error", Reason.PROVIDER_ERROR),
-        ("temporarily_unavailable", Reason.PROVIDER_ERROR),
+        ("server_error", Reason.SIGN_IN_FAILED),
+        ("temporarily_unavailable", Reason.PROVIDER_BUSY),
         ("invalid_request", Reason.CLIENT_REFUSED),
-        ("invalid_scope", Reason.CLIENT_REFUSED),
+        ("invalid_scope", Reason.SCOPE_REFUSED),
         ("unauthorized_client", Reason.CLIENT_REFUSED),
         ("unsupported_response_type", Reason.CLIENT_REFUSED),
         ("invalid_client", Reason.CLIENT_REFUSED),
@@ -297,4 +359,54 @@ def jwt(claims: object) -> str:
     ],
 )
 def test_a_refresh_tokens_end(token: str, expiry: int) -> None:
-    assert oauth.refresh_token_expiry(token, 1000, 100) == expiry
+    assert token_answers.refresh_token_expiry(token, 1000, 100) == expiry
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 299])
+def test_f28_tokens_in_any_2xx_are_tokens(status: int) -> None:
+    assert token_answers.judge(Answer(status, body(access_token="a"))) == TokenSet("a")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b'{"access_token":"a","name":"Andr\xe9"}', id="one byte of Latin-1"),
+        pytest.param(b'\xef\xbb\xbf{"access_token":"a"}', id="a byte order mark"),
+        pytest.param(b'{"access_token":"a","name":"two\nlines\t"}', id="raw control characters"),
+        pytest.param('{"access_token":"a"}'.encode("utf-16"), id="UTF-16"),
+        pytest.param(b' \r\n{"access_token":"a"}\r\n', id="white space around"),
+    ],
+)
+def test_f28_what_stands_beside_tokens_does_not_cost_them(raw: bytes) -> None:
+    assert token_answers.judge(Answer(200, raw)) == TokenSet("a")
+
+
+NOW = 1_800_000_000
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param(None, 0, id="none"),
+        pytest.param("120", 120, id="seconds"),
+        pytest.param(" 120 ", 120, id="white space"),
+        pytest.param("0", 0, id="at once"),
+        pytest.param("-5", 0, id="in the past"),
+        pytest.param("86400", 3_600, id="an hour at most"),
+        pytest.param("Fri, 15 Jan 2027 08:01:00 GMT", 61, id="a date"),
+        pytest.param("Fri, 15 Jan 2027 07:59:00 GMT", 0, id="a date that is over"),
+        pytest.param("Fri, 15 Jan 2038 08:01:00 GMT", 3_600, id="a date far away"),
+        pytest.param("soon", 0, id="no date"),
+        pytest.param("9" * 400, 3_600, id="a large number"),
+        pytest.param("\u0661\u0662", 12, id="digits of another script"),
+        pytest.param("Fri, 99 Jan 2027 08:01:00 GMT", 0, id="a date that is none"),
+    ],
+)
+def test_f28_how_long_goto_asks_to_be_left_alone(header: str | None, seconds: int) -> None:
+    assert token_answers.seconds_to_wait(header, NOW) == seconds
+
+
+def test_f28_a_failure_keeps_when_to_come_back() -> None:
+    verdict = token_answers.judge(Answer(503, b"", "30"))
+    assert isinstance(verdict, Failure)
+    assert verdict.retry_after == "30"

@@ -2,11 +2,12 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from infra import package, parameters
+from infra import package, parameters, runtime
 from infra.deploy import main
 
 GOOD = json.loads((parameters.STAGES / "example.json").read_text())
@@ -106,6 +107,7 @@ def test_a_stage_without_a_file_is_refused(
 ) -> None:
     """As the operator sees it: AWS is not asked anything."""
     monkeypatch.setattr("boto3.Session", None)
+    monkeypatch.setattr(runtime, "RUNTIME", sys.version_info[:2])
     assert main(["deploy", "nowhere"]) == 1
     assert main(["deploy", "No Where"]) == 1
     said = capsys.readouterr().err.splitlines()

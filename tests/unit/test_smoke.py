@@ -1,22 +1,35 @@
-"""A deployment is tried where its stack says that the pages are, also one of an older version."""
+"""A deployment is tried through Lambda itself; what the operator's machine sees is a warning.
 
+AWS: "Invoke", Lambda API Reference (``FunctionError``); "Set up Lambda proxy integrations", API
+Gateway Developer Guide (the input format).
+"""
+
+import io
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from infra.deploy import Smoke, pages_of
+from infra.smoke import HEALTH, LOOK_SECONDS, Smoke, pages_of
 from infra.stack import StackFailed
+
+WELL = {"statusCode": 200, "body": '{"ok": true}'}
+NOWHERE = "http://127.0.0.1:9/switched/off"
+DOCTOR = {"page_url": None, "findings": [{"name": "mail", "well": True}]}
 
 
 class Pages(BaseHTTPRequestHandler):
     """Well under the path `/api`, and nowhere else."""
 
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
+        self.asked.append(self.headers.get("Authorization", ""))
         self.send_response(200 if self.path == "/api/healthz" else 404)
         self.end_headers()
         self.wfile.write(b'{"ok": true}')
@@ -35,53 +48,126 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.server_close()
 
 
-def smoke(invoked: list[str], *, error: bool = False, silent: Exception | None = None) -> Smoke:
-    def invoke(FunctionName: str, Payload: bytes) -> dict[str, str]:  # noqa: N803 - as AWS spells it
-        invoked.append(FunctionName)
-        if silent:
-            raise silent
-        return {"FunctionError": "Unhandled"} if error else {}
+class Aws:
+    """Lambda and EventBridge of a stage: what each function answers, and whether its rule is on."""
 
-    client = SimpleNamespace(invoke=invoke)
-    session = SimpleNamespace(client=lambda _name, **_: client)
-    return Smoke(session, pause=lambda _seconds: None)
+    def __init__(self, **answers: Any) -> None:
+        self.answers: dict[str, Any] = {"web": WELL, "tick": {}, "rep": DOCTOR} | answers
+        self.invoked: list[str] = []
+        self.rule = "ENABLED"
+        self.warned: list[str] = []
+        self.waited = 0.0
+        self.region_name = "us-east-1"
+
+    def client(self, _name: str, **_: Any) -> Any:
+        return self
+
+    def get_credentials(self) -> Credentials:
+        return Credentials("LOCAL", "secret")
+
+    def get_function(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - as AWS spells it
+        return {"Configuration": {"FunctionArn": f"arn:{FunctionName}"}}
+
+    def list_rule_names_by_target(self, TargetArn: str) -> dict[str, Any]:  # noqa: N803
+        return {"RuleNames": ["rule"] if TargetArn == "arn:tick" else []}
+
+    def describe_rule(self, Name: str) -> dict[str, str]:  # noqa: N803
+        return {"Name": Name, "State": self.rule}
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        self.invoked.append(FunctionName)
+        answer = self.answers[FunctionName]
+        if FunctionName == "web":
+            assert json.loads(Payload) == HEALTH
+        if isinstance(answer, Exception):
+            raise answer
+        failed = {"FunctionError": "Unhandled"} if answer == "error" else {}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode()), **failed}
+
+    def smoke(self, pages: str | None = None) -> Smoke:
+        return Smoke(self, pages=pages, pause=self._pause, warn=self.warned.append)
+
+    def _pause(self, seconds: float) -> None:
+        self.waited += seconds
 
 
 def outputs(**address: str) -> dict[str, str]:
-    return {"RefreshTickFunction": "tick", **address}
+    functions = {"WebFunction": "web", "RefreshTickFunction": "tick", "RepCommandFunction": "rep"}
+    return {**functions, **address}
 
 
-def test_going_back_to_a_version_without_pages_url_is_tried_at_the_gateway(pages: str) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["AWS", "the local cloud"])
+def test_s34_only_the_local_cloud_is_asked_with_a_signature(
+    pages: str, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """S34: it answers nobody else; AWS's own pages are open, and learn of no key."""
+    if elsewhere:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", pages.removesuffix("/api"))
+    Aws().smoke(pages)(outputs())
+    assert Pages.asked.pop().startswith("AWS4-HMAC-SHA256 Credential=LOCAL/") is elsewhere
+
+
+def test_a_version_without_pages_url_is_looked_at_where_the_gateway_is(pages: str) -> None:
     """Chalice's own output ends with a slash."""
-    invoked: list[str] = []
-    smoke(invoked)(outputs(EndpointURL=f"{pages}/"))
-    assert invoked == ["tick"]
+    aws = Aws()
+    aws.smoke()(outputs(EndpointURL=f"{pages}/"))
+    assert aws.invoked == ["web", "tick", "rep"]
 
 
-def test_a_host_of_the_stack_s_own_is_tried_and_not_the_gateway(pages: str) -> None:
-    invoked: list[str] = []
-    found = outputs(PagesURL=pages, EndpointURL="http://127.0.0.1:9/switched/off/")
+def test_a_host_of_the_stack_s_own_is_looked_at_and_not_the_gateway(pages: str) -> None:
+    aws = Aws()
+    found = outputs(PagesURL=pages, EndpointURL=NOWHERE)
     assert pages_of(found) == pages
-    smoke(invoked)(found)
-    assert invoked == ["tick"]
+    aws.smoke()(found)
+    assert aws.warned == ["The front was not tried: there is no tenant yet, and so no host."]
 
 
-def test_pages_that_answer_are_not_enough(pages: str) -> None:
-    with pytest.raises(StackFailed, match="log of RefreshTick"):
-        smoke([], error=True)(outputs(PagesURL=pages))
+def test_what_this_machine_cannot_see_takes_no_version_back() -> None:
+    """A proxy, no certificates, a DNS that lags: a sentence, after a minute of trying."""
+    aws = Aws()
+    aws.smoke(NOWHERE)(outputs())
+    assert "Lambda says that all is well, but from this machine" in aws.warned[0]
+    assert aws.waited == LOOK_SECONDS
+    assert aws.invoked == ["web", "tick", "rep"]
 
 
 @pytest.mark.parametrize(
-    "silent",
+    ("broken", "said"),
     [
-        ReadTimeoutError(endpoint_url="https://lambda"),
-        ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"),
+        ({"web": "error"}, "The web function ended in an error"),
+        ({"web": {"statusCode": 500, "body": "{}"}}, "not that it is well"),
+        ({"web": {"statusCode": 200, "body": '{"ok": false}'}}, "not that it is well"),
+        ({"tick": "error"}, "A tick ended in an error; the log of tick says why."),
+        ({"tick": ReadTimeoutError(endpoint_url="https://lambda")}, "could not be tried"),
+        (
+            {"tick": ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke")},
+            "could not be tried",
+        ),
     ],
-    ids=["no answer", "refused"],
 )
-def test_a_tick_that_can_t_be_tried_is_smoke_too(pages: str, silent: Exception) -> None:
-    """Only for a `StackFailed` does a deployment go back; a tick is never asked for twice."""
-    invoked: list[str] = []
-    with pytest.raises(StackFailed, match="could not be tried"):
-        smoke(invoked, silent=silent)(outputs(PagesURL=pages))
-    assert invoked == ["tick"]
+def test_what_lambda_says_is_bad_is_smoke(pages: str, broken: dict[str, Any], said: str) -> None:
+    """Only for a `StackFailed` does a deployment go back; nothing is asked for twice."""
+    aws = Aws(**broken)
+    with pytest.raises(StackFailed, match=said):
+        aws.smoke()(outputs(PagesURL=pages))
+    assert len(aws.invoked) == len(set(aws.invoked))
+
+
+def test_f19_no_tick_is_tried_while_its_rule_is_disabled(pages: str) -> None:
+    """F19: an operator who restores a table has stopped refreshing; a deployment respects that."""
+    aws = Aws()
+    aws.rule = "DISABLED"
+    aws.smoke()(outputs(PagesURL=pages))
+    assert "tick" not in aws.invoked
+    assert aws.warned[0] == "The rule of RefreshTick is disabled, so no tick was tried."
+
+
+def test_what_the_doctor_finds_and_a_wrong_front_are_warnings(pages: str) -> None:
+    ill = {"name": "mail", "well": False, "told": "SES is in its sandbox.", "advice": "Ask AWS."}
+    aws = Aws(rep={"page_url": f"{pages}/healthz", "findings": [ill]})
+    aws.smoke()(outputs(PagesURL=pages))
+    assert aws.warned[0] == "mail: SES is in its sandbox. Ask AWS."
+    assert aws.warned[1].startswith("The front does not lead to this stage: ")
+    aws = Aws(rep="error")
+    aws.smoke()(outputs(PagesURL=pages))
+    assert aws.warned == ["The doctor ended in an error; the log of rep says why."]

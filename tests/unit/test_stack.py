@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from infra.package import Package
-from infra.stack import WAITS_SECONDS, Stack, StackFailed
-from infra.triggers import NONE, WATCHED
+from infra.rollback_alarms import NONE, WATCHED
+from infra.stack import WAITS_SECONDS, Plan, Stack, StackFailed
 from infra.versions import BEFORE, LIVE, TAGS
 
 PAGE = 100
@@ -149,6 +149,35 @@ class Session:
         return self._clients[name]
 
 
+class Waiting(CloudFormation):
+    """CloudFormation that does not come to an end."""
+
+    def __init__(self, *busy: tuple[str, str]) -> None:
+        super().__init__({})
+        self.protected = False
+        self._resources = [
+            {
+                "LogicalResourceId": name,
+                "ResourceType": kind,
+                "ResourceStatus": "CREATE_IN_PROGRESS",
+            }
+            for name, kind in busy
+        ] + [{"LogicalResourceId": "Done", "ResourceStatus": "CREATE_COMPLETE"}]
+
+    def execute_change_set(self, **_: Any) -> None:
+        self.stack["StackStatus"] = "CREATE_IN_PROGRESS"
+
+    def update_termination_protection(self, EnableTerminationProtection: bool, **_: Any) -> None:  # noqa: N803
+        self.protected = EnableTerminationProtection
+
+    def get_waiter(self, name: str) -> Any:
+        def wait(**_: Any) -> None:
+            if self.stack["StackStatus"].endswith("_IN_PROGRESS"):
+                raise WaiterError(name, "Max attempts exceeded", {})
+
+        return SimpleNamespace(wait=wait)
+
+
 def stack(cloudformation: CloudFormation, ringing: Collection[str] = ()) -> Stack:
     session = Session(cloudformation, ringing)
     return Stack(session, "ha-goto-x", poll={"Delay": 0, "MaxAttempts": 1})
@@ -260,3 +289,36 @@ def test_a_bucket_is_made_closed_and_its_name_fits(tmp_path: Path) -> None:
     assert session.s3.made["CreateBucketConfiguration"] == {"LocationConstraint": "eu-west-1"}
     longest = len("ap-southeast-1") - len("eu-west-1")
     assert len(session.s3.made["Bucket"]) + longest <= 63
+
+
+CERTIFICATE = ("Certificate", "AWS::CertificateManager::Certificate")
+
+
+@pytest.mark.parametrize(
+    ("busy", "said"),
+    [
+        ((CERTIFICATE,), "Certificate waits for the proof of its domain in DNS"),
+        (
+            (CERTIFICATE, ("RestAPI", "AWS::ApiGateway::RestApi")),
+            "; RestAPI is CREATE_IN_PROGRESS.",
+        ),
+        ((), "its status is CREATE_IN_PROGRESS."),
+    ],
+    ids=["a zone that nobody delegates to", "several", "nothing by name"],
+)
+def test_a_wait_that_runs_out_says_what_is_still_done(
+    busy: tuple[tuple[str, str], ...], said: str
+) -> None:
+    """AWS: "DNS validation", Certificate Manager User Guide: a certificate waits for three days."""
+    cloudformation = Waiting(*busy)
+    with pytest.raises(StackFailed, match="still at it") as raised:
+        stack(cloudformation).carry_out(Plan("a", "create", (), ()))
+    assert said in str(raised.value)
+    assert "no reason given" not in str(raised.value)
+
+
+def test_a_stack_that_was_carried_out_is_protected() -> None:
+    cloudformation = Waiting()
+    vars(cloudformation).update(execute_change_set=lambda **_: None)
+    stack(cloudformation).carry_out(Plan("a", "update", (), ()))
+    assert cloudformation.protected

@@ -5,7 +5,8 @@ import json
 import re
 from pathlib import Path
 
-from chalicelib import letters, times
+from chalicelib import durations
+from chalicelib.notify import email_templates
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalicelib"
@@ -35,7 +36,7 @@ def test_no_other_room_has_a_constant_of_time() -> None:
     strays = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in [ROOT / "app.py", *LIBRARY.rglob("*.py")]
-        if path.name != "times.py"
+        if path.name != "durations.py"
         for name, text in constants(path).items()
         if _OF_TIME.search(text) or _OTHER_ROOMS_NAMES.search(name)
     }
@@ -44,45 +45,51 @@ def test_no_other_room_has_a_constant_of_time() -> None:
 
 def test_every_constant_of_time_has_its_reason() -> None:
     """One docstring may stand for the constants right above it, as for the pauses of a backoff."""
-    source = (LIBRARY / "times.py").read_text()
+    source = (LIBRARY / "durations.py").read_text()
     blocks = [block for block in source.split("\n\n") if re.match(r"[A-Z_]+ = ", block)]
     assert len(blocks) > 30
     assert [block for block in blocks if '"""' not in block and not block.startswith("DAY ")] == []
 
 
 def test_a_request_ends_before_the_function_that_sends_it() -> None:
-    assert times.OUTBOUND_READ_TIMEOUT < times.ASK_DEADLINE < times.TIME_TO_ASK < times.TIME_FOR_ONE
+    assert (
+        durations.OUTBOUND_READ_TIMEOUT
+        < durations.ASK_DEADLINE
+        < durations.TIME_TO_ASK
+        < durations.TIME_FOR_ONE
+    )
     for function in ("refresh_tick", "refresh_lane", "refresh_now"):
-        assert timeout(function) > times.TIME_FOR_ONE
-    assert timeout("complete") > times.ASK_DEADLINE + 2 * times.SIDE_DEADLINE
-    assert timeout("intake") >= times.CHECK_DEADLINE + times.AWS_READ_TIMEOUT
-    assert timeout("rep_command") > times.CHECK_DEADLINE
+        assert timeout(function) > durations.TIME_FOR_ONE
+    assert timeout("complete") > durations.ASK_DEADLINE + 2 * durations.SIDE_DEADLINE
+    checks = durations.CHECK_DEADLINE + durations.REDIRECT_DEADLINE
+    assert timeout("intake") >= checks + durations.AWS_READ_TIMEOUT
+    assert timeout("rep_command") > durations.CHECK_DEADLINE
 
 
 def test_who_waits_for_a_function_waits_longer_than_it_runs() -> None:
-    assert timeout("intake") < times.INTAKE_TIMEOUT < timeout("api_handler")
-    assert times.ASK_DEADLINE < times.REFRESH_TIMEOUT < timeout("rep_command")
+    assert timeout("intake") < durations.INTAKE_TIMEOUT < timeout("api_handler")
+    assert durations.ASK_DEADLINE < durations.REFRESH_TIMEOUT < timeout("rep_command")
 
 
 def test_a_refresh_comes_before_the_token_is_called_overdue_or_dead() -> None:
-    assert times.TICK_WORKS_FOR < 60 < times.REFRESH_LEAD
-    assert times.OVERDUE_AFTER < times.TICK_LATE
-    assert times.SETTLED_FOR < times.LONGEST_MINIMUM < times.ASSUMED_LIFETIME
-    assert times.BACKOFF_LEAST < times.BACKOFF_BASE < times.BACKOFF_CAP
+    assert durations.TICK_WORKS_FOR < 60 < durations.REFRESH_LEAD
+    assert durations.OVERDUE_AFTER < durations.TICK_LATE
+    assert durations.SETTLED_FOR < durations.LONGEST_MINIMUM < durations.ASSUMED_LIFETIME
+    assert durations.BACKOFF_LEAST < durations.BACKOFF_BASE < durations.BACKOFF_CAP
 
 
 def test_clocks_five_minutes_apart_take_no_lease_from_one_another() -> None:
     """F15"""
-    assert times.LEASE_MARGIN >= 300
+    assert durations.LEASE_MARGIN >= 300
 
 
 def test_what_must_outlive_its_window_does() -> None:
     """S01: a used state is known for longer than it could have been used."""
-    assert times.REQUEST_LIFETIME <= 600 < times.REQUEST_KEPT
-    assert times.SENT_KEPT > times.DAY
-    assert times.BROWSER_KEPT > times.LINK_LIFETIME
+    assert durations.REQUEST_LIFETIME <= 600 < durations.REQUEST_RETENTION
+    assert durations.SENT_MAIL_RETENTION > durations.DAY
+    assert durations.BROWSER_RETENTION > durations.LINK_LIFETIME
 
 
 def test_mails_name_the_days_for_which_their_link_serves() -> None:
-    named = re.findall(r"(\d+) days", Path(letters.__file__).read_text())
-    assert {int(days) for days in named} == {times.LINK_LIFETIME // times.DAY}
+    named = re.findall(r"(\d+) days", Path(email_templates.__file__).read_text())
+    assert {int(days) for days in named} == {durations.LINK_LIFETIME // durations.DAY}

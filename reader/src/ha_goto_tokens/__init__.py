@@ -3,9 +3,11 @@
     reader = TokenReader("main")
     token = reader.get("acme")          # AccessToken; its repr hides the value
     token = reader.rejected(token)      # after a 401: a newer one
+    token = reader.forbidden(token)     # after a 403: token.usable says why
 
-`ha_goto_tokens.requests_auth` and `ha_goto_tokens.httpx_auth` do both for an HTTP client. What
-stands in the table, and what is promised about it: docs/contract.md of the service.
+`ha_goto_tokens.requests_auth` and `ha_goto_tokens.httpx_auth` do that for an HTTP client;
+`ha_goto_tokens.testing` has a reader for your tests. What the table holds, and what is promised
+about it: docs/contract.md of the service.
 """
 
 from ha_goto_tokens.aio import AsyncTokenReader

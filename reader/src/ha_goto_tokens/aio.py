@@ -1,8 +1,13 @@
-"""`AsyncTokenReader`: the same reader for asyncio. boto3 blocks, so what is not cached is read in a
-thread of the loop's default executor; what is cached never leaves the loop."""
+"""`AsyncTokenReader`: the same reader for asyncio, for any number of loops and threads.
+
+What is cached never leaves the loop. boto3 blocks, so a read runs in a thread of the reader's own.
+It holds nothing of a loop: one that is stopped in the middle leaves nothing behind.
+"""
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 
 from ha_goto_tokens.errors import TokenError
 from ha_goto_tokens.item import AccessToken
@@ -10,29 +15,30 @@ from ha_goto_tokens.reader import MIN_VALID, TokenReader
 
 
 class AsyncTokenReader:
-    """Wraps a `TokenReader`, whose cache both share."""
+    """Wraps a `TokenReader`, whose memory both share."""
 
     def __init__(self, reader: TokenReader) -> None:
         self.reader = reader
-        self._under_way: dict[tuple[str, int], asyncio.Task[AccessToken]] = {}
 
     async def get(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken:
-        """As `TokenReader.get`. Tasks that miss together take one thread, not one each."""
+        """As `TokenReader.get`. Tasks that miss together wait for one read, whatever their loop."""
         token = self.reader.cached(tenant, min_valid_seconds)
-        if token is not None:
-            return token
-        key = (tenant, min_valid_seconds)
-        task = self._under_way.get(key)
-        if task is None:
-            reading = asyncio.to_thread(self.reader.get, tenant, min_valid_seconds)
-            task = self._under_way[key] = asyncio.create_task(reading)
-            task.add_done_callback(lambda done: self._land(key, done))
-        # One waiting task that is cancelled must not end the read of the others.
-        return await asyncio.shield(task)
+        while token is None:
+            flight = self.reader.begin(tenant, min_valid_seconds)
+            await _landed(flight)
+            if not flight.cancelled() and not self.reader.is_rejected(flight.result()):
+                return flight.result()
+            token = self.reader.cached(tenant, min_valid_seconds)
+        return token
 
     async def rejected(self, token: AccessToken, min_valid_seconds: int = MIN_VALID) -> AccessToken:
         """As `TokenReader.rejected`."""
-        return await asyncio.to_thread(self.reader.rejected, token, min_valid_seconds)
+        self.reader.reject(token)
+        return await self.get(token.tenant, min_valid_seconds)
+
+    async def forbidden(self, token: AccessToken) -> AccessToken:
+        """As `TokenReader.forbidden`."""
+        return await asyncio.to_thread(self.reader.forbidden, token)
 
     async def get_many(
         self, tenants: Iterable[str], min_valid_seconds: int = MIN_VALID
@@ -40,7 +46,19 @@ class AsyncTokenReader:
         """As `TokenReader.get_many`."""
         return await asyncio.to_thread(self.reader.get_many, list(tenants), min_valid_seconds)
 
-    def _land(self, key: tuple[str, int], done: asyncio.Task[AccessToken]) -> None:
-        del self._under_way[key]
-        if not done.cancelled():
-            done.exception()  # told to those who wait; nobody waiting is no fault
+
+async def _landed(flight: Future[AccessToken]) -> None:
+    """Wait for a flight. To be cancelled here ends the waiting, not the flight."""
+    loop = asyncio.get_running_loop()
+    waiting = loop.create_future()
+
+    def wake() -> None:
+        if not waiting.done():
+            waiting.set_result(None)
+
+    def land(_: Future[AccessToken]) -> None:
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(wake)
+
+    flight.add_done_callback(land)
+    await waiting

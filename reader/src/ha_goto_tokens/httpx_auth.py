@@ -1,4 +1,5 @@
-"""An auth class for `httpx`, its sync and its async client: adds the header, and handles one 401.
+"""An auth class for `httpx`, its sync and its async client: adds the header, handles one 401, and
+reports a 403.
 
 httpx.get(url, auth=GoToAuth(reader, "acme"))
 """
@@ -7,8 +8,8 @@ from collections.abc import AsyncGenerator, Generator
 
 import httpx
 
-from ha_goto_tokens import destination
 from ha_goto_tokens.aio import AsyncTokenReader
+from ha_goto_tokens.http_rules import Verdict, check, verdict
 from ha_goto_tokens.item import AccessToken
 from ha_goto_tokens.reader import TokenReader
 
@@ -25,27 +26,35 @@ class GoToAuth(httpx.Auth):
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """Raises what `TokenReader.get` does; `ValueError` for an address that is not https."""
-        destination.check(str(request.url))
+        check(str(request.url))
         token = self._reader.get(self._tenant)
         response = yield _with(request, token)
-        if _refused(response, token):
-            newer = self._reader.rejected(token)
-            if _replayable(request):
-                response.read()
-                yield _with(request, newer)
+        if _about(response, token):
+            response.read()
+        match _verdict(response, token):
+            case Verdict.FORBIDDEN:
+                self._reader.forbidden(token)
+            case Verdict.REJECTED:
+                newer = self._reader.rejected(token)
+                if _replayable(request):
+                    yield _with(request, newer)
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """As `sync_auth_flow`."""
-        destination.check(str(request.url))
+        check(str(request.url))
         token = await self._async.get(self._tenant)
         response = yield _with(request, token)
-        if _refused(response, token):
-            newer = await self._async.rejected(token)
-            if _replayable(request):
-                await response.aread()
-                yield _with(request, newer)
+        if _about(response, token):
+            await response.aread()
+        match _verdict(response, token):
+            case Verdict.FORBIDDEN:
+                await self._async.forbidden(token)
+            case Verdict.REJECTED:
+                newer = await self._async.rejected(token)
+                if _replayable(request):
+                    yield _with(request, newer)
 
 
 def _with(request: httpx.Request, token: AccessToken) -> httpx.Request:
@@ -53,10 +62,17 @@ def _with(request: httpx.Request, token: AccessToken) -> httpx.Request:
     return request
 
 
-def _refused(response: httpx.Response, token: AccessToken) -> bool:
-    """After a redirect to another host the header is gone: that 401 is not about our token."""
+def _about(response: httpx.Response, token: AccessToken) -> bool:
+    """Whether it is a 401 or 403 to our token: after a redirect to another host the header is
+    gone."""
     sent = response.request.headers.get("Authorization")
-    return response.status_code == 401 and sent == token.authorization
+    return response.status_code in (401, 403) and sent == token.authorization
+
+
+def _verdict(response: httpx.Response, token: AccessToken) -> Verdict:
+    if not _about(response, token):
+        return Verdict.FINE
+    return verdict(response.status_code, response.content)
 
 
 def _replayable(request: httpx.Request) -> bool:

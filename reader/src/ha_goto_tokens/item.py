@@ -11,6 +11,7 @@ DEGRADED = "degraded"
 DISCONNECTED = "disconnected"
 REAUTHORIZATION_REQUIRED = "reauthorization_required"
 CREDENTIALS_REJECTED = "credentials_rejected"
+UNKNOWN = "unknown"
 AWAITING = frozenset({"awaiting_credentials", "awaiting_authorization"})
 
 
@@ -23,7 +24,10 @@ class AccessToken:
     """A tenant's access token with its own expiry (epoch seconds), never a mix of two.
 
     ``version`` grows with every token of the tenant; `TokenReader.rejected` needs it. ``scope`` and
-    ``account_key`` are None where GoTo did not tell them.
+    ``account_key`` are None where GoTo did not tell them. ``usable``: whether GoTo's API last let
+    the service in with this connection (`yes`, `scope_missing`, `forbidden`, `account_gone`,
+    `unknown`), and ``usable_checked_at`` when that was; treat a word that you do not know like
+    `unknown`.
     """
 
     value: str = field(repr=False)
@@ -33,12 +37,13 @@ class AccessToken:
     version: int
     tenant: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    usable: str = UNKNOWN
+    usable_checked_at: int | None = None
 
     @property
     def authorization(self) -> str:
         """Value of the Authorization header (RFC 6750 2.1). It holds the token."""
-        scheme = "Bearer" if self.token_type.lower() == "bearer" else self.token_type
-        return f"{scheme} {self.value}"
+        return f"Bearer {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ def _token(
         version,
         tenant,
         _text(attributes, "token_type") or "Bearer",
+        _text(attributes, "usable") or UNKNOWN,
+        _number(attributes, "usable_checked_at"),
     )
 
 

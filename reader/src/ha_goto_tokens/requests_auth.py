@@ -1,4 +1,4 @@
-"""An auth class for `requests`: adds the header, and handles one 401.
+"""An auth class for `requests`: adds the header, handles one 401, and reports a 403.
 
 requests.get(url, auth=GoToAuth(reader, "acme"), timeout=10)
 """
@@ -9,7 +9,7 @@ from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 from requests.cookies import extract_cookies_to_jar
 
-from ha_goto_tokens import destination
+from ha_goto_tokens.http_rules import Verdict, check, verdict
 from ha_goto_tokens.item import AccessToken
 from ha_goto_tokens.reader import TokenReader
 
@@ -23,28 +23,30 @@ class GoToAuth(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Raises what `TokenReader.get` does; `ValueError` for an address that is not https."""
-        destination.check(request.url or "")
+        check(request.url or "")
         token = self._reader.get(self._tenant)
         start = _position(request.body)
 
         def answered(response: Response, **settings: Any) -> Response:
-            return self._after_401(response, token, start, settings)
+            return self._judged(response, token, start, settings)
 
         request.headers["Authorization"] = token.authorization
         request.register_hook("response", answered)  # type: ignore[no-untyped-call]  # as typeshed has it
         return request
 
-    def _after_401(
+    def _judged(
         self, response: Response, token: AccessToken, start: int | None, settings: dict[str, Any]
     ) -> Response:
         sent = response.request
-        # After a redirect to another host the header is gone: that 401 is not about our token.
-        if response.status_code != 401 or sent.headers.get("Authorization") != token.authorization:
-            return response
+        match _verdict(response, token):
+            case Verdict.FINE:
+                return response
+            case Verdict.FORBIDDEN:
+                self._reader.forbidden(token)
+                return response
         newer = self._reader.rejected(token)
         if not _replayable(sent.body, start):
             return response
-        _ = response.content  # read to its end, so that the connection can be used again
         response.close()
         again = sent.copy()
         if start is not None:
@@ -56,6 +58,17 @@ class GoToAuth(AuthBase):
         answer.history.append(response)
         answer.request = again
         return answer
+
+
+def _verdict(response: Response, token: AccessToken) -> Verdict:
+    """After a redirect to another host the header is gone: that answer is not about our token.
+
+    A 401 or 403 is read to its end, so that the connection can be used again.
+    """
+    ours = response.request.headers.get("Authorization") == token.authorization
+    if not ours or response.status_code not in (401, 403):
+        return Verdict.FINE
+    return verdict(response.status_code, response.content)
 
 
 def _position(body: Any) -> int | None:

@@ -7,6 +7,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ha_goto_tokens import item as items
+from ha_goto_tokens.aws import ASK_AGAIN, ForkedClient, code_of
+from ha_goto_tokens.clock import Clock
 from ha_goto_tokens.errors import TokenError, Unavailable
 from ha_goto_tokens.item import Item
 
@@ -18,9 +20,6 @@ BATCH_ATTEMPTS = 5
 
 BATCH_PAUSE = 0.05
 """Seconds before the rest of a batch is asked for again; doubled each time."""
-
-ASK_AGAIN = 5
-"""Seconds after which to ask again where AWS names no time."""
 
 _THROTTLED = frozenset(
     {
@@ -36,12 +35,32 @@ _FORBIDDEN = frozenset(
 )
 
 
+class OutOfReach(Unavailable):
+    """The table did not answer: what was read before may be served on (F31)."""
+
+
+Found = Item | TokenError | None
+"""A tenant's item; why it could not be read; None where there is none."""
+
+
 class Table:
-    def __init__(self, client: Any, name: str, sleep: Callable[[float], None]) -> None:
-        """``client`` is boto3's for DynamoDB; ``name`` the table's name or ARN."""
+    def __init__(
+        self,
+        client: Callable[[], Any],
+        name: str,
+        clock: Clock,
+        sleep: Callable[[float], None],
+    ) -> None:
+        """``client`` gives boto3's for DynamoDB; ``name`` is the table's name or ARN; ``clock``
+        learns from what AWS answers."""
         self._client = client
         self._name = name
+        self._clock = clock
         self._sleep = sleep
+
+    def connect(self) -> None:
+        """Make the client now: what is wrong with the configuration is raised here."""
+        self._client()
 
     def item(self, tenant: str, *, consistent: bool) -> Item | None:
         """The tenant's item; None where there is none. Raises `Unavailable`."""
@@ -51,76 +70,122 @@ class Table:
             raise found
         return found
 
-    def items(self, tenants: Iterable[str]) -> dict[str, Item | TokenError | None]:
+    def items(self, tenants: Iterable[str]) -> dict[str, Found]:
         """The items of many tenants. What could not be read is its error, not an exception."""
-        found: dict[str, Item | TokenError | None] = {}
+        found: dict[str, Found] = {}
         left = iter(tenants)
         while chunk := list(islice(left, BATCH)):
             found |= self._chunk(chunk)
         return found
 
-    def _one(self, tenant: str, consistent: bool) -> Item | TokenError | None:
+    def _one(self, tenant: str, consistent: bool) -> Found:
+        key = {"tenant": {"S": tenant}}
         try:
-            answer = self._client.get_item(
-                TableName=self._name, Key={"tenant": {"S": tenant}}, ConsistentRead=consistent
+            answer = self._call(
+                "get_item", TableName=self._name, Key=key, ConsistentRead=consistent
             )
-        except (ClientError, BotoCoreError) as error:
-            return unavailable(tenant, "DynamoDB", code_of(error))
+        except (ClientError, BotoCoreError, ForkedClient) as error:
+            return _failed(tenant, error)
         return _item(tenant, answer.get("Item"))
 
-    def _chunk(self, tenants: Sequence[str]) -> dict[str, Item | TokenError | None]:
-        found: dict[str, Item | TokenError | None] = {}
+    def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+        begun = self._clock.monotonic()
+        try:
+            answer: Mapping[str, Any] = getattr(self._client(), operation)(**arguments)
+        except ClientError as error:
+            self._clock.measure(_date(error.response), begun)
+            raise
+        self._clock.measure(_date(answer), begun)
+        return answer
+
+    def _chunk(self, tenants: Sequence[str]) -> dict[str, Found]:
+        """Each tenant asked for has an answer, and no other."""
+        found: dict[str, Found] = {}
         left = {self._name: {"Keys": [{"tenant": {"S": tenant}} for tenant in tenants]}}
-        code = "UnprocessedKeys"
         for attempt in range(BATCH_ATTEMPTS):
             if attempt:
                 self._sleep(BATCH_PAUSE * 2 ** (attempt - 1))
+            asked = [key["tenant"]["S"] for part in left.values() for key in part["Keys"]]
             try:
-                answer = self._client.batch_get_item(RequestItems=left)
-            except (ClientError, BotoCoreError) as error:
-                code = code_of(error)
-                break
-            for attributes in next(iter(answer.get("Responses", {}).values()), []):
-                tenant = attributes["tenant"]["S"]
-                found[tenant] = _item(tenant, attributes)
+                answer = self._call("batch_get_item", RequestItems=left)
+            except (ClientError, BotoCoreError, ForkedClient) as error:
+                return found | {tenant: _failed(tenant, error) for tenant in asked}
             left = answer.get("UnprocessedKeys") or {}
+            found |= _answered(asked, answer, left)
             if not left:
-                return {tenant: found.get(tenant) for tenant in tenants}
-        asked = {key["tenant"]["S"] for part in left.values() for key in part["Keys"]}
-        missed = {tenant: unavailable(tenant, "DynamoDB", code) for tenant in asked}
-        return {tenant: found.get(tenant) for tenant in tenants} | missed
+                return found
+        missed = [tenant for tenant in asked if tenant not in found]
+        return found | {tenant: _out_of_reach(tenant, "UnprocessedKeys") for tenant in missed}
 
 
-def code_of(error: ClientError | BotoCoreError) -> str:
-    """What AWS calls it, or the name of botocore's error where AWS did not answer."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", "ClientError"))
-    return type(error).__name__
+def _answered(
+    asked: Sequence[str], answer: Mapping[str, Any], left: Mapping[str, Any]
+) -> dict[str, Found]:
+    """What a batch holds for each tenant it was asked for. Somebody else's item in it means that
+    it answers another question: nothing in it is believed then (S33)."""
+    unprocessed = {key["tenant"]["S"] for part in left.values() for key in part["Keys"]}
+    rows: Sequence[Mapping[str, Any]] = next(iter(answer.get("Responses", {}).values()), [])
+    by_tenant = {row.get("tenant", {}).get("S"): row for row in rows}
+    if not by_tenant.keys() | unprocessed <= set(asked):
+        return {tenant: _anothers(tenant) for tenant in asked}
+    processed = [tenant for tenant in asked if tenant not in unprocessed]
+    return {tenant: _item(tenant, by_tenant.get(tenant)) for tenant in processed}
 
 
-def unavailable(tenant: str, service: str, code: str) -> Unavailable:
-    """The error for an AWS service that refused or did not answer."""
-    happened = f"{service} did not answer ({code})."
-    if code in _FORBIDDEN:
-        return Unavailable(
-            tenant,
-            happened,
-            "The operator must check table, region and the reader policy of this role.",
-            whose_turn="operator",
-        )
+def _failed(tenant: str, error: ClientError | BotoCoreError | ForkedClient) -> Unavailable:
+    """The error for a read that failed."""
+    if isinstance(error, ForkedClient):
+        happened = f"The table can't be read: {error}."
+        return Unavailable(tenant, happened, error.what_to_do, whose_turn="operator")
+    code = code_of(error)
+    if code not in _FORBIDDEN:
+        return _out_of_reach(tenant, code)
+    return Unavailable(
+        tenant,
+        _happened(code),
+        "The operator must check table, region and the reader policy of this role.",
+        whose_turn="operator",
+    )
+
+
+def _out_of_reach(tenant: str, code: str) -> OutOfReach:
     what = "It is throttled: ask" if code in _THROTTLED else "Ask"
-    return Unavailable(tenant, happened, f"{what} again in {ASK_AGAIN} s.", retry_after=ASK_AGAIN)
+    again = f"{what} again in {ASK_AGAIN} s."
+    return OutOfReach(tenant, _happened(code), again, retry_after=ASK_AGAIN)
 
 
-def _item(tenant: str, attributes: Mapping[str, Any] | None) -> Item | TokenError | None:
+def _happened(code: str) -> str:
+    return f"DynamoDB did not answer ({code})."
+
+
+def _date(answer: Mapping[str, Any]) -> str | None:
+    """The `Date` header of an answer that AWS itself gave, not a proxy on the way."""
+    about = answer.get("ResponseMetadata", {})
+    date = about.get("HTTPHeaders", {}).get("date")
+    return date if about.get("RequestId") and isinstance(date, str) else None
+
+
+def _item(tenant: str, attributes: Mapping[str, Any] | None) -> Found:
+    """The item of this very tenant: another's is never handed out, whatever went wrong (S33)."""
     if attributes is None:
         return None
     try:
-        return items.read(attributes)
+        found = items.read(attributes)
     except items.Unreadable as unreadable:
-        return Unavailable(
-            tenant,
-            f"The table can't be read: {unreadable}.",
-            "The operator must bring ha-goto-tokens and the service to versions that agree.",
-            whose_turn="operator",
-        )
+        agree = "bring ha-goto-tokens and the service to versions that agree"
+        return _unreadable(tenant, str(unreadable), agree)
+    return found if found.tenant == tenant else _anothers(tenant)
+
+
+def _anothers(tenant: str) -> Unavailable:
+    look = "find out what answers in DynamoDB's place"
+    return _unreadable(tenant, "it answered with another tenant's item", look)
+
+
+def _unreadable(tenant: str, why: str, what: str) -> Unavailable:
+    return Unavailable(
+        tenant,
+        f"The table can't be read: {why}.",
+        f"The operator must {what}.",
+        whose_turn="operator",
+    )

@@ -1,0 +1,154 @@
+"""Secrets Manager: the tenants' GoTo client secrets, read by version and so never stale.
+
+The only place that would change if client secrets moved elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib.aws import clients
+from chalicelib.aws.errors import aws_errors
+from chalicelib.durations import SECRET_PAUSES, SECRET_RECOVERY
+from chalicelib.errors import ClientGone, DependencyUnavailable
+from chalicelib.models import ClientCredentials
+
+_GONE = ("ResourceNotFoundException", "InvalidRequestException")
+"""What Secrets Manager says of a secret that is deleted, or scheduled for it."""
+
+
+_NOT_YET = ("ResourceNotFoundException", "InvalidRequestException")
+"""What it says for a moment of a secret that was made or restored just now: an answer may come from
+where the change has not arrived."""
+
+
+MOST_CACHED = 10_000
+"""Secrets that a process remembers: 5 MB. With more it begins again."""
+
+
+class SecretStore:
+    def __init__(
+        self,
+        client: clients.SecretsManagerClient,
+        prefix: str,
+        kms_key: str,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._kms_key = kms_key
+        self._pause = pause
+        self._cache: dict[tuple[str, str], ClientCredentials] = {}
+
+    def credentials(self, tenant: str, version: str) -> ClientCredentials:
+        """A tenant's client as it was stored under ``version``.
+
+        Raises `ClientGone`, `DependencyUnavailable`.
+        """
+        kept = self._cache.get((tenant, version))
+        if kept is None:
+            kept = self._read(tenant, VersionId=version)
+            if len(self._cache) >= MOST_CACHED:
+                self._cache.clear()
+            self._cache[tenant, version] = kept
+        return kept
+
+    def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
+        """The newest secret of one of the tenant's clients, be it the current one or not.
+
+        Raises `ClientGone`, `DependencyUnavailable`.
+        """
+        return self._read(tenant, VersionStage=_label(client_id))
+
+    def store(self, tenant: str, credentials: ClientCredentials) -> str:
+        """Keep a client as a new version and return that version's id.
+
+        Versions are labelled by client and none is deprecated: a grant is bound to the client it
+        came from, and goes on being refreshed with it until the admin connects with the new one.
+        AWS allows 20 labels, and so as many clients in a tenant's life.
+        A secret scheduled for deletion is restored; one that a destroyed stack left behind moves to
+        this stack's key. Raises `DependencyUnavailable`.
+        """
+        name = self._prefix + tenant
+        label = _label(credentials.client_id)
+        text = json.dumps(
+            {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+        )
+        try:
+            made = self._call("create_secret", Name=name, KmsKeyId=self._kms_key, SecretString=text)
+        except DependencyUnavailable as error:
+            if error.code not in ("InvalidRequestException", "ResourceExistsException"):
+                raise
+            self._restore(name)
+            # Without kms:Encrypt, which our roles lack, older versions stay under the old key. AWS:
+            # "Change the encryption key for an AWS Secrets Manager secret", User Guide.
+            self._patiently("update_secret", SecretId=name, KmsKeyId=self._kms_key)
+            added = self._patiently(
+                "put_secret_value", SecretId=name, SecretString=text, VersionStages=[label]
+            )
+            return str(added["VersionId"])
+        version = str(made["VersionId"])
+        self._patiently(
+            "update_secret_version_stage",
+            SecretId=name,
+            VersionStage=label,
+            MoveToVersionId=version,
+        )
+        return version
+
+    def _patiently(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """A call about a secret that was made or restored just now: Secrets Manager is eventually
+        consistent."""
+        for seconds in SECRET_PAUSES:
+            try:
+                return self._call(operation, **arguments)
+            except DependencyUnavailable as error:
+                if error.code not in _NOT_YET:
+                    raise
+            self._pause(seconds)
+        return self._call(operation, **arguments)
+
+    def delete(self, tenant: str) -> None:
+        """Schedule a tenant's secret for deletion; `store` would restore it. A tenant without one
+        is no error. Raises `DependencyUnavailable`."""
+        try:
+            self._call(
+                "delete_secret",
+                SecretId=self._prefix + tenant,
+                RecoveryWindowInDays=SECRET_RECOVERY,
+            )
+        except DependencyUnavailable as error:
+            if error.code not in _GONE:
+                raise
+
+    def _restore(self, name: str) -> None:
+        """Take back a deletion; where none is scheduled there is nothing to do."""
+        try:
+            self._call("restore_secret", SecretId=name)
+        except DependencyUnavailable as error:
+            if error.code != "InvalidRequestException":
+                raise
+
+    def _read(self, tenant: str, **which: str) -> ClientCredentials:
+        try:
+            answer = self._call("get_secret_value", SecretId=self._prefix + tenant, **which)
+        except DependencyUnavailable as error:
+            if error.code in _GONE:
+                raise ClientGone(error.service, error.code) from None
+            raise
+        stored = json.loads(answer["SecretString"])
+        return ClientCredentials(stored["client_id"], stored["client_secret"])
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        with aws_errors("secretsmanager"):
+            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+        return answer
+
+
+def _label(client_id: str) -> str:
+    """The staging label under which the newest secret of a client is kept."""
+    return "client-" + hashlib.sha256(client_id.encode()).hexdigest()[:16]

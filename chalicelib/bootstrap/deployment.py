@@ -1,0 +1,246 @@
+"""What every use case is built from: settings, clients, stores, clocks.
+
+`live` makes it from the environment; tests make it from fakes and call the same builders.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Protocol
+
+import botocore.session
+from botocore.config import Config
+
+from chalicelib import config
+from chalicelib.aws import lambda_invoke
+from chalicelib.aws.secrets_manager import SecretStore
+from chalicelib.aws.telemetry import emit_metrics, report
+from chalicelib.concurrency import Run, pooled
+from chalicelib.config import Settings
+from chalicelib.durations import (
+    AWS_ATTEMPTS,
+    AWS_CONNECT_TIMEOUT,
+    AWS_READ_TIMEOUT,
+    KEEP_ATTEMPTS,
+    KEEP_READ_TIMEOUT,
+)
+from chalicelib.dynamodb import expressions
+from chalicelib.dynamodb.accounts import AccountClaims, Choices, Usability
+from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb.fleet import Fleet
+from chalicelib.dynamodb.journal import Journal
+from chalicelib.dynamodb.links import Links
+from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.goto.oauth import GoToClient
+from chalicelib.tokens.account_rule import AccountRule
+from chalicelib.tokens.choices import SignIns
+from chalicelib.tokens.commit import Commits
+from chalicelib.tokens.probe import Gap, Prober
+from chalicelib.tokens.rescue_queue import RescueQueue, SqsRescueQueue
+from chalicelib.tokens.revoker import Revoker
+
+POOL = 32
+"""Connections to one AWS service: at least as many as a tick has threads."""
+
+
+class Client(Protocol):
+    """Makes a client of an AWS service; ``read_timeout`` in seconds."""
+
+    def __call__(
+        self, service: str, read_timeout: int = AWS_READ_TIMEOUT, attempts: int = AWS_ATTEMPTS
+    ) -> Any: ...
+
+
+class GoToFor(Protocol):
+    """Makes GoTo's client for one invocation; ``ask_deadline`` in seconds."""
+
+    def __call__(self, connections: int, ask_deadline: float | None = None) -> GoToClient: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Everything from outside that use cases need. Stores and clients are made at first use."""
+
+    settings: Settings
+    client: Client
+    goto: GoToFor
+    report: Callable[[Exception], None]
+    threads: Callable[[int], Run] = pooled
+    clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random.random
+    write_metrics: Callable[[str, Mapping[str, float]], None] = emit_metrics
+
+    def invoke_later(self, function: str | None, payload: lambda_invoke.Payload) -> None:
+        """Invoke another function of ours without waiting. Raises `DependencyUnavailable`."""
+        lambda_invoke.invoke_later(self._lambda, function, payload)
+
+    def invoke_now(
+        self, function: str | None, payload: Mapping[str, Any], read_timeout: int
+    ) -> dict[str, Any]:
+        """Invoke another function of ours, once, and wait ``read_timeout`` seconds for its answer.
+
+        Raises `DependencyUnavailable`.
+        """
+        client = self.client("lambda", read_timeout=read_timeout, attempts=1)
+        return lambda_invoke.invoke_now(client, function, payload)
+
+    @cached_property
+    def tables(self) -> Tables:
+        return expressions.tables_of(self.dynamodb, self.settings)
+
+    @cached_property
+    def tenants(self) -> Tenants:
+        return Tenants(self.tables)
+
+    @cached_property
+    def links(self) -> Links:
+        return Links(self.tables)
+
+    @cached_property
+    def requests(self) -> AuthorizationRequests:
+        return AuthorizationRequests(self.tables)
+
+    @cached_property
+    def connections(self) -> Connections:
+        return Connections(self.tables)
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.tables)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        return Fleet(self.tables)
+
+    @cached_property
+    def provider(self) -> ProviderRow:
+        return ProviderRow(self.tables)
+
+    @cached_property
+    def commits(self) -> Commits:
+        return Commits(
+            connections=self.connections,
+            tenants=self.tenants,
+            rule=self.account_rule,
+            clock=self.clock,
+            refresh_share=self.settings.refresh_share,
+            accounts=self.reads_accounts,
+            needed_scopes=self.settings.needed_scopes,
+        )
+
+    @cached_property
+    def account_rule(self) -> AccountRule:
+        return AccountRule(
+            tenants=self.tenants,
+            connections=self.connections,
+            claims=AccountClaims(self.tables),
+        )
+
+    def sign_ins(self, goto: GoToClient) -> SignIns:
+        """What sign-ins come to; ``goto`` is the invocation's own."""
+        return SignIns(
+            commits=self.commits,
+            choices=Choices(self.tables),
+            requests=self.requests,
+            revoker=self.revoker(goto),
+            clock=self.clock,
+        )
+
+    def revoker(self, goto: GoToClient) -> Revoker:
+        """Gives tokens up at GoTo, through this invocation's client."""
+        return Revoker(
+            tenants=self.tenants,
+            secret_store=self.secret_store,
+            goto=goto,
+            clock=self.clock,
+            report=self.report,
+        )
+
+    @property
+    def reads_accounts(self) -> bool:
+        """Whether GoTo can be asked whose tokens are (S25)."""
+        return self.settings.api_url is not None
+
+    def prober(self, goto: GoToClient, time_left: Callable[[], float]) -> Prober:
+        """Looks whether connections are of use; ``goto`` is the invocation's own."""
+        return Prober(
+            connections=self.connections,
+            usability=Usability(self.tables),
+            goto=goto,
+            needed_scopes=self.settings.needed_scopes,
+            clock=self.clock,
+            random=self.random,
+            time_left=time_left,
+            report=self.report,
+            gap=Gap(self.monotonic),
+        )
+
+    @cached_property
+    def secret_store(self) -> SecretStore:
+        client = self.client("secretsmanager")
+        return SecretStore(
+            client, self.settings.secret_prefix, self.settings.secret_key, self.pause
+        )
+
+    @cached_property
+    def rescue_queue(self) -> RescueQueue:
+        client = self.client("sqs", KEEP_READ_TIMEOUT, KEEP_ATTEMPTS)
+        return SqsRescueQueue(client, self.settings.rescue_queue)
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return self.client("dynamodb", KEEP_READ_TIMEOUT, KEEP_ATTEMPTS)
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return self.client("lambda")
+
+
+def namespace(deployment: Deployment) -> str:
+    """Where a stage's metrics are found in CloudWatch."""
+    return f"ha-goto-{deployment.settings.stage}"
+
+
+def live(settings: Settings | None = None) -> Deployment:
+    """The deployment of these settings, or those of the environment. Raises `Misconfigured`."""
+    settings = settings or config.load()
+    session = botocore.session.get_session()
+    return Deployment(
+        settings=settings,
+        client=partial(client_of, session),
+        goto=partial(_goto, settings),
+        report=_report,
+    )
+
+
+def _report(error: Exception) -> None:
+    report("went on in spite of an error", error)
+
+
+def client_of(
+    session: Any, service: str, read_timeout: int = AWS_READ_TIMEOUT, attempts: int = AWS_ATTEMPTS
+) -> Any:
+    """A client of botocore's ``session`` with our deadlines (S17); ``read_timeout`` in seconds."""
+    limits = Config(
+        connect_timeout=AWS_CONNECT_TIMEOUT,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=POOL,
+    )
+    return session.create_client(service, config=limits)
+
+
+def _goto(settings: Settings, connections: int, ask_deadline: float | None = None) -> GoToClient:
+    # It imports requests, which costs a cold start: only functions that ask GoTo pay for it.
+    from chalicelib.goto.client import connect
+
+    return connect(settings, connections, ask_deadline)

@@ -1,0 +1,83 @@
+"""The functions that tell people: `announce`, which the journal's stream invokes, and
+`mail_feedback`; and the metrics of all functions."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from chalicelib.bootstrap.deployment import Deployment, namespace
+from chalicelib.connect.invitations import Invitations
+from chalicelib.dynamodb.links import RemindersSent, SentMails
+from chalicelib.notify.announcer import Announcer
+from chalicelib.notify.eventbridge import Bus
+from chalicelib.notify.fleet_counts import FleetCounts
+from chalicelib.notify.mail_feedback import MailFeedback
+from chalicelib.notify.metrics import Metrics
+from chalicelib.notify.reminders import Reminders
+from chalicelib.notify.ses import Mail
+from chalicelib.notify.waiting_mails import WaitingMails
+
+
+def announcer(deployment: Deployment) -> Announcer:
+    """Mails people and publishes events."""
+    settings = deployment.settings
+    return Announcer(
+        tenants=deployment.tenants,
+        fleet=fleet_counts(deployment),
+        invitations=invitations(deployment),
+        sent_mails=SentMails(deployment.tables),
+        mail=Mail(
+            client=deployment.client("sesv2"),
+            sender=settings.mail_from,
+            configuration=settings.mail_configuration,
+            reply_to=settings.support_email,
+        ),
+        waiting=WaitingMails(client=deployment.client("sqs"), url=settings.mails_waiting),
+        bus=Bus(client=deployment.client("events"), name=settings.bus),
+        journal=deployment.journal,
+        report=deployment.report,
+        clock=deployment.clock,
+        rep_mail=settings.rep_mail,
+        answered=settings.support_email is not None,
+    )
+
+
+def fleet_counts(deployment: Deployment) -> FleetCounts:
+    """The fleet's figures, kept from the journal."""
+    return FleetCounts(
+        tenants=deployment.tenants, connections=deployment.connections, fleet=deployment.fleet
+    )
+
+
+def invitations(deployment: Deployment) -> Invitations:
+    """Links for the customer's people."""
+    return Invitations(
+        settings=deployment.settings,
+        tenants=deployment.tenants,
+        links=deployment.links,
+        journal=deployment.journal,
+        clock=deployment.clock,
+    )
+
+
+def reminders(deployment: Deployment) -> Reminders:
+    """Asks again those who have not reconnected."""
+    return Reminders(
+        fleet=deployment.fleet,
+        connections=deployment.connections,
+        sent=RemindersSent(deployment.tables),
+        clock=deployment.clock,
+        report=deployment.report,
+    )
+
+
+def mail_feedback(deployment: Deployment) -> MailFeedback:
+    """Notes bounces and complaints."""
+    return MailFeedback(
+        tenants=deployment.tenants, journal=deployment.journal, clock=deployment.clock
+    )
+
+
+def metrics(deployment: Deployment) -> Metrics:
+    """What CloudWatch is told."""
+    return Metrics(partial(deployment.write_metrics, namespace(deployment)))

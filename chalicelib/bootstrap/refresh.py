@@ -1,0 +1,126 @@
+"""The refresh functions: the tick, its lanes, and refreshes on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from chalicelib.aws.lambda_invoke import Payload
+from chalicelib.bootstrap.deployment import Deployment
+from chalicelib.durations import dead_after
+from chalicelib.errors import DependencyUnavailable
+from chalicelib.refresh.accounts import Accounts
+from chalicelib.refresh.answer_forms import AnswerForms, WatchedGoTo
+from chalicelib.refresh.facts import Facts
+from chalicelib.refresh.on_demand import OnDemand, OnDemandLimiter
+from chalicelib.refresh.rate_limiter import Limiter, RateLimiter
+from chalicelib.refresh.refresher import Refresher
+from chalicelib.refresh.scheduler import Schedule
+
+
+def answer_forms(deployment: Deployment) -> AnswerForms:
+    """Notices new forms of GoTo's answers; one per invocation."""
+    return AnswerForms(
+        provider=deployment.provider, clock=deployment.clock, report=deployment.report
+    )
+
+
+def schedule(
+    deployment: Deployment,
+    threads: int,
+    time_left: Callable[[], float],
+    met: set[str] | None = None,
+) -> Schedule:
+    """The fleet's refresh; one per invocation. ``time_left`` in seconds; ``met`` collects the forms
+    of GoTo's answers."""
+
+    def hand_over(lanes: Sequence[int], rate: float, wait: float) -> None:
+        payload: Payload = {"lanes": list(lanes), "rate": rate, "wait": wait}
+        deployment.invoke_later(deployment.settings.refresh_lane_function, payload)
+
+    def refresher_for(rate: float, seconds: float, wait: float = 0.0) -> Refresher:
+        until = deployment.monotonic() + seconds
+        rate_limiter = RateLimiter(rate, until, deployment.monotonic, deployment.pause, wait)
+        return refresher(deployment, rate_limiter, threads, time_left, met)
+
+    return Schedule(
+        connections=deployment.connections,
+        provider=deployment.provider,
+        fleet=deployment.fleet,
+        rescue_queue=deployment.rescue_queue,
+        refresher_for=refresher_for,
+        run=deployment.threads(threads),
+        hand_over=hand_over,
+        cap=deployment.settings.token_rate,
+        dead_after=dead_after(deployment.settings.refresh_share),
+        clock=deployment.clock,
+        report=deployment.report,
+    )
+
+
+def beat(deployment: Deployment) -> None:
+    """Send a tick's heartbeat through the journal's stream; if that fails, the silence tells."""
+    try:
+        deployment.journal.beat(int(deployment.clock()))
+    except DependencyUnavailable as error:
+        deployment.report(error)
+
+
+def facts(deployment: Deployment) -> Facts:
+    """How GoTo answers, for a rep who asks."""
+    return Facts(
+        connections=deployment.connections,
+        secret_store=deployment.secret_store,
+        goto=deployment.goto(connections=1),
+        limiter=_demand_limiter(deployment),
+        scope=deployment.settings.scope,
+    )
+
+
+def on_demand(deployment: Deployment, time_left: Callable[[], float]) -> OnDemand:
+    """One tenant's refresh, for one of HA's services; one per invocation."""
+    goto, limiter = deployment.goto(connections=1), _demand_limiter(deployment)
+    return OnDemand(
+        prober=deployment.prober(goto, time_left),
+        limiter=limiter,
+        connections=deployment.connections,
+        provider=deployment.provider,
+        refresher=refresher(deployment, limiter, 1, time_left),
+        clock=deployment.clock,
+    )
+
+
+def _demand_limiter(deployment: Deployment) -> OnDemandLimiter:
+    rate = deployment.settings.token_rate
+    return OnDemandLimiter(provider=deployment.provider, cap=rate, clock=deployment.clock)
+
+
+def refresher(
+    deployment: Deployment,
+    rate_limiter: Limiter,
+    threads: int,
+    time_left: Callable[[], float],
+    met: set[str] | None = None,
+) -> Refresher:
+    """Refreshes one tenant at a time, with ``threads`` connections to GoTo."""
+    goto = deployment.goto(connections=threads)
+    if met is not None:
+        goto = WatchedGoTo(goto, met)
+    return Refresher(
+        tenants=deployment.tenants,
+        connections=deployment.connections,
+        commits=deployment.commits,
+        sign_ins=deployment.sign_ins(goto),
+        prober=deployment.prober(goto, time_left),
+        rescue_queue=deployment.rescue_queue,
+        revoker=deployment.revoker(goto),
+        accounts=Accounts(goto, deployment.clock, time_left, deployment.report),
+        goto=goto,
+        rate_limiter=rate_limiter,
+        fleet_well=True,
+        clock=deployment.clock,
+        random=deployment.random,
+        pause=deployment.pause,
+        time_left=time_left,
+        report=deployment.report,
+        lives_left=[],
+    )

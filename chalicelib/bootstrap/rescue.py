@@ -1,0 +1,19 @@
+"""The `rescue` function: commits what waits in the rescue queue."""
+
+from __future__ import annotations
+
+from chalicelib.bootstrap.deployment import Deployment
+from chalicelib.tokens.rescue import Rescue
+
+
+def rescue(deployment: Deployment) -> Rescue:
+    """One per invocation."""
+    goto = deployment.goto(connections=1)
+    return Rescue(
+        commits=deployment.commits,
+        settle=deployment.sign_ins(goto).settle,
+        requests=deployment.requests,
+        rescue_queue=deployment.rescue_queue,
+        revoker=deployment.revoker(goto),
+        clock=deployment.clock,
+    )

@@ -1,0 +1,1 @@
+"""The customer's side: links, the authorization, the credential form."""

@@ -1,0 +1,398 @@
+"""Use cases of the admin's browser: open the link, see the page, start, come back, wait.
+
+Runs with the web role: no refresh token and no client secret is in reach here, and nothing here
+changes a connection. The exchange that does is `complete`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from chalicelib import journal_kinds, opaque
+from chalicelib.config import Settings
+from chalicelib.connect import page_views
+from chalicelib.connection_state import ends_soon, state_of
+from chalicelib.durations import DAY, MAIL_PAUSE, REQUEST_LIFETIME
+from chalicelib.dynamodb.accounts import Choices
+from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.journal import Journal
+from chalicelib.dynamodb.links import Links
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.errors import (
+    CallbackNotAccepted,
+    Conflict,
+    CrossSiteRequest,
+    DependencyUnavailable,
+    LinkNotUsable,
+    NotReadyToConnect,
+    TooManyAttempts,
+    UnknownTenant,
+)
+from chalicelib.goto import oauth
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import (
+    AuthorizationRequest,
+    Browser,
+    JournalEntry,
+    Link,
+    LinkKind,
+    Reason,
+    Tenant,
+)
+from chalicelib.request_outcomes import ENDS, ending, press
+
+MOST_STARTS = 30
+"""Starts that a link allows in each window of `REQUEST_LIFETIME` (S14, S16)."""
+
+MOST_STARTS_A_DAY = 100
+"""Starts that a link allows in a day: what its holder can add to a tenant's history stays readable
+over the link's whole life (S29)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserCookies:
+    """What a browser brought: the link and its own secret, from cookies; any text or None.
+
+    ``before`` is the secret it went by before it last came back from GoTo. What other tabs had
+    open then still counts; nothing is shown for it.
+    """
+
+    link: str | None = field(repr=False)
+    browser: str | None = field(repr=False)
+    before: str | None = field(default=None, repr=False)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The secrets that count, the newest first; none where that one is missing."""
+        if not opaque.well_formed(self.browser):
+            return ()
+        given = (self.browser, self.before)
+        return tuple(value for value in given if value and opaque.well_formed(value))
+
+
+@dataclass(frozen=True, slots=True)
+class FormPost:
+    """A posted form, with what the browser says of where it comes from."""
+
+    csrf: str = field(repr=False)
+    fetch_site: str | None
+    origin: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminVisit:
+    """The admin's way through the pages, up to the callback."""
+
+    settings: Settings
+    tenants: Tenants
+    links: Links
+    requests: AuthorizationRequests
+    choices: Choices
+    connections: Connections
+    journal: Journal
+    start_completion: Callable[[str], None]
+    count_failed: Callable[[], None]
+    clock: Callable[[], float]
+
+    def open_link(self, link: str) -> Tenant:
+        """Whose emailed link it is. Writes nothing: a mail scanner's visit spends nothing (S14).
+
+        Raises `LinkNotUsable`, `DependencyUnavailable`.
+        """
+        return self._tenant_of(BrowserCookies(link, None))[1]
+
+    def replaced(self, cookies: BrowserCookies, opened: Tenant) -> Tenant | None:
+        """The other tenant whose living link this browser holds, and would lose (S28).
+
+        Raises `DependencyUnavailable`.
+        """
+        try:
+            _, held = self._tenant_of(cookies)
+        except LinkNotUsable:
+            return None
+        return held if held.name != opened.name else None
+
+    def ask_for_fresh_link(self, link: str) -> None:
+        """Have a fresh link mailed to the registered admin of the tenant this link was for (S15).
+
+        Says nothing to the visitor: unknown links, known ones and repeated presses look the same.
+        A link that was revoked mails nobody: the admin is not the one who holds it (S29).
+        The mail is sent from the journal entry. Raises `DependencyUnavailable`.
+        """
+        found = self.links.get(opaque.digest(link)) if opaque.well_formed(link) else None
+        tenant = self.tenants.get(found.tenant) if found else None
+        if tenant is None or found is None or found.kind is not LinkKind.CONNECT:
+            return
+        if found.series != tenant.link_series:
+            return
+        if not self.links.claim_mail(tenant.name, self._now(), pause=MAIL_PAUSE):
+            return
+        text = "A fresh link was asked for on the page of an old one and is mailed to the admin."
+        self.journal.append(
+            JournalEntry(tenant.name, self.clock(), Kind.LINK_REQUESTED, "a visitor", text)
+        )
+
+    def settings_page(self, cookies: BrowserCookies) -> page_views.SettingsView:
+        """The settings page as this browser may see it.
+
+        Raises `LinkNotUsable`, `DependencyUnavailable`.
+        """
+        _, tenant = self._tenant_of(cookies)
+        browser, request = self._browser(cookies, tenant)
+        connection, now = self.connections.get(tenant.name), self.clock()
+        seconds = page_views.token_seconds(connection, browser, now)
+        known = page_views.facts(connection, browser)
+        return page_views.SettingsView(
+            tenant=tenant,
+            status=state_of(tenant, connection, now),
+            now=now,
+            reconnect_soon=connection is not None and ends_soon(connection, now),
+            csrf=opaque.csrf_value(cookies.browser or "", cookies.link or ""),
+            processing=page_views.waiting(request, now),
+            notice=page_views.notice(request, connection, now),
+            choices=page_views.choices(request),
+            **page_views.usability(connection, self.settings.needed_scopes),
+            connected=connection is not None and connection.access_token is not None,
+            token=connection.access_token if connection and seconds else None,
+            token_seconds=seconds,
+            details=page_views.Details(known, self._timeline(tenant.name)) if known else None,
+        )
+
+    def _timeline(self, tenant: str) -> tuple[JournalEntry, ...]:
+        history = journal_kinds.without_presses(self.journal.history(tenant), self.clock())
+        shown = journal_kinds.lines(journal_kinds.for_customers(history))
+        return tuple(entry.for_customer() for entry in shown)
+
+    def processing(self, cookies: BrowserCookies) -> bool:
+        """Whether this browser's authorization request is still being worked on.
+
+        Raises `LinkNotUsable`, `DependencyUnavailable`.
+        """
+        _, tenant = self._tenant_of(cookies)
+        _, request = self._browser(cookies, tenant)
+        return page_views.waiting(request, self.clock())
+
+    def start(self, cookies: BrowserCookies, form: FormPost) -> str:
+        """Open an authorization request and return GoTo's address for it.
+
+        An older request of the same browser that nobody came back from is void from now on.
+        Raises `LinkNotUsable`, `CrossSiteRequest`, `NotReadyToConnect`, `TooManyAttempts`,
+        `DependencyUnavailable`.
+        """
+        link, tenant = self._tenant_of(cookies)
+        check_form(self.settings, cookies, form, tenant.name)
+        if tenant.client_id is None or tenant.secret_version is None:
+            raise NotReadyToConnect("no GoTo client is configured for this tenant")
+        now = self._now()
+        self._count(link, now)
+        browser, _ = self._browser(cookies, tenant)
+        if browser is not None:
+            self.requests.void(browser.current, now)
+        state = opaque.new_value()
+        request = AuthorizationRequest(
+            key=opaque.digest(state),
+            tenant=tenant.name,
+            sequence=self._next_sequence(tenant.name),
+            browser=opaque.browser_digest(cookies.browser or "", tenant.name),
+            client_id=tenant.client_id,
+            secret_version=tenant.secret_version,
+            redirect_uri=tenant.redirect_uri,
+            reference=opaque.new_reference(),
+            started_at=now,
+            expires_at=now + REQUEST_LIFETIME,
+            verifier=oauth.new_verifier(),
+            link_series=link.series,
+        )
+        self.requests.start(request, press(request, self.clock()))
+        return oauth.authorization_url(
+            self.settings.authorize_url,
+            client_id=request.client_id,
+            redirect_uri=request.redirect_uri,
+            state=state,
+            verifier=request.verifier,
+            scope=self.settings.scope,
+        )
+
+    def _count(self, link: Link, now: int) -> None:
+        count = self.links.count_start
+        if not (
+            count(link.key, now, window=REQUEST_LIFETIME, most=MOST_STARTS)
+            and count(link.key, now, window=DAY, most=MOST_STARTS_A_DAY, counter="daily_start")
+        ):
+            raise TooManyAttempts("too many starts with this link")
+
+    def _next_sequence(self, tenant: str) -> int:
+        try:
+            return self.tenants.next_sequence(tenant)
+        except UnknownTenant:
+            raise LinkNotUsable("the tenant was removed at this very moment") from None
+
+    def choose(self, cookies: BrowserCookies, form: FormPost, account: str) -> None:
+        """Take the admin's word which of several GoTo accounts is meant (S26).
+
+        Nothing happens where this browser has nothing to choose from: the page tells how its
+        sign-in went. Raises `LinkNotUsable`, `CrossSiteRequest`, `DependencyUnavailable`.
+        """
+        _, tenant = self._tenant_of(cookies)
+        check_form(self.settings, cookies, form, tenant.name)
+        _, request = self._browser(cookies, tenant)
+        if request is None or account not in {each.key for each in request.accounts}:
+            return
+        if self.choices.choose(request.key, account, self._now()):
+            self.start_completion(request.key)
+
+    def callback(
+        self, cookies: BrowserCookies, parameters: Mapping[str, Sequence[str]]
+    ) -> str | None:
+        """Take GoTo's answer: burn the state, keep the code, have the exchange done elsewhere.
+
+        Returns the value that the browser goes by from now on; None where it keeps its own. The
+        settings page tells how it went. Raises `MalformedRequest` and `CallbackNotAccepted`
+        (nothing was written), `DependencyUnavailable`.
+        """
+        answer = oauth.read_callback(parameters)
+        request = self._request_of(cookies, answer.state)
+        if self.settings.issuer and answer.iss not in (None, self.settings.issuer):
+            self._consume_failed(request, Reason.WRONG_ISSUER)
+        elif answer.error is not None:
+            self._consume_failed(request, oauth.callback_reason(answer.error))
+        elif answer.code is not None:
+            renewed = opaque.next_browser(cookies.browser or "", answer.state)
+            request = self._consume(request, answer.code, cookies, renewed)
+            goes_by = _value_of(request, cookies, answer.state)
+            return goes_by if goes_by != cookies.before else None
+        return None
+
+    def _request_of(self, cookies: BrowserCookies, state: str) -> AuthorizationRequest:
+        """The request that this state belongs to, if this browser started it (S01, S02).
+
+        A browser that has come back with it before goes by the value that followed from that.
+        """
+        request = self.requests.get(opaque.digest(state)) if opaque.well_formed(state) else None
+        if request is None:
+            raise CallbackNotAccepted("state unknown")
+        if _value_of(request, cookies, state) is None:
+            raise CallbackNotAccepted("state of another browser")
+        return request
+
+    def _consume(
+        self, request: AuthorizationRequest, code: str, cookies: BrowserCookies, renewed: str
+    ) -> AuthorizationRequest:
+        """Returns the request as it stands then, its browser's digest among it."""
+        digest = opaque.browser_digest(renewed, request.tenant)
+        held = opaque.browser_digest(cookies.browser or "", request.tenant)
+        if self._consumed(request, code, held, digest):
+            current = replace(request, browser=digest)
+        else:
+            current = self._accept_repeat(request)
+            if current.code is None or not page_views.waiting(current, self.clock()):
+                return current
+        # A repeat starts it again while nobody has taken the code: the first start may be lost,
+        # and a second one finds no code.
+        try:
+            self.start_completion(request.key)
+        except DependencyUnavailable:
+            self._fail(request, Reason.INTERNAL)
+        return current
+
+    def _consumed(self, request: AuthorizationRequest, code: str, held: str, renewed: str) -> bool:
+        """Whether this use of the state was its first. ``held``: the digest of the value that the
+        browser brought, which is another than the request's where a second tab came back first."""
+        if renewed == request.browser:  # the same callback with the same cookies
+            return False
+        known = self.requests.browser(held) or self.requests.browser(request.browser)
+        try:
+            self.requests.consume(request, self._now(), code, renewed, known)
+        except Conflict:
+            return False
+        return True
+
+    def _consume_failed(self, request: AuthorizationRequest, reason: Reason) -> None:
+        status, now = ENDS[reason].status, self._now()
+        try:
+            self.requests.consume_failed(
+                request, now, status, reason, ending(request, reason, self.clock())
+            )
+        except Conflict:
+            self._accept_repeat(request)
+        else:
+            if ENDS[reason].counts:
+                self.count_failed()
+
+    def _accept_repeat(self, request: AuthorizationRequest) -> AuthorizationRequest:
+        """The browser that came back may come back again: it repeats a lost request on its own,
+        and the back button leads through GoTo to here. The settings page tells how it went.
+
+        Returns the request as it stands. A second exchange never comes of it. A state that
+        nobody ever came back with is too old, or void since a later start.
+        """
+        current = self.requests.get(request.key)
+        if current is None or current.returned_at is None:
+            raise CallbackNotAccepted("state expired or void")
+        return current
+
+    def _fail(self, request: AuthorizationRequest, reason: Reason) -> None:
+        entry = ending(request, reason, self.clock())
+        try:
+            self.requests.fail(request.key, self._now(), ENDS[reason].status, reason, entry)
+        except Conflict:  # the start had arrived after all, and has come to its own end
+            return
+
+    def _tenant_of(self, cookies: BrowserCookies) -> tuple[Link, Tenant]:
+        link = self._link(cookies.link)
+        tenant = self.tenants.get(link.tenant)
+        if tenant is None or tenant.link_series != link.series:
+            raise LinkNotUsable("the tenant is gone, or its links were revoked")
+        return link, tenant
+
+    def _link(self, link: str | None) -> Link:
+        found = self.links.get(opaque.digest(link)) if link and opaque.well_formed(link) else None
+        if found is None or not found.usable(self.clock()):
+            raise LinkNotUsable("link unknown or expired")
+        return found
+
+    def _browser(
+        self, cookies: BrowserCookies, tenant: Tenant
+    ) -> tuple[Browser | None, AuthorizationRequest | None]:
+        """What the browser completed with a link that was revoked since counts no more: it may be
+        that of a former admin, or of a customer who had this name before (S18)."""
+        if not opaque.well_formed(cookies.browser):
+            return None, None
+        key = opaque.browser_digest(cookies.browser or "", tenant.name)
+        browser, request = self.requests.newest(key)
+        if browser and browser.link_series != tenant.link_series:
+            browser = replace(browser, completed_at=None)
+        return browser, request
+
+    def _now(self) -> int:
+        return int(self.clock())
+
+
+def _value_of(request: AuthorizationRequest, cookies: BrowserCookies, state: str) -> str | None:
+    """By which of its values a request knows this browser; None: it is another's (S02)."""
+    following = tuple(opaque.next_browser(value, state) for value in cookies.values[:1])
+    for value in cookies.values + following:
+        if opaque.browser_digest(value, request.tenant) == request.browser:
+            return value
+    return None
+
+
+def check_form(
+    settings: Settings, cookies: BrowserCookies, form: FormPost, tenant: str | None
+) -> None:
+    """Only our own page's form starts anything (S13). Raises `CrossSiteRequest`.
+
+    Pages are served with no-referrer, so a browser may give the origin as ``null``. ``tenant`` is
+    None on the page of a dead link, which tells nobody whose it was (S15): any origin of ours.
+    """
+    if form.fetch_site not in (None, "same-origin"):
+        raise CrossSiteRequest("sent by another site")
+    if form.origin not in (None, "null") and not settings.is_origin(form.origin, tenant):
+        raise CrossSiteRequest("sent by another origin")
+    if not cookies.values:
+        raise CrossSiteRequest("no browser cookie")
+    link = cookies.link or ""
+    if not any(opaque.csrf_matches(form.csrf, value, link) for value in cookies.values):
+        raise CrossSiteRequest("wrong form value")

@@ -1,0 +1,309 @@
+"""What the tables know of GoTo accounts: whose each is, and what waits for a choice (S26).
+
+An account's row in `Tenants` names the one tenant that it belongs to. New tokens of a person who
+has several accounts wait in a row of `Grants`, beside the refresh tokens, until the admin has
+chosen; nobody else's role reads them there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.durations import TIME_TO_CHOOSE
+from chalicelib.dynamodb import expressions, journal, rows
+from chalicelib.dynamodb.authorization_requests import request_of
+from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb.rows import UNCHANGED
+from chalicelib.dynamodb.tenants import ACCOUNT, EXISTS, account_claim, in_series
+from chalicelib.errors import Conflict
+from chalicelib.models import (
+    AuthorizationRequest,
+    Connection,
+    Grant,
+    JournalEntry,
+    NewTokens,
+    RequestStatus,
+    Status,
+    lane,
+)
+from chalicelib.permissions import Claim, Owner, Usable
+
+WAITING = "#choice#"
+"""Begins the keys of rows of `Grants` in which tokens wait for a choice: no tenant's can."""
+
+
+def waiting_key(request: str) -> str:
+    return f"{WAITING}{request}"
+
+
+def chosen(table: str, request: AuthorizationRequest) -> list[expressions.Action]:
+    """The part of a connection's commit that ends the waiting of its tokens, if they did."""
+    if request.account is None:
+        return []
+    gone = expressions.delete(table, {"tenant": waiting_key(request.key)})
+    return [expressions.Action("waiting", {"Delete": gone})]
+
+
+@dataclass(eq=False)
+class AccountClaims:
+    """The rows by which a GoTo account is one tenant's, and the end of a connection that is not to
+    its tenant's account."""
+
+    tables: Tables
+
+    def get(self, account: str) -> tuple[str, int] | None:
+        """The tenant that has an account, and the edition of its claim. Raises
+        `DependencyUnavailable`."""
+        key = {"tenant": ACCOUNT + account}
+        found = expressions.get(self.tables.client, self.tables.tenants, key)
+        return (found["holder"], found["edition"]) if found else None
+
+    def end_other_account(
+        self,
+        asked: Grant,
+        new_tokens: NewTokens,
+        *,
+        pin: str | None,
+        over: int | None = None,
+        owner: Owner,
+        entry: JournalEntry,
+    ) -> None:
+        """End a connection that is ``owner``'s: the tenant's ``pin`` is another account (S25), or
+        the account is another tenant's (S26). No token is served, and the grant is due until GoTo
+        has heard. Raises as `Connections.commit_refresh`.
+        """
+        versions: dict[str, Any] = rows.unchanged_since(asked)
+        setting = {
+            "status": Status(str(entry.status)),
+            "version": max(asked.version, over or 0) + 1,
+        }
+        tokens = expressions.update(
+            self.tables.tokens,
+            {"tenant": asked.tenant},
+            setting=setting,
+            remove=(*rows.OF_A_TOKEN, "next_refresh_at"),
+            when=UNCHANGED,
+            **versions | ({} if over is None else {"asked_version": over}),
+        )
+        due = {"next_refresh_at": int(entry.at), "account_key": owner.account}
+        grant = expressions.update(
+            self.tables.grants,
+            {"tenant": asked.tenant},
+            setting=setting | rows.grant_values(new_tokens) | due,
+            remove=rows.SETTLED,
+            when=f"{UNCHANGED} AND #status = :asked_status",
+            asked_status=asked.status,
+            **versions,
+        )
+        expressions.transact(
+            self.tables.client,
+            [
+                expressions.Action("tokens", {"Update": tokens}),
+                expressions.Action("grants", {"Update": grant}),
+                pin_held(self.tables.tenants, asked.tenant, pin),
+                journal.row(self.tables.journal, entry),
+            ],
+        )
+
+
+@dataclass(eq=False)
+class Choices:
+    """Sign-ins whose admin must say which account is meant."""
+
+    tables: Tables
+
+    def offer(self, request: AuthorizationRequest, tokens: str, now: int) -> None:
+        """Let the admin choose among the request's accounts; the tokens wait as ``tokens``, where
+        refresh tokens are, and fall due there when nobody has (S26).
+
+        Raises `Conflict` when the request has ended or is offered already, `DependencyUnavailable`.
+        """
+        offered = expressions.update(
+            self.tables.requests,
+            {"request": request.key},
+            setting={
+                "status": RequestStatus.CHOOSING,
+                "accounts": json.dumps(request.accounts),
+            },
+            when="#status = :exchanging",
+            exchanging=RequestStatus.EXCHANGING,
+        )
+        waiting = {
+            "tenant": waiting_key(request.key),
+            "waiting": tokens,
+            "lane": lane(waiting_key(request.key)),
+            "next_refresh_at": now + TIME_TO_CHOOSE,
+        }
+        expressions.transact(
+            self.tables.client,
+            [
+                expressions.Action("request", {"Update": offered}),
+                expressions.Action(
+                    "waiting", {"Put": expressions.put(self.tables.grants, waiting)}
+                ),
+            ],
+        )
+
+    def choose(self, key: str, account: str, now: int) -> bool:
+        """Note which account the admin has chosen; False where there is nothing to choose from.
+
+        The same choice may be made again while nobody has taken it up.
+        """
+        change = expressions.update(
+            self.tables.requests,
+            {"request": key},
+            setting={"status": RequestStatus.CHOSEN, "account": account, "returned_at": now},
+            when="#status = :choosing OR (#status = :chosen AND #account = :set_account)",
+            choosing=RequestStatus.CHOOSING,
+            chosen=RequestStatus.CHOSEN,
+        )
+        try:
+            expressions.change(self.tables.client, "request", change)
+        except Conflict:
+            return False
+        return True
+
+    def take_choice(self, key: str) -> tuple[AuthorizationRequest, str] | None:
+        """Take up a choice, once: the request, and the tokens that wait for it.
+
+        Raises `DependencyUnavailable`.
+        """
+        row = self.waiting(waiting_key(key))
+        if row is None:
+            return None
+        change = expressions.update(
+            self.tables.requests,
+            {"request": key},
+            setting={"status": RequestStatus.EXCHANGING},
+            when="#status = :chosen",
+            chosen=RequestStatus.CHOSEN,
+        )
+        try:
+            before = expressions.change(self.tables.client, "request", change, "ALL_OLD")
+        except Conflict:
+            return None
+        return request_of(before), row[0]
+
+    def waiting(self, key: str) -> tuple[str, int] | None:
+        """Tokens that wait for a choice, and when they fall due. Raises `DependencyUnavailable`."""
+        row = expressions.get(self.tables.client, self.tables.grants, {"tenant": key})
+        return (row["waiting"], row["next_refresh_at"]) if row else None
+
+    def put_off(self, key: str, until: int) -> None:
+        """Have tokens that wait looked at later. Raises `DependencyUnavailable`."""
+        change = expressions.update(
+            self.tables.grants,
+            {"tenant": key},
+            setting={"next_refresh_at": until},
+            when="attribute_exists(#tenant)",
+        )
+        try:
+            expressions.change(self.tables.client, "waiting", change)
+        except Conflict:
+            return
+
+    def forget(self, key: str) -> None:
+        """Delete tokens that waited. Raises `DependencyUnavailable`."""
+        with expressions.dynamodb_errors():
+            self.tables.client.delete_item(
+                **expressions.delete(self.tables.grants, {"tenant": key})
+            )
+
+
+@dataclass(eq=False)
+class Usability:
+    """What probes found of living connections (F33)."""
+
+    tables: Tables
+
+    def note(
+        self,
+        connection: Connection,
+        usable: Usable,
+        *,
+        now: int,
+        probe_at: int,
+        doubt: Usable | None = None,
+        entry: JournalEntry | None = None,
+    ) -> None:
+        """Note what a probe found, and when the next one is due; a ``doubt`` changes nothing yet.
+
+        Raises `Conflict` when the tenant has connected again or is disconnected, or its usability
+        has changed since ``connection`` was read; `DependencyUnavailable`.
+        """
+        key = {"tenant": connection.tenant}
+        checked = {} if usable is Usable.UNKNOWN else {"usable_checked_at": now}
+        tokens = expressions.update(
+            self.tables.tokens,
+            key,
+            setting={"usable": usable, "usable_doubt": doubt, **checked},
+            when="#generation = :asked_generation AND attribute_exists(#access_token)"
+            " AND (attribute_not_exists(#usable) OR #usable = :before)",
+            asked_generation=connection.generation,
+            before=connection.usable,
+        )
+        grants = expressions.update(
+            self.tables.grants,
+            key,
+            setting={"probe_at": probe_at},
+            when="#generation = :asked_generation",
+            asked_generation=connection.generation,
+        )
+        told = [journal.row(self.tables.journal, entry)] if entry else []
+        expressions.transact(
+            self.tables.client,
+            [
+                expressions.Action("tokens", {"Update": tokens}),
+                expressions.Action("grants", {"Update": grants}),
+                *told,
+            ],
+        )
+
+
+def pin_of_sign_in(
+    table: str, request: AuthorizationRequest, account_key: str | None, *, pinned_only: bool
+) -> expressions.Action:
+    """Hold the tenant to its first readable GoTo account (S03), and the request to a link that
+    still serves (S14). A pin that was lifted is lifted for this sign-in alone."""
+    serves, series = in_series(request.link_series)
+    allowed = "attribute_not_exists(#pinned_account)"
+    if pinned_only:
+        allowed += " AND attribute_exists(#pin_lifted)"
+    if account_key is not None:
+        allowed = f"({allowed} OR #pinned_account = :set_pinned_account)"
+    change = expressions.update(
+        table,
+        {"tenant": request.tenant},
+        setting={"pinned_account": account_key, "pin_lifted": None},
+        when=f"{serves} AND {allowed}",
+        **series,
+    )
+    return expressions.Action("tenants", {"Update": change})
+
+
+def pin_held(table: str, tenant: str, pin: str | None) -> expressions.Action:
+    """That this is the tenant's pin, from now on where it has none; the rep has not lifted it.
+    None: that it has none."""
+    if pin is None:
+        when = f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"
+        when += " attribute_not_exists(#pinned_account)"
+        without = expressions.check(table, {"tenant": tenant}, when=when)
+        return expressions.Action("tenants", {"ConditionCheck": without})
+    change = expressions.update(
+        table,
+        {"tenant": tenant},
+        setting={"pinned_account": pin},
+        when=f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"
+        " (attribute_not_exists(#pinned_account) OR #pinned_account = :set_pinned_account)",
+    )
+    return expressions.Action("tenants", {"Update": change})
+
+
+def held(table: str, tenant: str, owner: Owner | None, claim: Claim) -> list[expressions.Action]:
+    """The part of a refresh's commit that keeps ``owner``'s account the tenant's pin, and its own;
+    none where the account was not read."""
+    if owner is None or owner.account is None:
+        return []
+    return [pin_held(table, tenant, owner.account), *account_claim(table, tenant, claim)]

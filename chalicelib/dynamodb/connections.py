@@ -1,0 +1,258 @@
+"""The `Tokens` and `Grants` tables: what readers see, and what keeps it alive.
+
+Every change of the two is one transaction, with the `Journal` row where the state changes. The
+conditions that protect a refresh token are these: a success is committed on generation and version,
+a failure on the fence as well (F05-F07).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.connection_state import GrantSummary
+from chalicelib.dynamodb import accounts, authorization_requests, expressions, journal, rows
+from chalicelib.dynamodb.rows import SCHEMA, UNCHANGED
+from chalicelib.dynamodb.setbacks import Setbacks
+from chalicelib.dynamodb.tenants import account_claim
+from chalicelib.errors import Conflict
+from chalicelib.lifecycle import Inflight
+from chalicelib.models import (
+    AuthorizationRequest,
+    Connection,
+    Due,
+    Grant,
+    JournalEntry,
+    NewTokens,
+    Status,
+    lane,
+)
+from chalicelib.permissions import NO_CLAIM, Claim, Owner, Usable
+
+DUE_INDEX = "due"
+
+
+@dataclass(eq=False)
+class Connections(Setbacks):
+    def get(self, tenant: str) -> Connection | None:
+        """What readers see; None before the first connection. Raises `DependencyUnavailable`."""
+        values = self._row(self.tables.tokens, tenant)
+        return rows.connection(values) if values else None
+
+    def summary(self, tenant: str) -> Connection | None:
+        """The same without its token, for those who may not see it."""
+        values = self._row(self.tables.tokens, tenant, rows.NON_SECRET)
+        return rows.connection(values) if values else None
+
+    def summaries(self, tenants: Sequence[str]) -> dict[str, Connection]:
+        """The facts of up to 100 tenants by name. Raises `DependencyUnavailable`."""
+        found = expressions.batch_get(
+            self.tables.client, self.tables.tokens, "tenant", tenants, rows.NON_SECRET
+        )
+        return {values["tenant"]: rows.connection(values) for values in found}
+
+    def grant(self, tenant: str) -> Grant | None:
+        """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
+        values = self._row(self.tables.grants, tenant)
+        return rows.grant(values) if values else None
+
+    def grant_summary(self, tenant: str) -> GrantSummary | None:
+        """The grant without its refresh token. Raises `DependencyUnavailable`."""
+        values = self._row(self.tables.grants, tenant, rows.GRANT_NON_SECRET)
+        return rows.grant(values) if values else None
+
+    def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
+        """Tenants of a lane whose refresh is due, oldest first. Reads only rows that are due."""
+        with expressions.dynamodb_errors():
+            found = self.tables.client.query(
+                TableName=self.tables.grants,
+                IndexName=DUE_INDEX,
+                KeyConditionExpression="#lane = :lane AND #at <= :now",
+                ExpressionAttributeNames={"#lane": "lane", "#at": "next_refresh_at"},
+                ExpressionAttributeValues={":lane": {"N": str(in_lane)}, ":now": {"N": str(now)}},
+                Limit=limit,
+            )
+        keys = (expressions.plain(attributes) for attributes in found["Items"])
+        return tuple(Due(key["tenant"], key["next_refresh_at"]) for key in keys)
+
+    def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
+        """Take a tenant for one refresh; None when another has it, or it is no longer due.
+
+        The returned grant is the row as it was asked, with the new fence. A mark left by an
+        earlier claim whose outcome never came is kept as ``outcome_unknown_since`` (F02).
+        Raises `DependencyUnavailable`.
+        """
+        before = self.grant(due.tenant)
+        if before is None or before.next_refresh_at != due.at or before.lease_until > now:
+            return None
+        unknown_since = before.outcome_unknown_since
+        if unknown_since is None and before.inflight is not None:
+            unknown_since = before.inflight.claimed_at
+        inflight = Inflight(fence=before.fence + 1, version=before.version, claimed_at=now)
+        change = expressions.update(
+            self.tables.grants,
+            {"tenant": due.tenant},
+            setting={
+                "fence": inflight.fence,
+                "lease_until": lease_until,
+                "next_refresh_at": lease_until,
+                "inflight": {
+                    "fence": inflight.fence,
+                    "version": inflight.version,
+                    "claimed_at": inflight.claimed_at,
+                },
+                "outcome_unknown_since": unknown_since,
+            },
+            when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {UNCHANGED}"
+            " AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)",
+            asked_fence=before.fence,
+            **rows.unchanged_since(before),
+            due=due.at,
+            now=now,
+        )
+        try:
+            after = expressions.change(self.tables.client, "grants", change, "ALL_NEW")
+        except Conflict:
+            return None
+        return rows.grant(after)
+
+    def commit_connect(
+        self,
+        request: AuthorizationRequest,
+        before: GrantSummary | None,
+        new_tokens: NewTokens,
+        *,
+        now: int,
+        owner: Owner,
+        pinned_only: bool,
+        claim: Claim = NO_CLAIM,
+        usable: Usable = Usable.UNKNOWN,
+        entry: JournalEntry,
+    ) -> None:
+        """Make the grant of an authorization request the tenant's: a new generation.
+
+        ``pinned_only``: it replaces a connection, which an account does only that is pinned, or
+        where the rep has lifted the pin (S25). Raises `Conflict`: ``grants`` when the row is no
+        longer as ``before`` or a later request has committed (F23), ``tenants`` when the account
+        may not be the tenant's (S03), the link was revoked (S14) or the tenant is gone, ``account``
+        when what it is to ``claim`` is another tenant's (S26), ``request`` when this
+        request has ended. Raises `DependencyUnavailable`.
+        """
+        generation = (before.generation if before else 0) + 1
+        version = (before.version if before else 0) + 1
+        token_row = {
+            "tenant": request.tenant,
+            "schema": SCHEMA,
+            "status": Status.CONNECTED,
+            "generation": generation,
+            "version": version,
+            **rows.token_values(new_tokens),
+            "connected_at": now,
+            "sequence": request.sequence,
+            "principal": owner.principal,
+            "account_key": owner.account,
+            "reconnect_by": new_tokens.refresh_expires_at,
+            "usable": usable,
+        }
+        when = "attribute_not_exists(#tenant)"
+        asked: dict[str, Any] = {}
+        if before:
+            when = f"{UNCHANGED} AND #sequence < :set_sequence"
+            asked = rows.unchanged_since(before)
+        grant = expressions.update(
+            self.tables.grants,
+            {"tenant": request.tenant},
+            setting={
+                "status": Status.CONNECTED,
+                "generation": generation,
+                "version": version,
+                **({} if before else {"fence": 0}),
+                "sequence": request.sequence,
+                "client_id": request.client_id,
+                "secret_version": request.secret_version,
+                "lane": lane(request.tenant),
+                "account_key": owner.account,
+                **rows.grant_values(new_tokens),
+                "probe_at": 0,
+            },
+            remove=rows.SETTLED,
+            when=when,
+            **asked,
+        )
+        tokens = expressions.put(
+            self.tables.tokens,
+            token_row,
+            when="attribute_not_exists(#version) OR #version < :new_version",
+            new_version=version,
+        )
+        self._transact(
+            expressions.Action("tokens", {"Put": tokens}),
+            expressions.Action("grants", {"Update": grant}),
+            accounts.pin_of_sign_in(
+                self.tables.tenants, request, owner.account, pinned_only=pinned_only
+            ),
+            *account_claim(self.tables.tenants, request.tenant, claim),
+            *authorization_requests.completion(self.tables.requests, request, now),
+            *accounts.chosen(self.tables.grants, request),
+            journal.row(self.tables.journal, entry),
+        )
+
+    def commit_refresh(
+        self,
+        asked: Grant,
+        new_tokens: NewTokens,
+        *,
+        warned: int | None,
+        entries: Sequence[JournalEntry],
+        over: int | None = None,
+        owner: Owner | None = None,
+        claim: Claim = NO_CLAIM,
+        status: Status = Status.CONNECTED,
+    ) -> None:
+        """Store a refresh's tokens, on generation and version as they were asked, never the fence.
+
+        A late answer may carry the only valid refresh token (F06). ``asked.status`` is what the
+        entries were written for. ``over`` is the version in `Tokens` where a restored backup has
+        left the two tables apart (F19). ``status`` is another than connected where no entry
+        can tell of a change (F30). ``owner``'s account is noted as read, and is the tenant's
+        pin from now on (S25). Raises `Conflict`: ``grants`` when something newer was committed or
+        the status is another, ``tokens`` when that table is at another version, ``tenants`` when
+        the pin is another or none is wanted any more, ``account`` when what it is to ``claim`` is
+        another tenant's (S26); `DependencyUnavailable`.
+        """
+        versions: dict[str, Any] = rows.unchanged_since(asked)
+        version = max(asked.version, over or 0) + 1
+        setting = {"status": status, "version": version}
+        tokens = expressions.update(
+            self.tables.tokens,
+            {"tenant": asked.tenant},
+            setting=setting
+            | rows.token_values(new_tokens)
+            | rows.known(
+                reconnect_by=new_tokens.refresh_expires_at, account_key=owner and owner.account
+            ),
+            first=rows.known(principal=owner and owner.principal),
+            when=UNCHANGED,
+            **versions | ({} if over is None else {"asked_version": over}),
+        )
+        grant = expressions.update(
+            self.tables.grants,
+            {"tenant": asked.tenant},
+            setting=setting
+            | rows.grant_values(new_tokens)
+            | rows.known(warned=warned, account_key=owner and owner.account),
+            remove=rows.SETTLED,
+            when=f"{UNCHANGED} AND #status = :asked_status",
+            asked_status=asked.status,
+            **versions,
+        )
+        self._transact(
+            expressions.Action("tokens", {"Update": tokens}),
+            expressions.Action("grants", {"Update": grant}),
+            *accounts.held(self.tables.tenants, asked.tenant, owner, claim),
+            *(journal.row(self.tables.journal, entry) for entry in entries),
+        )
+
+    def _row(self, table: str, tenant: str, attributes: Sequence[str] = ()) -> dict[str, Any]:
+        return expressions.get(self.tables.client, table, {"tenant": tenant}, attributes)

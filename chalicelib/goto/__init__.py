@@ -1,0 +1,1 @@
+"""GoTo's OAuth endpoints and API."""

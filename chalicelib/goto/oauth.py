@@ -1,0 +1,257 @@
+"""OAuth 2.0 as this service speaks it: builds requests, judges answers, says what follows.
+
+Pure, no I/O. Sources: RFC 6749, RFC 7636 (PKCE), RFC 9207 (iss), RFC 7009 (revocation).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+from urllib.parse import quote_plus, urlencode
+
+from chalicelib.errors import DependencyUnavailable, MalformedRequest, ProviderUnreachable
+from chalicelib.models import ClientCredentials, Reason, Revocation
+from chalicelib.permissions import GoToAccount, Usable
+
+BEARER = "Bearer"
+"""The one type of token that is stored (RFC 6750)."""
+
+LONGEST_VALUE = 4_096
+"""Characters of a code or token at most (GoTo's own limit)."""
+
+
+_REDIRECT = re.compile(rb"redirect[ _-]?ur[il]", re.IGNORECASE)
+
+
+class GoToClient(Protocol):
+    """GoTo's endpoints as use cases ask them; `client.GoTo` says what each raises."""
+
+    def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer: ...
+
+    def revoke(self, client: ClientCredentials, token: str) -> Revocation: ...
+
+    def accounts(self, access_token: str) -> tuple[GoToAccount, ...] | None: ...
+
+    def read_calls(self, access_token: str, account: str | None) -> Usable: ...
+
+    def authorize(self, client_id: str, redirect_uri: str) -> Answer: ...
+
+
+NOTICES = ("Deprecation", "Sunset")
+"""Headers that announce that an address is to be given up (RFC 9745, RFC 8594)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from the token endpoint: a complete HTTP response. ``retry_after``: the
+    header of that name, as it was sent. ``notices``: names of those that announce an end, of the
+    `NOTICES`."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+class FailureClass(StrEnum):
+    """What came of a token request that brought no tokens; `verdicts` says what follows from it.
+
+    ``UNCLEAR`` is an answer behind which GoTo may have acted: a gateway's error, a success that
+    can't be read. The last three are no answers at all.
+    """
+
+    TRANSIENT = "transient"
+    RATE_LIMITED = "rate_limited"
+    AMBIGUOUS = "ambiguous"
+    GRANT_REFUSED = "grant_refused"
+    CLIENT_REFUSED = "client_refused"
+    NOT_SENT = "not_sent"
+    NO_ANSWER = "no_answer"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Verdict on an answer without tokens. ``detail`` is from a fixed list, never GoTo's text."""
+
+    kind: FailureClass
+    detail: str
+    retry_after: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether GoTo can't have acted on the request: it said so, or never had it."""
+        return self.kind not in (FailureClass.AMBIGUOUS, FailureClass.NO_ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackParameters:
+    """The authorization response (RFC 6749 4.1.2), checked in form only."""
+
+    state: str = field(repr=False)
+    code: str | None = field(repr=False)
+    error: str | None = field(repr=False)
+    iss: str | None = field(repr=False)
+
+
+def new_verifier() -> str:
+    """A PKCE code verifier of 32 random bytes (S05)."""
+    return secrets.token_urlsafe(32)
+
+
+def code_challenge(verifier: str) -> str:
+    """The S256 challenge (RFC 7636 4.2)."""
+    hashed = hashlib.sha256(verifier.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode("ascii")
+
+
+def authorization_url(
+    endpoint: str,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    state: str,
+    verifier: str,
+    scope: str | None,
+) -> str:
+    """The address at which the admin gives permission (RFC 6749 4.1.1)."""
+    parameters = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "state": state,
+        "code_challenge": code_challenge(verifier),
+        "code_challenge_method": "S256",
+    }
+    if scope:
+        parameters["scope"] = scope
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+
+
+def exchange_form(*, code: str, redirect_uri: str, client_id: str, verifier: str) -> dict[str, str]:
+    """The code exchange (RFC 6749 4.1.3)."""
+    return {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "client_id": client_id,
+        "code_verifier": verifier,
+    }
+
+
+def refresh_form(refresh_token: str) -> dict[str, str]:
+    """The refresh (RFC 6749 6)."""
+    return {"grant_type": "refresh_token", "refresh_token": refresh_token}
+
+
+def basic_authorization(client: ClientCredentials, style: str) -> str:
+    """The Authorization header of a client.
+
+    ``raw`` joins id and secret as they are (GoTo); ``rfc6749`` form-encodes both first (2.3.1).
+    """
+    parts = [client.client_id, client.client_secret]
+    if style == "rfc6749":
+        parts = [quote_plus(part) for part in parts]
+    return "Basic " + base64.b64encode(":".join(parts).encode()).decode("ascii")
+
+
+def client_value_allowed(value: str) -> bool:
+    """Whether a client id or secret is printable ASCII (RFC 6749 appendix A) of sensible length."""
+    printable = value.isascii() and value.isprintable() and value == value.strip()
+    return printable and 0 < len(value) <= LONGEST_VALUE
+
+
+def client_id_allowed(value: str, style: str) -> bool:
+    """The same for a client id; where it is sent raw it holds no colon (RFC 7617 2)."""
+    return client_value_allowed(value) and not (style == "raw" and ":" in value)
+
+
+def read_callback(parameters: Mapping[str, Sequence[str]]) -> CallbackParameters:
+    """Take the authorization response apart.
+
+    Parameters that RFC 6749 does not know are ignored, one without a value counts as left out
+    (3.1), its own must not be repeated (S06). What an error's words say is never looked at: they
+    may be of any length, language and form (S08). Raises `MalformedRequest` for anything that no
+    authorization server would send.
+    """
+    values = {name: _single(parameters, name) for name in ("state", "code", "error", "iss")}
+    for words in ("error_description", "error_uri"):
+        _once(parameters, words)
+    state, code, error = values["state"], values["code"], values["error"] or None
+    if not state:
+        raise MalformedRequest("state is missing")
+    if not code and not error:
+        raise MalformedRequest("neither code nor error was given")
+    return CallbackParameters(
+        state=state, code=None if error else code, error=error, iss=values["iss"]
+    )
+
+
+def is_callback(parameters: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a visit of the settings page is GoTo's answer rather than a plain visit."""
+    return any(name in parameters for name in ("state", "code", "error"))
+
+
+def _once(parameters: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:
+    given = parameters.get(name, ())
+    if len(given) > 1:
+        raise MalformedRequest(f"{name} was given more than once")
+    return given
+
+
+def _single(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:
+    given = _once(parameters, name)
+    if not given:
+        return None
+    if len(given[0]) > LONGEST_VALUE or not given[0].isprintable() or "\ufffd" in given[0]:
+        raise MalformedRequest(f"{name} is too long or not text")
+    return given[0]
+
+
+def callback_reason(error: str) -> Reason:
+    """What an error callback means to the admin (RFC 6749 4.1.2.1); any text may be given."""
+    return {
+        "access_denied": Reason.DENIED,
+        "invalid_request": Reason.CLIENT_REFUSED,
+        "invalid_scope": Reason.SCOPE_REFUSED,
+        "unauthorized_client": Reason.CLIENT_REFUSED,
+        "unsupported_response_type": Reason.CLIENT_REFUSED,
+        "invalid_client": Reason.CLIENT_REFUSED,
+        "server_error": Reason.SIGN_IN_FAILED,
+        "temporarily_unavailable": Reason.PROVIDER_BUSY,
+    }.get(error, Reason.PROVIDER_ERROR)
+
+
+def is_redirect_refusal(answer: Answer) -> bool:
+    """Whether the authorize address clearly refuses the redirect URI (RFC 6749 4.1.2.1: the server
+    tells the person itself, and sends nobody back). GoTo's own words are not known, so only a
+    client error that names the redirect URI counts."""
+    return 400 <= answer.status < 500 and _REDIRECT.search(answer.body) is not None
+
+
+REASONS = {
+    FailureClass.TRANSIENT: Reason.PROVIDER_ERROR,
+    FailureClass.RATE_LIMITED: Reason.PROVIDER_ERROR,
+    FailureClass.AMBIGUOUS: Reason.OUTCOME_UNKNOWN,
+    FailureClass.NOT_SENT: Reason.PROVIDER_ERROR,
+    FailureClass.NO_ANSWER: Reason.OUTCOME_UNKNOWN,
+    FailureClass.GRANT_REFUSED: Reason.CODE_REFUSED,
+    FailureClass.CLIENT_REFUSED: Reason.CLIENT_REFUSED,
+    FailureClass.INTERNAL: Reason.INTERNAL,
+}
+"""How an authorization request ends by a failure: a code serves once, so none is tried again (F22).
+What follows for a refresh: `refresh/decisions.py`."""
+
+
+def failure_of(error: ProviderUnreachable | DependencyUnavailable) -> Failure:
+    """What an adapter's error amounts to."""
+    if isinstance(error, DependencyUnavailable):
+        return Failure(FailureClass.INTERNAL, str(error))
+    kind = FailureClass.NO_ANSWER if error.sent else FailureClass.NOT_SENT
+    return Failure(kind, error.reason)

@@ -1,0 +1,216 @@
+"""The kinds of journal entries: who causes each, who may read it, how often it can happen; which
+lines of a tenant's history people are shown.
+
+Pure. A kind that is not listed here is never shown to a customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from chalicelib.durations import RETURN_PATIENCE
+from chalicelib.models import JournalEntry
+
+
+class Kind(StrEnum):
+    """What an entry tells. Stored and published as it stands here: never rename one."""
+
+    TENANT_ADDED = "tenant_added"
+    TENANT_CHANGED = "tenant_changed"
+    ADDRESS_CHANGED = "address_changed"
+    TENANT_REMOVED = "tenant_removed"
+    IMPORTED = "imported"
+    CREDENTIALS_SET = "credentials_set"
+    CREDENTIALS_RECEIVED = "credentials_received"
+    PIN_SET = "pin_set"
+    PIN_LIFTED = "pin_lifted"
+    PIN_SHARED = "pin_shared"
+    ACCOUNT_WANTED = "account_wanted"
+    ACCOUNT_PINNED = "account_pinned"
+    INTAKE_CREATED = "intake_created"
+    INTAKE_SENT = "intake_sent"
+    LINK_CREATED = "link_created"
+    LINK_SENT = "link_sent"
+    LINK_REQUESTED = "link_requested"
+    LINKS_REVOKED = "links_revoked"
+    AUTHORIZATION_STARTED = "authorization_started"
+    AUTHORIZATION_DENIED = "authorization_denied"
+    AUTHORIZATION_SCOPE_REFUSED = "authorization_scope_refused"
+    AUTHORIZATION_MISMATCHED = "authorization_mismatched"
+    AUTHORIZATION_FAILED = "authorization_failed"
+    AUTHORIZATION_EXPIRED = "authorization_expired"
+    CONNECTED = "connected"
+    RECONNECTED = "reconnected"
+    DISCONNECTED = "disconnected"
+    REVOKED = "withdrawn"
+    REFRESH_ASKED = "refresh_asked"
+    TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a secret
+    DEGRADED = "degraded"
+    STUCK = "stuck"
+    RETRIED = "retried"
+    RECOVERED = "recovered"
+    RECONNECT_SOON = "reconnect_soon"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    REMINDED_FIRST = "reminded_first"
+    REMINDED_AGAIN = "reminded_again"
+    REMINDED_LAST = "reminded_last"
+    CREDENTIALS_REJECTED = "credentials_rejected"
+    SCOPE_MISSING = "scope_missing"
+    ACCESS_FORBIDDEN = "access_forbidden"
+    ACCOUNT_GONE = "account_gone"
+    USABLE_AGAIN = "usable_again"
+    MAIL_BOUNCED = "mail_bounced"
+    MAIL_COMPLAINED = "mail_complained"
+    PROVIDER_DOWN = "provider_down"
+    PROVIDER_RECOVERED = "provider_recovered"
+    ANSWERS_CHANGED = "answers_changed"
+    HEARTBEAT = "heartbeat"
+
+
+class By(StrEnum):
+    """Who brings a kind of entry about."""
+
+    CUSTOMER = "customer"
+    REP = "rep"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """``shown``: customers read of it on their page. ``repeatable``: whoever holds a link, or reads
+    tokens, can make it happen again and again, so it must never hide anything else (S29)."""
+
+    by: By
+    shown: bool = False
+    repeatable: bool = False
+
+
+TRAITS: dict[str, Traits] = {
+    Kind.TENANT_ADDED: Traits(By.REP, shown=True),
+    Kind.TENANT_CHANGED: Traits(By.REP, shown=True),
+    Kind.ADDRESS_CHANGED: Traits(By.REP, shown=True),
+    Kind.TENANT_REMOVED: Traits(By.REP),
+    Kind.IMPORTED: Traits(By.REP, shown=True),
+    Kind.CREDENTIALS_SET: Traits(By.REP, shown=True),
+    Kind.CREDENTIALS_RECEIVED: Traits(By.CUSTOMER, shown=True),
+    Kind.PIN_SET: Traits(By.REP),
+    Kind.PIN_LIFTED: Traits(By.REP, shown=True),
+    Kind.PIN_SHARED: Traits(By.REP),
+    Kind.ACCOUNT_WANTED: Traits(By.SERVICE, repeatable=True),
+    Kind.ACCOUNT_PINNED: Traits(By.SERVICE),
+    Kind.INTAKE_CREATED: Traits(By.REP, shown=True),
+    Kind.INTAKE_SENT: Traits(By.REP, shown=True),
+    Kind.LINK_CREATED: Traits(By.REP, shown=True),
+    Kind.LINK_SENT: Traits(By.REP, shown=True),
+    Kind.LINK_REQUESTED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    Kind.LINKS_REVOKED: Traits(By.REP, shown=True),
+    Kind.AUTHORIZATION_STARTED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    Kind.AUTHORIZATION_DENIED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    Kind.AUTHORIZATION_SCOPE_REFUSED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    Kind.AUTHORIZATION_MISMATCHED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    Kind.AUTHORIZATION_FAILED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    Kind.AUTHORIZATION_EXPIRED: Traits(By.CUSTOMER, shown=True, repeatable=True),
+    # Only the pinned account's own people can repeat a connection, and it changes the state.
+    Kind.CONNECTED: Traits(By.CUSTOMER, shown=True),
+    Kind.RECONNECTED: Traits(By.CUSTOMER, shown=True),
+    Kind.DISCONNECTED: Traits(By.REP, shown=True),
+    Kind.REVOKED: Traits(By.SERVICE, shown=True),
+    Kind.REFRESH_ASKED: Traits(By.REP, repeatable=True),
+    Kind.TOKEN_REJECTED: Traits(By.SERVICE, repeatable=True),
+    Kind.DEGRADED: Traits(By.SERVICE, shown=True),
+    Kind.STUCK: Traits(By.SERVICE),
+    Kind.RETRIED: Traits(By.REP, shown=True),
+    Kind.RECOVERED: Traits(By.SERVICE, shown=True),
+    Kind.RECONNECT_SOON: Traits(By.SERVICE, shown=True),
+    Kind.REAUTHORIZATION_REQUIRED: Traits(By.SERVICE, shown=True),
+    Kind.REMINDED_FIRST: Traits(By.SERVICE, shown=True),
+    Kind.REMINDED_AGAIN: Traits(By.SERVICE, shown=True),
+    Kind.REMINDED_LAST: Traits(By.SERVICE, shown=True),
+    Kind.CREDENTIALS_REJECTED: Traits(By.SERVICE, shown=True),
+    Kind.SCOPE_MISSING: Traits(By.SERVICE, shown=True),
+    Kind.ACCESS_FORBIDDEN: Traits(By.SERVICE, shown=True),
+    Kind.ACCOUNT_GONE: Traits(By.SERVICE, shown=True),
+    Kind.USABLE_AGAIN: Traits(By.SERVICE, shown=True),
+    Kind.MAIL_BOUNCED: Traits(By.SERVICE),
+    Kind.MAIL_COMPLAINED: Traits(By.SERVICE),
+    Kind.PROVIDER_DOWN: Traits(By.SERVICE),
+    Kind.PROVIDER_RECOVERED: Traits(By.SERVICE),
+    Kind.ANSWERS_CHANGED: Traits(By.SERVICE),
+    Kind.HEARTBEAT: Traits(By.SERVICE),
+}
+
+REMINDERS = (Kind.REMINDED_FIRST, Kind.REMINDED_AGAIN, Kind.REMINDED_LAST)
+"""One for each of `durations.REMINDED_AFTER`. Nobody is told of one after the recovery."""
+
+_UNKNOWN = Traits(By.SERVICE)
+
+BEGINNINGS = (Kind.TENANT_ADDED, Kind.IMPORTED)
+"""A tenant's history begins with one of these. What is older is of another customer, who once had
+that name and was removed."""
+
+REPEATABLE = tuple(kind for kind, traits in TRAITS.items() if traits.repeatable)
+
+
+def traits(kind: str) -> Traits:
+    """What holds for a kind, also for one that another version of the service has written."""
+    return TRAITS.get(kind, _UNKNOWN)
+
+
+LINES = 10
+"""Lines that the rep and the customer read."""
+
+MOST_REPEATABLE = 3
+"""Lines among them of kinds that a stranger can repeat, as long as there is anything else (S29)."""
+
+
+def lines(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
+    """The newest lines, newest first, of entries that come newest first.
+
+    Takes no more of them than it needs: they may be read from the table one by one.
+    """
+    chosen: list[tuple[int, JournalEntry]] = []
+    spare: list[tuple[int, JournalEntry]] = []
+    repeatable = 0
+    for place in enumerate(entries):
+        again = traits(place[1].kind).repeatable
+        if again and repeatable == MOST_REPEATABLE:
+            spare.append(place)
+            continue
+        repeatable += again
+        chosen.append(place)
+        if len(chosen) == LINES:
+            break
+    filled = sorted([*chosen, *spare[: LINES - len(chosen)]], key=lambda place: place[0])
+    return tuple(entry for _, entry in filled)
+
+
+NOT_RETURNED = (
+    "Get Access Token was clicked, but nobody came back from GoTo. The usual causes: the redirect"
+    " URI of the GoTo client is not exactly the one given here (the slash at the end is part of"
+    " it); the person is not an administrator in GoTo; or GoTo's page was closed."
+)
+"""How a press that came to nothing is told of, with what usually is behind it."""
+
+
+def without_presses(entries: Iterable[JournalEntry], now: float) -> Iterable[JournalEntry]:
+    """Of the presses of the button only the newest, and only if nobody came back from it.
+
+    ``entries`` come newest first, so how a press ended comes before it. One that ended without a
+    line of its own, because that day has enough of them, is told of as if nobody came back.
+    """
+    pressed, ended = False, set()
+    for entry in entries:
+        if entry.kind != Kind.AUTHORIZATION_STARTED:
+            ended.add(entry.reference)
+            yield entry
+            continue
+        if not pressed and entry.reference not in ended and now - entry.at >= RETURN_PATIENCE:
+            yield replace(entry, text=NOT_RETURNED)
+        pressed = True
+
+
+def for_customers(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
+    """Those that the customer may read of."""
+    return (entry for entry in entries if traits(entry.kind).shown)

@@ -1,0 +1,400 @@
+"""The nouns of the service as frozen values, and the arithmetic of when a refresh is due.
+
+Times are epoch seconds. Fields that hold a secret never appear in a repr.
+Owns no I/O; dictionaries of DynamoDB or GoTo never come this far.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from chalicelib.durations import ASSUMED_LIFETIME
+from chalicelib.lifecycle import EndCause, Inflight, Phase
+from chalicelib.permissions import GoToAccount, Owner, Usable
+
+LANES = 16
+"""Partitions of the due index. Part of the data format: never change it on a live fleet."""
+
+PROVIDER = "#provider"
+"""Key of the row for GoTo as a whole, and of its history: no tenant can have such a name."""
+
+STREAM = "#stream"
+"""Key of the heartbeat that goes through the journal's stream, and of when it was heard last."""
+
+LINK_HOLDER = "the holder of a link"
+"""Who acts where GoTo named nobody: the link proves no more than that."""
+
+
+class Status(StrEnum):
+    """State of a tenant's connection."""
+
+    AWAITING_CREDENTIALS = "awaiting_credentials"
+    AWAITING_AUTHORIZATION = "awaiting_authorization"
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    CREDENTIALS_REJECTED = "credentials_rejected"
+    DISCONNECTED = "disconnected"
+
+
+class RequestStatus(StrEnum):
+    """State of one authorization request: one press of the button."""
+
+    STARTED = "started"
+    EXCHANGING = "exchanging"
+    CHOOSING = "choosing"
+    CHOSEN = "chosen"
+    DONE = "done"
+    DENIED = "denied"
+    SCOPE_REFUSED = "scope_refused"
+    MISMATCHED = "mismatched"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Reason(StrEnum):
+    """Why an authorization request did not end in a connection; each has its own sentence."""
+
+    DENIED = "denied"
+    SCOPE_REFUSED = "scope_refused"
+    PROVIDER_ERROR = "provider_error"
+    PROVIDER_BUSY = "provider_busy"
+    SIGN_IN_FAILED = "sign_in_failed"
+    CLIENT_REFUSED = "client_refused"
+    CODE_REFUSED = "code_refused"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    WRONG_ISSUER = "wrong_issuer"
+    OTHER_ACCOUNT = "other_account"
+    ACCOUNT_TAKEN = "account_taken"
+    ACCOUNT_TO_CHOOSE = "account_to_choose"
+    ACCOUNT_NOT_CHOSEN = "account_not_chosen"
+    ACCOUNT_UNREADABLE = "account_unreadable"
+    ACCOUNT_NOT_CONFIRMED = "account_not_confirmed"
+    NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a word, not a secret
+    SUPERSEDED = "superseded"
+    ENDED = "ended"
+    NOT_RETURNED = "not_returned"
+    INTERNAL = "internal"
+
+
+class LinkKind(StrEnum):
+    """What an emailed link opens; also the first part of its path."""
+
+    CONNECT = "connect"
+    INTAKE = "intake"
+
+
+class Revocation(StrEnum):
+    """What came of telling GoTo that a token is given up (RFC 7009)."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    ENDED = "ended"
+    LATER = "later"
+
+
+class Actor(NamedTuple):
+    """Who acts, as the journal names them, and the number under which AWS knows the call.
+
+    ``proved``: AWS has confirmed who it is, for this one command (S32).
+    """
+
+    who: str
+    reference: str | None = None
+    proved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """A tenant's GoTo client."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantDetails:
+    """What a rep says about a customer. A field added here (text, or None if it may be left out) is
+    stored, shown, exported, imported, removed with the tenant; `rep/onboarding.py` checks it."""
+
+    display_name: str
+    admin_email: str
+    also_email: str | None = None  # a second contact, who gets the reminders too
+
+
+DETAILS = tuple(each.name for each in fields(TenantDetails))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant(TenantDetails):
+    """A customer of HA, with the GoTo client that the customer made.
+
+    ``link_series``: links of earlier series are revoked. ``imported``: digest of the line that the
+    tenant was imported from. ``pin_lifted``: the rep lets the next sign-in bring another account.
+    """
+
+    name: str
+    redirect_uri: str
+    client_id: str | None = None
+    secret_version: str | None = None
+    pinned_account: str | None = None
+    link_series: int = 0
+    imported: str | None = None
+    pin_lifted: bool = False
+    shared_account: str | None = None
+
+    @property
+    def details(self) -> dict[str, str | None]:
+        """The fields of `TenantDetails`, by name."""
+        return {name: getattr(self, name) for name in DETAILS}
+
+    @property
+    def unpinned(self) -> bool:
+        """Whether a refresh is to find out which GoTo account is the tenant's (S25)."""
+        return self.pinned_account is None and not self.pin_lifted
+
+    def wants_look_up(self, read: str | None) -> bool:
+        """Whether a refresh is to ask GoTo whose the tokens are: what was ``read`` for the living
+        grant is not the pin. A pin alone is what somebody has said (S25)."""
+        return not self.pin_lifted and (read is None or read != self.pinned_account)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An emailed link; ``key`` is the SHA-256 of its text, which is kept nowhere.
+
+    ``used_by`` is the digest of the browser that an intake link has served; it serves once.
+    ``series``: the tenant's, when it was made.
+    """
+
+    key: str
+    tenant: str
+    expires_at: int
+    kind: LinkKind = LinkKind.CONNECT
+    used_by: str | None = None
+    series: int = 0
+
+    def usable(self, now: float, kind: LinkKind = LinkKind.CONNECT) -> bool:
+        """Whether it still opens what a link of this kind opens; ``now`` in epoch seconds."""
+        return self.kind == kind and self.used_by is None and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """One press of Get Access Token, with everything its exchange will need (S04).
+
+    ``link_series``: that of the link it was pressed at; None where the version before began it.
+    """
+
+    key: str
+    tenant: str
+    sequence: int
+    browser: str
+    client_id: str
+    secret_version: str
+    redirect_uri: str
+    reference: str
+    started_at: int
+    expires_at: int
+    verifier: str = field(repr=False)
+    link_series: int | None = None
+    status: RequestStatus = RequestStatus.STARTED
+    returned_at: int | None = None
+    finished_at: int | None = None
+    reason: Reason | None = None
+    code: str | None = field(default=None, repr=False)
+    accounts: tuple[GoToAccount, ...] = ()
+    account: str | None = None
+
+    @property
+    def processing(self) -> bool:
+        """Whether the admin is back from GoTo and the outcome is still open."""
+        if self.status in (RequestStatus.EXCHANGING, RequestStatus.CHOSEN):
+            return True
+        return self.status is RequestStatus.STARTED and self.returned_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What is known of one browser at one tenant: its newest request, its last completed one.
+
+    ``sequence``: that of the completed one; None where the version before completed it.
+    ``link_series``: that of the link it was pressed at.
+    """
+
+    key: str
+    current: str
+    completed_at: int | None = None
+    link_series: int = 0
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """A successful token response (RFC 6749 5.1), as far as it was given.
+
+    ``bearer`` False: nobody here knows how to use such an access token, so it has no life; the
+    refresh token beside it may be the only valid one all the same.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    bearer: bool = True
+    expires_in: int = ASSUMED_LIFETIME
+    scope: str | None = None
+    principal: str | None = None
+    refresh_expires_in: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The `Tokens` row: what a reader sees. A token always comes with its own expiry.
+
+    ``sequence``: the authorization request that connected; None where none is known to have.
+    ``account_key``: the GoTo account that was read for it. ``usable_doubt`` is unconfirmed (F33).
+    """
+
+    tenant: str
+    status: Status
+    generation: int
+    version: int
+    access_token: str | None = field(default=None, repr=False)
+    scope: str | None = None
+    expires_at: int = 0
+    refreshed_at: int = 0
+    connected_at: int = 0
+    reconnect_by: int | None = None
+    next_refresh_at: int | None = None
+    principal: str | None = None
+    sequence: int | None = None
+    account_key: str | None = None
+    usable: Usable = Usable.UNKNOWN
+    usable_checked_at: int = 0
+    usable_doubt: Usable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The `Grants` row: the refresh token and the counters that protect it.
+
+    ``account_key``: the GoTo account that was read for this very grant, at GoTo; nobody's word.
+    ``restored``: it is checked because a backup came back (F19). ``ended_by``: why it ended; its
+    refresh token is kept until it is due. ``told_stuck``: the rep knows that it alone fails (F25).
+    ``last_error`` is for people: nothing is decided by it.
+    """
+
+    tenant: str
+    status: Status
+    generation: int
+    version: int
+    client_id: str
+    secret_version: str
+    fence: int = 0
+    sequence: int = 0
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh_issued_at: int = 0
+    refresh_expires_at: int = 0
+    access_expires_at: int = 0
+    lease_until: int = 0
+    inflight: Inflight | None = None
+    outcome_unknown_since: int | None = None
+    refused_since: int | None = None
+    failures: int = 0
+    next_refresh_at: int | None = None
+    last_error: str | None = None
+    warned: int | None = None
+    account_key: str | None = None
+    probe_at: int = 0
+    restored: bool = False
+    ended_by: EndCause | None = None
+    told_stuck: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is in its life (`lifecycle`). A lease that has run out still counts as claimed:
+        the next claim makes it unknown."""
+        due = self.next_refresh_at is not None
+        ended = self.status is Status.REAUTHORIZATION_REQUIRED
+        if self.status is Status.DISCONNECTED or (ended and due and self.ended_by is None):
+            return Phase.REVOKING
+        if ended:
+            return Phase.ENDED if due else Phase.FORGOTTEN
+        if self.lease_until:
+            return Phase.CLAIMED
+        if self.status is Status.CREDENTIALS_REJECTED:
+            return Phase.ENDED
+        if self.refused_since is not None:
+            return Phase.REFUSED_ONCE
+        unknown = self.outcome_unknown_since is not None or self.inflight is not None
+        return Phase.UNKNOWN if unknown else Phase.IDLE
+
+    @property
+    def revoking(self) -> bool:
+        """Whether it is given up, and due only until GoTo has heard: the rep has ended it, or it is
+        another account's than the pinned one (S25)."""
+        return self.phase is Phase.REVOKING
+
+    @property
+    def stands(self) -> bool:
+        """Whether there has been a connection that the rep has not ended."""
+        return self.generation > 0 and self.status is not Status.DISCONNECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row of the due index: a tenant, and the moment at which it fell due."""
+
+    tenant: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewTokens:
+    """Tokens about to be committed. ``refresh_token`` None keeps the stored one, an empty
+    ``access_token`` likewise; ``refresh_expires_at`` alone brings the stored one's end forward."""
+
+    access_token: str = field(repr=False)
+    token_type: str
+    issued_at: int
+    expires_at: int
+    next_refresh_at: int
+    scope: str | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh_expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of a tenant's history, in plain words; never a secret.
+
+    ``tried``: who signed in at GoTo without becoming the connection, for reps alone to read.
+    """
+
+    tenant: str
+    at: float
+    kind: str
+    who: str
+    text: str
+    reference: str | None = None
+    status: Status | None = None
+    tried: Owner | None = None
+
+    @property
+    def detail(self) -> str | None:
+        """``tried`` in words."""
+        return self.tried.sentence if self.tried else None
+
+    def for_customer(self) -> JournalEntry:
+        """The same without the name of a stranger who merely tried."""
+        if self.tried is None:
+            return self
+        who = LINK_HOLDER if self.who == self.tried.principal else self.who
+        return replace(self, who=who, tried=None)
+
+
+def lane(tenant: str) -> int:
+    """The due-index partition of a tenant."""
+    return hashlib.sha256(tenant.encode()).digest()[0] % LANES

@@ -1,0 +1,163 @@
+"""Use case: what the journal says, told to those who must know.
+
+Driven by the `Journal` table's stream, so nothing is announced that did not happen, and nothing
+that happened is lost. Every entry becomes an event on the bus; some become mails (`letters`). A
+mail that SES does not take waits in a queue of its own, and holds nothing else up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.connect.invitations import Invitations
+from chalicelib.durations import DAY, TOLD_WITHIN
+from chalicelib.dynamodb.journal import Journal
+from chalicelib.dynamodb.links import SentMails
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.errors import DependencyUnavailable, MailRefused
+from chalicelib.journal_kinds import REMINDERS, Kind
+from chalicelib.models import PROVIDER, STREAM, JournalEntry, Tenant
+from chalicelib.notify.email_templates import Letter, Reader, kind_told, letters, told, write
+from chalicelib.notify.eventbridge import Bus
+from chalicelib.notify.fleet_counts import FleetCounts
+from chalicelib.notify.ses import Mail
+from chalicelib.notify.waiting_mails import WaitingMails
+
+FLEET_NAME = "all customers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcer:
+    """``rep_mail``: where the reps read; None where nobody does. ``answered``: whether somebody
+    reads what customers reply."""
+
+    rep_mail: str | None
+    tenants: Tenants
+    fleet: FleetCounts
+    invitations: Invitations
+    sent_mails: SentMails
+    mail: Mail
+    waiting: WaitingMails
+    bus: Bus
+    journal: Journal
+    report: Callable[[Exception], None]
+    clock: Callable[[], float]
+    answered: bool = False
+
+    def announce(self, entry: JournalEntry, key: str) -> int:
+        """Tell of one entry; how many of its mails SES did not take. They wait (F34).
+
+        ``key``: the entry's own in the journal, by which a repetition is known. What is older than
+        a day is told to nobody: a stream keeps no record that long, so the row came back from a
+        backup (F35). Raises `DependencyUnavailable`; the stream then offers it again, and what was
+        told already is not told twice. Statistics come last, and hold up nobody (F30).
+        """
+        unsent = 0
+        if entry.tenant != STREAM and self.clock() - entry.at <= TOLD_WITHIN:
+            unsent = self._mails(entry, key)
+            if unsent:
+                self.waiting.add(key)
+            self.bus.publish(entry, key)
+        self._count(entry)
+        return unsent
+
+    def _count(self, entry: JournalEntry) -> None:
+        """Where it fails, the tenant's row is behind until its next entry, which reads all anew."""
+        try:
+            if entry.tenant == STREAM:
+                self.fleet.heard(int(entry.text))
+            elif entry.tenant != PROVIDER:
+                self.fleet.note(entry)
+        except DependencyUnavailable as error:
+            self.report(error)
+
+    def send_waiting(self, key: str) -> int:
+        """Try an entry's mails again, of which some waited; how many SES still does not take.
+
+        Raises `DependencyUnavailable`.
+        """
+        entry = self.journal.get(key)
+        return self._mails(entry, key) if entry else 0
+
+    def _mails(self, entry: JournalEntry, key: str) -> int:
+        tenant = None if entry.tenant == PROVIDER else self.tenants.get(entry.tenant)
+        if entry.kind in REMINDERS and not self.fleet.has_ended(entry.tenant):
+            return 0  # it has recovered meanwhile
+        sent = [
+            self._once(key, reader, letter, entry, tenant)
+            for reader, letter in letters(entry).items()
+        ]
+        return sent.count(False)
+
+    def _once(
+        self,
+        key: str,
+        reader: Reader,
+        letter: Letter,
+        entry: JournalEntry,
+        tenant: Tenant | None,
+    ) -> bool:
+        """False where SES did not take it. Noted only once it has: a mail is rather sent twice than
+        lost."""
+        address = self._address(reader, tenant)
+        if address is None or (tenant is None and entry.tenant != PROVIDER):
+            return True  # nobody to tell, or the tenant has been removed since
+        occasion = f"{_occasion(letter, entry, tenant, key)}#{reader}"
+        sent_mails = self.sent_mails.told(occasion)
+        if key in sent_mails or len(sent_mails) >= (letter.most_a_day or 1):
+            return True
+        message = write(
+            letter,
+            name=tenant.display_name if tenant else FLEET_NAME,
+            tenant=entry.tenant,
+            text=told(entry, reader),
+            link=self._link(letter, entry.tenant),
+            reader=reader,
+            answered=self.answered,
+        )
+        try:
+            self.mail.send(address, message, tenant=entry.tenant, reader=reader)
+        except MailRefused as error:
+            # Not to be repeated: it is this mail or its recipient, and would be refused again.
+            self.report(error)
+            self._note_refusal(reader, tenant)
+        except DependencyUnavailable as error:
+            self.report(error)
+            return False
+        self.sent_mails.note(occasion, (*sent_mails, key), int(self.clock()))
+        return True
+
+    def _address(self, reader: Reader, tenant: Tenant | None) -> str | None:
+        if reader is Reader.REP:
+            return self.rep_mail
+        if tenant is None:
+            return None
+        return tenant.admin_email if reader is Reader.ADMIN else tenant.also_email
+
+    def _note_refusal(self, reader: Reader, tenant: Tenant | None) -> None:
+        if reader is Reader.ADMIN and tenant is not None:
+            text = f"A mail to {tenant.admin_email} was refused before it was sent."
+            try:
+                self.journal.append(
+                    JournalEntry(tenant.name, self.clock(), Kind.MAIL_BOUNCED, "mail", text)
+                )
+            except DependencyUnavailable as error:
+                self.report(error)  # the history holds up no mail (F30)
+
+    def _link(self, letter: Letter, tenant: str) -> str | None:
+        if letter.link is None:
+            return None
+        return self.invitations.link_for_mail(tenant, letter.link)
+
+
+def _occasion(letter: Letter, entry: JournalEntry, tenant: Tenant | None, key: str) -> str:
+    """What mails are counted by: a letter's day at a tenant, or the entry alone.
+
+    A new series of links begins the count again: a rep has ended what was before, or the name is
+    another customer's now, and what follows must be told.
+    """
+    if letter.most_a_day is None:
+        return key
+    series = tenant.link_series if tenant else 0
+    return f"{entry.tenant}#{series}#{kind_told(entry)}#{int(entry.at) // DAY}"

@@ -1,0 +1,78 @@
+"""Use case: keep the fleet's counts in step with what the journal says has changed.
+
+Every entry makes the truth be read anew, so it does not matter in which order entries come, or how
+often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chalicelib.connection_state import account_known, state_of
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.fleet import Fleet, FleetRow
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.models import JournalEntry, Status
+from chalicelib.permissions import USELESS
+
+ATTEMPTS = 5
+
+LONG_AGO = 0
+"""A moment at which no token is dead: death by time alone is no change that the journal knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetCounts:
+    tenants: Tenants
+    connections: Connections
+    fleet: Fleet
+
+    def note(self, entry: JournalEntry) -> None:
+        """Bring the tenant's row in step. Raises `DependencyUnavailable`."""
+        for _ in range(ATTEMPTS):
+            before = self.fleet.get(entry.tenant)
+            after = self._now(entry, before)
+            if after == before:
+                return
+            try:
+                self.fleet.replace(before, after)
+            except Conflict:
+                continue
+            return
+        raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def has_ended(self, tenant: str) -> bool:
+        """Whether its admin must reconnect, at this moment. Raises `DependencyUnavailable`."""
+        connection = self.connections.summary(tenant)
+        return connection is not None and connection.status is Status.REAUTHORIZATION_REQUIRED
+
+    def heard(self, beat: int) -> None:
+        """Note a heartbeat of the journal's stream. Raises `DependencyUnavailable`."""
+        self.fleet.heard(beat)
+
+    def _now(self, entry: JournalEntry, before: FleetRow | None) -> FleetRow | None:
+        tenant = self.tenants.get(entry.tenant)
+        if tenant is None:
+            return None
+        connection = self.connections.summary(entry.tenant)
+        status = state_of(tenant, connection, LONG_AGO)
+        known = (
+            connection is None or status is Status.DISCONNECTED or account_known(tenant, connection)
+        )
+        live = connection if status is Status.CONNECTED else None
+        row = FleetRow(
+            tenant.name,
+            tenant.display_name,
+            status,
+            int(entry.at),
+            account_known=known,
+            usable=live is None or live.usable not in USELESS,
+        )
+        if before is None:
+            return row
+        if before.status is status:
+            row = replace(row, since=before.since)
+        if replace(row, edition=before.edition) == before:
+            return before
+        return replace(row, edition=before.edition + 1)

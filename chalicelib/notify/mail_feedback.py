@@ -1,0 +1,45 @@
+"""Use case: what became of a mail, kept in the tenant's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.dynamodb.journal import Journal
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import JournalEntry
+from chalicelib.notify.email_templates import Reader
+
+_ANSWERS = {
+    "Bounce": (Kind.MAIL_BOUNCED, "A mail to {address} came back: it cannot be delivered."),
+    "Reject": (Kind.MAIL_BOUNCED, "SES refused to send a mail to {address}."),
+    "Complaint": (Kind.MAIL_COMPLAINED, "{address} has reported our mail as spam."),
+}
+"""SES's event types, as the journal tells of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailFeedback:
+    """A bounce or a complaint becomes a line of the journal, from which the rep is told."""
+
+    tenants: Tenants
+    journal: Journal
+    clock: Callable[[], float]
+
+    def note(self, detail: Mapping[str, Any]) -> None:
+        """Take one event of SES's event publishing. A mail that is late only is no news, nor is one
+        of an address that has been corrected since. Raises `DependencyUnavailable`."""
+        kind, text = _ANSWERS.get(str(detail.get("eventType")), (None, ""))
+        mail = detail.get("mail", {})
+        tags, addresses = mail.get("tags", {}), mail.get("destination", [])
+        if kind is None or tags.get("reader") != [Reader.ADMIN.value] or not tags.get("tenant"):
+            return
+        if detail.get("bounce", {}).get("bounceType") == "Transient":
+            return
+        tenant = self.tenants.get(tags["tenant"][0])
+        if tenant is None or tenant.admin_email not in addresses:
+            return
+        told = text.format(address=tenant.admin_email)
+        self.journal.append(JournalEntry(tenant.name, self.clock(), kind, "mail", told))

@@ -1,0 +1,136 @@
+"""What alarms, service levels and the dashboard watch: the metrics by name. docs/slo.md says what
+is promised on them.
+
+None is a tenant's: each name would be a metric of its own, and paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chalicelib.connect.complete import Finished
+from chalicelib.durations import CONNECT_IN_TIME, TICK_IN_TIME
+from chalicelib.models import Reason
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.scheduler import Glimpse
+from chalicelib.request_outcomes import ENDS
+
+GROUPS = {
+    "Refreshed": (Outcome.REFRESHED,),
+    "Rescued": (Outcome.RESCUED,),
+    "AnswersUnstored": (Outcome.LOST,),
+    "ProviderFailures": (Outcome.TRANSIENT, Outcome.RATE_LIMITED),
+    "OwnFailures": (Outcome.INTERNAL, Outcome.STORE_FAILED, Outcome.UNEXPECTED),
+    "OutcomeUnknown": (Outcome.WAITING, Outcome.UNCONFIRMED),
+    "NeedsPerson": (Outcome.GRANT_REFUSED, Outcome.CLIENT_REFUSED, Outcome.OTHER_ACCOUNT),
+}
+"""Outcomes of refreshes by who must act on them. Those left out are nobody's business: another
+worker had the tenant, or the minute was over."""
+
+METRICS = (
+    *GROUPS,
+    "TickSeconds",
+    "TicksOnTime",
+    "OldestOverdueSeconds",
+    "ProviderDown",
+    "RescueDepth",
+    "TenantsInUse",
+    "TenantsWithoutToken",
+    "TenantsNotUsable",
+    "WithoutTokenPercent",
+    "LeastSecondsToExpiry",
+    "ConnectsLate",
+    "ConnectsLatePercent",
+    "ConnectSeconds",
+    "MailsUnsent",
+)
+"""All our metrics. The dashboard must show each of them, and docs/costs.md its price."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """``write`` takes the metrics of one invocation, by name."""
+
+    write: Callable[[Mapping[str, float]], None]
+
+    def tick(self, outcomes: Mapping[str, int], glimpse: Glimpse, seconds: float) -> None:
+        """A tick that took ``seconds``."""
+        lives = of_refreshes(outcomes) | of_lives(glimpse)
+        self._tell(lives | of_tick(glimpse, seconds))
+
+    def lane(self, outcomes: Mapping[str, int], glimpse: Glimpse) -> None:
+        """One lane of a large fleet."""
+        self._tell(of_refreshes(outcomes) | of_lives(glimpse))
+
+    def on_demand(self, outcomes: Mapping[str, int]) -> None:
+        """One refresh for a service; none where the table alone could answer."""
+        self._tell(of_refreshes(outcomes))
+
+    def connect(self, finished: Finished | None) -> None:
+        """One authorization request that came back from GoTo."""
+        self._tell(of_connect(finished))
+
+    def mails(self, unsent: int) -> None:
+        """Mails that SES did not take just now; they wait."""
+        self._tell(of_mails(unsent))
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        """Raises `ValueError` for a name that is not in `METRICS`: nobody would see or price it."""
+        if strange := values.keys() - set(METRICS):
+            raise ValueError(f"not in METRICS: {sorted(strange)}")
+        if values:
+            self.write(values)
+
+
+def of_refreshes(outcomes: Mapping[str, int]) -> dict[str, float]:
+    """The metrics of some refreshes; none where there was nothing to count."""
+    found = {
+        name: float(sum(outcomes.get(each, 0) for each in kinds)) for name, kinds in GROUPS.items()
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def of_lives(glimpse: Glimpse) -> dict[str, float]:
+    """How near its end the token was that was nearest to it."""
+    left = glimpse.least_left
+    return {} if left is None else {"LeastSecondsToExpiry": float(left)}
+
+
+def of_tick(glimpse: Glimpse, seconds: float) -> dict[str, float]:
+    """The metrics of one tick that took ``seconds``: itself, and the fleet as it found it."""
+    values = {
+        "TickSeconds": seconds,
+        "TicksOnTime": float(seconds < TICK_IN_TIME),
+        "OldestOverdueSeconds": glimpse.oldest_overdue,
+        "ProviderDown": float(glimpse.provider_down),
+    }
+    if glimpse.waiting is not None:
+        values["RescueDepth"] = float(glimpse.waiting)
+    without, in_use = glimpse.without_token, glimpse.in_use
+    if without is None or in_use is None:
+        return values
+    values |= {"TenantsInUse": float(in_use), "TenantsWithoutToken": float(without)}
+    values["TenantsNotUsable"] = float(glimpse.not_usable)
+    return values | ({"WithoutTokenPercent": 100 * without / in_use} if in_use else {})
+
+
+def of_mails(unsent: int) -> dict[str, float]:
+    """The metrics of one batch of mails; none where all were sent."""
+    return {"MailsUnsent": float(unsent)} if unsent else {}
+
+
+def of_connect(finished: Finished | None) -> dict[str, float]:
+    """The metrics of one authorization request, from the admin's return to the commit."""
+    if finished is None or not _counts(finished.reason):
+        return {}
+    seconds = finished.seconds
+    late = seconds is None or seconds > CONNECT_IN_TIME
+    values = {"ConnectsLate": float(late), "ConnectsLatePercent": 100.0 * late}
+    if finished.lost:
+        values["AnswersUnstored"] = 1.0
+    return values if seconds is None else values | {"ConnectSeconds": seconds}
+
+
+def _counts(reason: Reason | None) -> bool:
+    return reason is None or ENDS[reason].counts

@@ -1,0 +1,1 @@
+"""Keeps access tokens alive: one tenant, the fleet, on demand."""

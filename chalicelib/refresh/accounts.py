@@ -1,0 +1,39 @@
+"""Reads whose GoTo account new tokens are, and never at the tokens' expense (S25).
+
+Asked between GoTo's answer and its commit: whatever goes wrong here, the tokens in hand are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chalicelib.durations import ACCOUNTS_IN_VAIN, TIME_TO_READ_ACCOUNT
+from chalicelib.goto.oauth import GoToClient
+from chalicelib.models import TokenSet
+from chalicelib.permissions import Owner
+
+
+@dataclass(eq=False)
+class Accounts:
+    """The look-ups of one invocation. ``time_left`` in seconds."""
+
+    goto: GoToClient
+    clock: Callable[[], float]
+    time_left: Callable[[], float]
+    report: Callable[[Exception], None]
+    in_vain: float = field(default=0.0, init=False)
+
+    def owner_of(self, tokens: TokenSet) -> Owner | None:
+        """Whose these tokens are; None where the account can't be read now. Never raises."""
+        try:
+            if self.time_left() < TIME_TO_READ_ACCOUNT or self.in_vain >= ACCOUNTS_IN_VAIN:
+                return None
+            begun = self.clock()
+            accounts = self.goto.accounts(tokens.access_token)
+            if accounts:
+                return Owner.of(accounts, tokens.principal)
+            self.in_vain += self.clock() - begun
+        except Exception as error:  # noqa: BLE001 - the tokens in hand may be the only valid ones
+            self.report(error)
+        return None

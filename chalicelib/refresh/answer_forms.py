@@ -1,0 +1,123 @@
+"""Notices when the *form* of GoTo's token answers changes: members, lives, errors, headers.
+
+Only names and lives, never a value. What is new is told once, whichever function meets it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.goto.oauth import Answer, GoToClient
+from chalicelib.goto.token_answers import json_object
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import PROVIDER, ClientCredentials, JournalEntry, Revocation
+from chalicelib.permissions import GoToAccount, Usable
+from chalicelib.tokens.commit import SCHEDULER
+from chalicelib.untrusted_text import inert
+
+MEMBERS = frozenset(
+    {"access_token", "refresh_token", "token_type", "expires_in", "scope", "principal", "loa"}
+)
+"""Of an answer with tokens, as public sources tell them; each may be missing."""
+
+ERRORS = frozenset(
+    {
+        "400 invalid_grant",
+        "400 invalid_request",
+        "400 invalid_client",
+        "401 invalid_client",
+        "400 unauthorized_client",
+        "400 unsupported_grant_type",
+        "400 invalid_scope",
+    }
+)
+"""Pairs of status and error code (RFC 6749 5.2)."""
+
+LIFE = "a life of about"
+"""Begins the form of a life: the first one that is met is learnt, another is news."""
+
+MOST_NAMED, LONGEST = 20, 40
+"""New names in one answer, and characters of each, that are looked at."""
+
+
+def forms(answer: Answer) -> Iterator[str]:
+    """What of an answer's form is not as public sources tell; what is no JSON object has none."""
+    yield from (f"the header {name}" for name in answer.notices)
+    fields = json_object(answer.body)
+    if not fields or answer.status >= 500:
+        return
+    error = fields.get("error")
+    if 200 <= answer.status < 300 and error is None:
+        if answer.status != 200:
+            yield f"tokens with status {answer.status}"
+        names = sorted(set(map(str, fields)) - MEMBERS)[:MOST_NAMED]
+        yield from (f"the member {_short(name)}" for name in names)
+        life = fields.get("expires_in")
+        if isinstance(life, int):
+            yield f"{LIFE} {round(life / 60)} minutes"
+    elif isinstance(error, str):
+        pair = f"{answer.status} {_short(error)}"
+        if pair not in ERRORS:
+            yield f"the error {pair}"
+
+
+def _short(text: str) -> str:
+    return inert(text[:LONGEST])
+
+
+@dataclass(kw_only=True)
+class AnswerForms:
+    """Collects while one function asks, and tells at its end. Never fails it."""
+
+    provider: ProviderRow
+    clock: Callable[[], float]
+    report: Callable[[Exception], None]
+    met: set[str] = field(default_factory=set)
+
+    def tell(self) -> None:
+        """Note what nobody has met before, in one line of the journal."""
+        if not self.met:
+            return
+        try:
+            known = self.provider.forms()
+            fresh = sorted(self.met - set(known))
+            first_life = not any(form.startswith(LIFE) for form in known)
+            news = [form for form in fresh if not (first_life and form.startswith(LIFE))]
+            if fresh:
+                self.provider.learn_forms(known, fresh, self._entry(news) if news else None)
+        except Conflict:
+            pass  # another function is telling just now; what is left is met again
+        except DependencyUnavailable as error:
+            self.report(error)
+
+    def _entry(self, news: list[str]) -> JournalEntry:
+        text = f"GoTo's answers have changed in form: {'; '.join(news)}."
+        return JournalEntry(PROVIDER, self.clock(), Kind.ANSWERS_CHANGED, SCHEDULER, text)
+
+
+@dataclass(frozen=True)
+class WatchedGoTo:
+    """GoTo, with the forms of its token answers collected in ``met``."""
+
+    goto: GoToClient
+    met: set[str]
+
+    def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
+        answer = self.goto.token(client, form)
+        self.met.update(forms(answer))
+        return answer
+
+    def revoke(self, client: ClientCredentials, token: str) -> Revocation:
+        return self.goto.revoke(client, token)
+
+    def accounts(self, access_token: str) -> tuple[GoToAccount, ...] | None:
+        return self.goto.accounts(access_token)
+
+    def read_calls(self, access_token: str, account: str | None) -> Usable:
+        return self.goto.read_calls(access_token, account)
+
+    def authorize(self, client_id: str, redirect_uri: str) -> Answer:
+        return self.goto.authorize(client_id, redirect_uri)

@@ -1,0 +1,101 @@
+"""GoTo as a whole: when the fleet stops asking, when it asks again, and how fast (F12, F13).
+
+Pure arithmetic over the `#provider` row. One decision a minute, by the tick alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+from chalicelib.lifecycle import Provider
+
+FADE = 0.75
+"""Share of a trend that is left after a turn."""
+
+FEWEST = 5_000
+"""Thousandths of a request: fewer say nothing about GoTo as a whole."""
+
+OPENS_AT = 0.9
+"""Share of failed requests, refusals among them, at which GoTo counts as down."""
+
+FEWEST_REFUSED = 3_000
+"""Thousandths of a refusal: good grants and clients are rarely refused, and three in a row, with
+next to nothing else, are GoTo's affair rather than three customers' (F26). Fewer than of failures:
+it must be known before the first refusal is confirmed."""
+
+SLOWEST = 1_000
+"""Thousandths of a request a second: the lowest that 429 brings the rate to."""
+
+REGAIN = 0.1
+"""Share of the cap by which the rate grows at each turn without a 429."""
+
+AGAIN_AT = 4
+"""By what the cap is divided when GoTo answers again: all that fell due meanwhile is waiting."""
+
+
+class Change(StrEnum):
+    """What a turn of the circuit tells people."""
+
+    DOWN = "provider_down"
+    UP = "provider_recovered"
+
+
+def next_state(before: Provider, now: int, cap: int) -> tuple[Provider, Change | None]:
+    """The row after this minute's decision. ``cap`` in thousandths of a request a second.
+
+    What was counted since the last turn is taken off the counters, not set to zero: lanes add to
+    them at any time.
+    """
+    after = replace(
+        before,
+        turn=before.turn + 1,
+        turned_at=now,
+        asked=-before.asked,
+        failed=-before.failed,
+        refused=-before.refused,
+        limited=-before.limited,
+        trend_asked=_trend(before.trend_asked, before.asked),
+        trend_failed=_trend(before.trend_failed, before.failed),
+        trend_refused=_trend(before.trend_refused, before.refused),
+        rate=_rate(before, cap),
+    )
+    if before.open_since is not None:
+        if before.asked <= before.failed + before.refused:
+            return after, None
+        rested = replace(after, open_since=None, trend_asked=0, trend_failed=0, trend_refused=0)
+        return replace(rested, rate=max(SLOWEST, cap // AGAIN_AT)), Change.UP
+    if _is_down(after):
+        return replace(after, open_since=now), Change.DOWN
+    return after, None
+
+
+def _is_down(row: Provider) -> bool:
+    enough = row.trend_asked >= FEWEST or row.trend_refused >= FEWEST_REFUSED
+    return enough and row.trend_failed + row.trend_refused >= OPENS_AT * row.trend_asked
+
+
+def per_second(row: Provider, cap: int) -> float:
+    """Requests a second that the deployment may send now; ``cap`` likewise."""
+    return cap if row.rate is None else row.rate / 1_000
+
+
+def at_rest(row: Provider) -> bool:
+    """Whether a turn would change nothing that matters: no request since, no trouble before."""
+    troubled = (
+        row.open_since is not None or row.trend_failed or row.trend_refused or row.rate is not None
+    )
+    return not troubled and not row.asked
+
+
+def _trend(before: int, counted: int) -> int:
+    return int(before * FADE) + 1_000 * counted
+
+
+def _rate(before: Provider, cap: int) -> int | None:
+    """The next rate; None once it is the cap again."""
+    rate = min(cap, before.rate if before.rate is not None else cap)
+    if before.limited:
+        return max(min(cap, SLOWEST), rate // 2)
+    regained = rate + max(1, int(cap * REGAIN))
+    return regained if regained < cap else None

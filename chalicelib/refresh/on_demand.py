@@ -1,0 +1,299 @@
+"""Use case: refresh one tenant because one of HA's services asks for it.
+
+Idempotent by version: a service names the version that was refused, or the seconds it needs, and
+at most one refresh comes of it, however many ask. The answer never holds a token: readers take
+that from the table.
+
+Whoever may invoke this can send anything, so nothing in a request gives rights: no name is taken
+from it, and nobody forces more than one refresh of a tenant a minute, nor more requests in all than
+`OnDemandLimiter` allows. What is due anyway is done now, whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.connection_state import GrantSummary
+from chalicelib.durations import (
+    DEMAND_AGAIN,
+    DEMAND_SAVED,
+    LONGEST_MINIMUM,
+    READ_AGAIN,
+    SETTLED_FOR,
+    WHILE_DOWN,
+)
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.errors import DependencyUnavailable
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import Connection, Due, JournalEntry, Status
+from chalicelib.permissions import Usable
+from chalicelib.refresh import circuit_breaker
+from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.rate_limiter import Limiter
+from chalicelib.refresh.refresher import Refresher
+from chalicelib.tokens.probe import Prober, is_living
+
+SCHEMA = 1
+
+PART = 20
+"""Requests on demand may take one in so many of the deployment's rate. The schedule begins none in
+the last five seconds of its minute, which is one in twelve: both together stay under the rate."""
+
+
+class RefreshOutcome(StrEnum):
+    """What a service is told."""
+
+    REFRESHED = "refreshed"
+    ALIVE = "alive"
+    IN_PROGRESS = "in_progress"
+    LATER = "later"
+    REAUTHORIZATION_REQUIRED = "reauthorization_required"
+    CREDENTIALS_REJECTED = "credentials_rejected"
+    NOT_CONNECTED = "not_connected"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshAnswer:
+    """``version`` and ``expires_at`` (epoch seconds) of the stored token; ``retry_after`` in
+    seconds where asking again makes sense. ``attempt``: what came of a refresh,
+    if one was tried."""
+
+    outcome: RefreshOutcome
+    tenant: str | None = None
+    version: int | None = None
+    expires_at: int | None = None
+    retry_after: int | None = None
+    detail: str | None = None
+    schema: int = SCHEMA
+    attempt: Outcome | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the contract has it: ``attempt`` is for our metrics alone."""
+        return {name: value for name, value in asdict(self).items() if name != "attempt"}
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """What a service asks for: one of the three."""
+
+    tenant: str
+    min_valid_seconds: int | None = None
+    rejected_version: int | None = None
+    forbidden_version: int | None = None
+
+
+_ENDED = {
+    Status.REAUTHORIZATION_REQUIRED: RefreshOutcome.REAUTHORIZATION_REQUIRED,
+    Status.CREDENTIALS_REJECTED: RefreshOutcome.CREDENTIALS_REJECTED,
+    Status.DISCONNECTED: RefreshOutcome.NOT_CONNECTED,
+}
+
+
+def read(event: object) -> RefreshRequest | RefreshAnswer:
+    """The payload of an invocation; the answer ``invalid`` where it is not one."""
+    given = event if isinstance(event, Mapping) else {}
+    tenant = given.get("tenant")
+    if not isinstance(tenant, str) or not 0 < len(tenant) <= 63:
+        return RefreshAnswer(RefreshOutcome.INVALID, detail="tenant must be a name")
+    names = ("min_valid_seconds", "rejected_version", "forbidden_version")
+    wanted = {name: given[name] for name in names if given.get(name) is not None}
+    if len(wanted) != 1:
+        return RefreshAnswer(RefreshOutcome.INVALID, detail=f"give one of {', '.join(names)}")
+    [(name, value)] = wanted.items()
+    if name == "min_valid_seconds" and not _whole(value, 0, LONGEST_MINIMUM):
+        detail = f"min_valid_seconds must be 0 to {LONGEST_MINIMUM}"
+        return RefreshAnswer(RefreshOutcome.INVALID, detail=detail)
+    if name != "min_valid_seconds" and not _whole(value, 1, 2**53):
+        return RefreshAnswer(RefreshOutcome.INVALID, detail=f"{name} must be a version")
+    return RefreshRequest(tenant, **wanted)
+
+
+def _whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDemandLimiter:
+    """Slots for requests on demand, shared by all functions that send some: a `Limiter`.
+
+    They are kept in the `#provider` row. ``cap`` is the deployment's requests a second.
+    """
+
+    provider: ProviderRow
+    cap: int
+    clock: Callable[[], float]
+
+    def acquire(self) -> bool:
+        """Take a slot now; False when the share is used up, or nobody can tell."""
+        try:
+            rate = circuit_breaker.per_second(self.provider.get(), self.cap)
+            gap = int(1_000 * PART / rate)
+            return self.provider.acquire_slot(int(self.clock() * 1_000), gap, 1_000 * DEMAND_SAVED)
+        except DependencyUnavailable:
+            return False
+
+    def slow_down(self) -> None:
+        """The one request is sent, and its tenant waits; the fleet's rate is the schedule's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDemand:
+    """``refresher`` paces its requests by `OnDemandLimiter`."""
+
+    connections: Connections
+    provider: ProviderRow
+    refresher: Refresher
+    prober: Prober
+    limiter: Limiter
+    clock: Callable[[], float]
+
+    def refresh(self, event: object) -> RefreshAnswer:
+        """Answer one invocation. Raises `DependencyUnavailable`."""
+        request = read(event)
+        if isinstance(request, RefreshAnswer):
+            return request
+        return self._serve(request) if request.forbidden_version is None else self._probe(request)
+
+    def _probe(self, request: RefreshRequest) -> RefreshAnswer:
+        """GoTo's API answered a service with 403: look once, and refresh nothing (F33)."""
+        connection = self.connections.get(request.tenant)
+        if connection is None:
+            return RefreshAnswer(RefreshOutcome.NOT_CONNECTED, request.tenant)
+        hindered = self._no_probe(request, connection)
+        if hindered is not None:
+            return hindered
+        token = connection.access_token or ""
+        if self.prober.probe(connection, token, at_once=True) is Usable.UNKNOWN:
+            return self._later(connection, WHILE_DOWN, "GoTo does not say")
+        return self._answer(connection, RefreshOutcome.ALIVE)
+
+    def _no_probe(self, request: RefreshRequest, connection: Connection) -> RefreshAnswer | None:
+        """Why GoTo is not asked about a 403; None where it is."""
+        if connection.status in _ENDED:
+            return self._answer(connection, _ENDED[connection.status])
+        if (request.forbidden_version or 0) > connection.version:
+            detail = "there is no such version"
+            return RefreshAnswer(RefreshOutcome.INVALID, request.tenant, detail=detail)
+        now = self.clock()
+        if now - connection.usable_checked_at < SETTLED_FOR:
+            return self._answer(connection, RefreshOutcome.ALIVE)
+        if not is_living(connection, now) or self.provider.get().open_since is not None:
+            return self._later(connection, WHILE_DOWN, "GoTo cannot be asked with this token")
+        if not self.limiter.acquire():
+            return self._later(connection, DEMAND_AGAIN, "too many probes are asked for at once")
+        return None
+
+    def _serve(self, request: RefreshRequest) -> RefreshAnswer:
+        connection = self.connections.summary(request.tenant)
+        if connection is None:
+            return RefreshAnswer(RefreshOutcome.NOT_CONNECTED, request.tenant)
+        if connection.status is Status.DISCONNECTED:
+            return self._revoke_if_due(connection)
+        settled = self._without_asking(request, connection)
+        if settled is not None:
+            return settled
+        grant = self.connections.grant_summary(request.tenant)
+        if grant is not None and grant.version > connection.version:
+            # Another worker's refresh was committed between the two reads.
+            connection = self.connections.summary(request.tenant) or connection
+            settled = self._without_asking(request, connection)
+            if settled is not None:
+                return settled
+        if grant is None or grant.next_refresh_at is None:
+            return self._answer(
+                connection, _ENDED.get(connection.status, RefreshOutcome.NOT_CONNECTED)
+            )
+        return self._hindered(connection, grant) or self._ask(request, grant)
+
+    def _without_asking(
+        self, request: RefreshRequest, connection: Connection
+    ) -> RefreshAnswer | None:
+        """What the table alone can answer."""
+        if connection.status in _ENDED:
+            return self._answer(connection, _ENDED[connection.status])
+        now = self.clock()
+        if request.rejected_version is not None:
+            if request.rejected_version > connection.version:
+                return RefreshAnswer(
+                    RefreshOutcome.INVALID, request.tenant, detail="there is no such version"
+                )
+            alive = connection.version > request.rejected_version
+        else:
+            left = connection.expires_at - now
+            settled = left > 0 and now - connection.refreshed_at < SETTLED_FOR
+            alive = settled or left >= (request.min_valid_seconds or 0)
+        return self._answer(connection, RefreshOutcome.ALIVE) if alive else None
+
+    def _hindered(self, connection: Connection, grant: GrantSummary) -> RefreshAnswer | None:
+        """Another worker has it, it was tried or refreshed a moment ago, or GoTo is down."""
+        now = int(self.clock())
+        due = grant.next_refresh_at or 0
+        if grant.lease_until > now:
+            return self._answer(connection, RefreshOutcome.IN_PROGRESS, READ_AGAIN)
+        left = SETTLED_FOR - max(0, now - connection.refreshed_at)
+        if grant.failures and due > now:
+            return self._later(connection, due - now, "the last attempt failed")
+        if left > 0 and not grant.failures and not _hurried(connection, due, now):
+            return self._later(connection, left, "it was refreshed a moment ago")
+        if self.provider.get().open_since is not None:
+            return self._later(connection, WHILE_DOWN, "GoTo does not answer")
+        return None
+
+    def _ask(self, request: RefreshRequest, grant: GrantSummary) -> RefreshAnswer:
+        due = Due(request.tenant, grant.next_refresh_at or 0)
+        outcome = self.refresher.refresh(due, self._note(request, due))
+        return replace(self._came_of(request, grant, outcome), attempt=outcome)
+
+    def _came_of(
+        self, request: RefreshRequest, grant: GrantSummary, outcome: Outcome
+    ) -> RefreshAnswer:
+        connection = self.connections.summary(request.tenant)
+        if connection is None:
+            return RefreshAnswer(RefreshOutcome.NOT_CONNECTED, request.tenant)
+        match outcome:
+            case Outcome.REFRESHED | Outcome.SUPERSEDED if connection.version > grant.version:
+                return self._answer(connection, RefreshOutcome.REFRESHED)
+            case Outcome.GRANT_REFUSED | Outcome.CLIENT_REFUSED | Outcome.OTHER_ACCOUNT:
+                return self._answer(connection, _ENDED.get(connection.status, RefreshOutcome.LATER))
+            case Outcome.NOT_TAKEN | Outcome.RESCUED | Outcome.SUPERSEDED:
+                return self._answer(connection, RefreshOutcome.IN_PROGRESS, READ_AGAIN)
+            case Outcome.OUT_OF_TIME:
+                why = "too many refreshes are asked for at once"
+                return self._later(connection, DEMAND_AGAIN, why)
+        retry_after = max(1, (connection.next_refresh_at or 0) - int(self.clock()))
+        return self._answer(connection, RefreshOutcome.LATER, min(retry_after, WHILE_DOWN))
+
+    def _note(self, request: RefreshRequest, due: Due) -> JournalEntry | None:
+        """The trace of a refresh that nobody but a service wanted."""
+        if request.rejected_version is None or due.at <= self.clock():
+            return None
+        text = "GoTo refused the access token to a service before its time; a new one was made."
+        return JournalEntry(request.tenant, self.clock(), Kind.TOKEN_REJECTED, "a service", text)
+
+    def _revoke_if_due(self, connection: Connection) -> RefreshAnswer:
+        """Have GoTo told of a disconnection, where that is due: the next tick would."""
+        grant = self.connections.grant_summary(connection.tenant)
+        at = grant.next_refresh_at if grant is not None else None
+        if at is not None and at <= self.clock():
+            self.refresher.refresh(Due(connection.tenant, at), rate_limited=False)
+        return self._answer(connection, RefreshOutcome.NOT_CONNECTED)
+
+    def _later(self, connection: Connection, retry_after: int, why: str) -> RefreshAnswer:
+        return replace(self._answer(connection, RefreshOutcome.LATER, retry_after), detail=why)
+
+    def _answer(
+        self, connection: Connection, outcome: RefreshOutcome, retry_after: int | None = None
+    ) -> RefreshAnswer:
+        return RefreshAnswer(
+            outcome, connection.tenant, connection.version, connection.expires_at, retry_after
+        )
+
+
+def _hurried(connection: Connection, due: int, now: int) -> bool:
+    """Whether a rep has made the tenant due before its time, which readers are told."""
+    return due <= now and due < (connection.next_refresh_at or 0)

@@ -1,0 +1,1 @@
+"""The rep's commands and what they act through."""

@@ -1,0 +1,218 @@
+"""Use cases of the rep: end a connection, remove a tenant, have a tenant refreshed now.
+
+A connection ends at once, with one write. Revoking it at GoTo is the scheduler's work: a
+disconnected grant stays due until that is done (S22). The rep's function can neither read a refresh
+token nor ask GoTo for one: it makes the tenant due and writes down who asked; `refresh_now` then
+does what is due, for anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.aws.secrets_manager import SecretStore
+from chalicelib.connection_state import GrantSummary
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.tenants import Disconnections, Tenants
+from chalicelib.errors import (
+    Conflict,
+    DependencyUnavailable,
+    GoToSilent,
+    NotConnected,
+    StillConnected,
+    UnknownTenant,
+)
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import Actor, JournalEntry, Status
+
+ATTEMPTS = 5
+"""Refreshes that may commit in between before a disconnection is given up for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """``withdrawn``: GoTo has heard of it already."""
+
+    tenant: str
+    revoked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disconnecting:
+    """``withdraw_now`` has a refresh function tell GoTo of one tenant, and says whether it did."""
+
+    tenants: Tenants
+    connections: Connections
+    disconnections: Disconnections
+    secret_store: SecretStore
+    revoke_now: Callable[[str], bool]
+    clock: Callable[[], float]
+
+    def disconnect(self, name: str, by: Actor) -> Disconnected:
+        """Stop the use of a tenant's connection and tell GoTo. May be repeated.
+
+        Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`: nothing has changed then.
+        """
+        self.tenants.known(name)
+        grant = self._stop(name, by)
+        if grant is None:
+            raise NotConnected(f"{name} was never connected.")
+        return Disconnected(name, self._revoked(name))
+
+    def disconnect_all(self, after: str | None, count: int, by: Actor) -> tuple[int, str | None]:
+        """Stop the use of the next ``count`` tenants' connections; GoTo hears of it in the next
+        ticks. Returns how many were connected, and where to go on. Raises `DependencyUnavailable`.
+        """
+        tenants, next_one = self.tenants.page(after, count)
+        stopped = 0
+        for tenant in tenants:
+            before = self.connections.grant_summary(tenant.name)
+            if before is not None and before.status is not Status.DISCONNECTED:
+                with suppress(UnknownTenant):  # removed at this very moment
+                    stopped += self._stop(tenant.name, by) is not None
+        return stopped, next_one
+
+    def remove(self, name: str, by: Actor) -> None:
+        """Disconnect, and leave nothing of a tenant but its journal and its counters. May be
+        repeated: the secret goes last, and what kept it from going may be over.
+
+        Raises `UnknownTenant`, `DependencyUnavailable`, and `StillConnected` while GoTo has not
+        heard of it: its client is needed until then.
+        """
+        if not self.tenants.removed(name):
+            self._remove(name, by)
+        self.secret_store.delete(name)
+
+    def _remove(self, name: str, by: Actor) -> None:
+        self.tenants.known(name)
+        if self._stop(name, by) is not None and not self._revoked(name):
+            raise StillConnected(
+                f"{name} is disconnected, but GoTo could not be told yet. The service tries on by"
+                " itself; please remove the tenant once `tenant show` says that it is withdrawn."
+            )
+        entry = self._entry(name, Kind.TENANT_REMOVED, by, "Tenant removed.", None)
+        try:
+            self.disconnections.remove(self.tenants.known(name), entry)
+        except Conflict:
+            raise StillConnected(
+                f"Something changed {name} at the same moment. Please try again."
+            ) from None
+
+    def _stop(self, name: str, by: Actor) -> GrantSummary | None:
+        """The grant as it was; None where there is none. One that is ended already is left alone.
+
+        The number drawn voids every authorization request that was started before.
+        """
+        for _ in range(ATTEMPTS):
+            before = self.connections.grant_summary(name)
+            if before is None or before.status is Status.DISCONNECTED:
+                return before
+            text = (
+                "Disconnected: the token is not used any more, and GoTo is told. All links given so"
+                " far were revoked."
+            )
+            entry = self._entry(name, Kind.DISCONNECTED, by, text, Status.DISCONNECTED)
+            sequence = self.tenants.next_sequence(name)
+            try:
+                self.disconnections.disconnect(before, sequence, int(self.clock()), entry)
+            except Conflict:
+                continue
+            return before
+        raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def _revoked(self, name: str) -> bool:
+        current = self.connections.grant_summary(name)
+        if current is None or current.next_refresh_at is None:
+            return True
+        try:
+            return self.revoke_now(name)
+        except DependencyUnavailable:
+            return False  # the next tick does it
+
+    def _entry(
+        self, name: str, kind: Kind, by: Actor, text: str, status: Status | None
+    ) -> JournalEntry:
+        return JournalEntry(name, self.clock(), kind, by.who, text, by.reference, status)
+
+
+_ENDED = {
+    "reauthorization_required": "The permission has ended: the admin must connect again.",
+    "credentials_rejected": "GoTo no longer accepts the client id or secret.",
+    "not_connected": "The tenant is not connected.",
+}
+"""Outcomes of a refresh on demand after which there is nothing to refresh."""
+
+_TOLD = ("outcome", "expires_at", "retry_after")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManualRefresh:
+    """``ask`` invokes the function that refreshes on demand."""
+
+    tenants: Tenants
+    connections: Connections
+    ask: Callable[[Mapping[str, Any]], dict[str, Any]]
+    clock: Callable[[], float]
+
+    def refresh(self, name: str, by: Actor) -> dict[str, Any]:
+        """Have a new access token made, once for each press.
+
+        What another worker has at this moment, or what waits after a failure, is left as it is:
+        the answer says so. Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`.
+        """
+        self.tenants.known(name)
+        connection = self.connections.summary(name)
+        if connection is None:
+            raise NotConnected(_ENDED["not_connected"])
+        self._hurry(name, by)
+        answer = self.ask({"tenant": name, "rejected_version": connection.version})
+        if answer["outcome"] in _ENDED:
+            raise NotConnected(_ENDED[answer["outcome"]])
+        told = {member: answer.get(member) for member in _TOLD}
+        # A token newer than the one that stood here: another worker was faster.
+        return told | {"outcome": "refreshed"} if told["outcome"] == "alive" else told
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """How GoTo answers to this tenant's client and token; nothing of them is in it.
+
+        Raises `UnknownTenant`, `NotConnected`, `GoToSilent`, `DependencyUnavailable`.
+        """
+        self.tenants.known(name)
+        answer = self.ask({"tenant": name, "facts_of": name})
+        if answer["outcome"] == "not_connected":
+            raise NotConnected(_ENDED["not_connected"])
+        if answer["outcome"] == "later":
+            raise GoToSilent("GoTo was asked enough just now. Try again in a minute.")
+        return {"facts": answer["facts"]}
+
+    def revoke(self, name: str) -> bool:
+        """Have GoTo told of a disconnection that is due; False when it has not heard yet.
+
+        Raises `DependencyUnavailable`.
+        """
+        self.ask({"tenant": name, "rejected_version": 1})
+        current = self.connections.grant_summary(name)
+        return current is None or current.next_refresh_at is None
+
+    def _hurry(self, name: str, by: Actor) -> None:
+        now = self.clock()
+        grant = self.connections.grant_summary(name)
+        if grant is None or not _may_be_hurried(grant, now):
+            return
+        text = "Asked for a new access token."
+        entry = JournalEntry(name, now, Kind.REFRESH_ASKED, by.who, text, by.reference)
+        with suppress(Conflict):  # another worker has just come for it
+            self.connections.hurry(grant, int(now), entry)
+
+
+def _may_be_hurried(grant: GrantSummary, now: float) -> bool:
+    """Not what has ended, nor what a worker holds, nor what waits after a failure: a refusal may be
+    confirmed too early (F10)."""
+    alive = grant.status in (Status.CONNECTED, Status.DEGRADED)
+    at = grant.next_refresh_at
+    if not alive or at is None or grant.lease_until > now:
+        return False
+    return at <= now or not grant.failures

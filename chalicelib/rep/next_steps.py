@@ -1,0 +1,268 @@
+"""What the rep reads of a tenant's state: what it means, and what to do next. Pure.
+
+Commands are named as the rep's program has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chalicelib.connection_state import GrantSummary, account_known, ends_soon
+from chalicelib.journal_kinds import BEGINNINGS, Kind
+from chalicelib.models import Connection, JournalEntry, Status, Tenant
+from chalicelib.permissions import Owner, Usable
+
+MEANINGS: dict[Status, str] = {
+    Status.AWAITING_CREDENTIALS: "Waiting for the client id and secret of the customer's GoTo.",
+    Status.AWAITING_AUTHORIZATION: "Waiting for the customer's admin to press Get Access Token.",
+    Status.CONNECTED: "Connected; the token renews itself.",
+    Status.DEGRADED: "The token has run out and could not be renewed yet; the service tries on.",
+    Status.REAUTHORIZATION_REQUIRED: "The permission that the admin once gave has ended.",
+    Status.CREDENTIALS_REJECTED: "GoTo no longer accepts the client id or secret.",
+    Status.DISCONNECTED: "Disconnected by the rep; nothing is read from GoTo.",
+}
+"""One sentence for each state."""
+
+USELESS: dict[Usable, str] = {
+    Usable.SCOPE_MISSING: "Connected, but a permission is missing: reports are empty.",
+    Usable.FORBIDDEN: "Connected, but GoTo refuses the person who connected: reports are empty.",
+    Usable.ACCOUNT_GONE: "Connected, but the person who connected left the GoTo account.",
+}
+"""The same for a connection that lives and reads nothing (F33)."""
+
+NEEDS_A_PERSON = (Status.REAUTHORIZATION_REQUIRED, Status.CREDENTIALS_REJECTED)
+"""States that nothing but a person's act ends."""
+
+
+BOUNCES = (Kind.MAIL_BOUNCED, Kind.MAIL_COMPLAINED)
+LINKS_END = (
+    Kind.LINKS_REVOKED,
+    Kind.ADDRESS_CHANGED,
+    Kind.PIN_LIFTED,
+    Kind.DISCONNECTED,
+    *BEGINNINGS,
+)
+"""After one of these the admin has no link that opens anything."""
+ACCOUNT_SETTLED = (
+    Kind.CONNECTED,
+    Kind.RECONNECTED,
+    Kind.SCOPE_MISSING,
+    Kind.DISCONNECTED,
+    Kind.PIN_SET,
+    Kind.PIN_LIFTED,
+    *BEGINNINGS,
+)
+"""After one of these, an account that tried before is no longer in question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything known of one tenant that bears on what to do next. No secret among it.
+
+    ``timeline``: its history since its beginning, newest first; what strangers can repeat may be
+    left out, and decides nothing.
+    """
+
+    tenant: Tenant
+    status: Status
+    now: float
+    connection: Connection | None = None
+    grant: GrantSummary | None = None
+    provider_down: bool = False
+    timeline: tuple[JournalEntry, ...] = ()
+
+    def last(self, *kinds: str, until: tuple[str, ...] = ()) -> JournalEntry | None:
+        """The newest entry of one of these kinds; None where one of ``until`` came after it."""
+        found = next((each for each in self.timeline if each.kind in (*kinds, *until)), None)
+        return found if found and found.kind in kinds else None
+
+    @property
+    def change(self) -> JournalEntry | None:
+        """The newest entry that changed the connection's state."""
+        return next((entry for entry in self.timeline if entry.status is not None), None)
+
+
+def meaning(case: Case) -> str:
+    """The state in one sentence, and whether it is of use."""
+    useless = _useless(case)
+    return MEANINGS[case.status] if useless is None else USELESS[useless]
+
+
+def _useless(case: Case) -> Usable | None:
+    if case.status is not Status.CONNECTED or case.connection is None:
+        return None
+    return case.connection.usable if case.connection.usable in USELESS else None
+
+
+def next_action(case: Case) -> str:
+    """What the rep does now, in plain words."""
+    if case.last(*BOUNCES, until=(Kind.ADDRESS_CHANGED, *BEGINNINGS)) is not None:
+        return (
+            "Mails do not reach the admin. Ask the customer for the right address and enter it:"
+            f" tenant change {case.tenant.name} --admin-email ADDRESS."
+        )
+    return _OF_STATUS[case.status](case)
+
+
+def _credentials(case: Case) -> str:
+    name = case.tenant.name
+    sent = case.last(Kind.INTAKE_SENT, Kind.INTAKE_CREATED, until=LINKS_END)
+    if sent is None:
+        return f"Send the customer the one-time form for their GoTo client: intake send {name}."
+    return (
+        f"The customer has had the form for their GoTo client since {_day(sent.at)}. Remind them,"
+        f" or send a new one: intake send {name}."
+    )
+
+
+def _authorization(case: Case) -> str:
+    name = case.tenant.name
+    sent = case.last(Kind.LINK_SENT, Kind.LINK_CREATED, until=LINKS_END)
+    if sent is None:
+        return f"Send the admin the link to connect: link send {name}."
+    lost = case.last(Kind.AUTHORIZATION_STARTED, until=LINKS_END)
+    if lost is not None:
+        return (
+            f"Call the admin: they clicked Get Access Token on {_day(lost.at)} and did not come"
+            " back from GoTo. Is the redirect URI in GoTo's developer portal exactly"
+            f" {case.tenant.redirect_uri}? Are they an administrator in GoTo? Then: link send"
+            f" {name}."
+        )
+    return (
+        f"The admin has had the link since {_day(sent.at)}. Remind them, or send it again:"
+        f" link send {name}."
+    )
+
+
+def _unconfirmed(case: Case) -> str:
+    """Sign-ins that wait for the rep's word, as the tenant's account is not known (S25).
+
+    Every account is named: a stranger's may be the newest. The command comes ready-made only where
+    there is no choice.
+    """
+    tried = _tried(case) if case.tenant.unpinned else {}
+    if not tried:
+        return ""
+    named = "; ".join(_attempt(entry) for entry in tried.values())
+    keys = {key for entry in tried.values() for key in (entry.tried or Owner()).keys}
+    account = keys.pop() if len(keys) == len(tried) == 1 else "KEY"
+    which = f"which account is theirs, and confirm that one: pin set {case.tenant.name}"
+    return (
+        " Sign-ins were refused because the customer's GoTo account is not known:"
+        f" {named}. Ask the customer {which} --account {account}."
+    )
+
+
+def _tried(case: Case) -> dict[tuple[str, ...], JournalEntry]:
+    """The newest attempt of each GoTo account since it was last settled whose the tenant is."""
+    found: dict[tuple[str, ...], JournalEntry] = {}
+    for entry in case.timeline:
+        if entry.kind in ACCOUNT_SETTLED:
+            break
+        if entry.kind == Kind.AUTHORIZATION_MISMATCHED:
+            found.setdefault((entry.tried or Owner()).keys, entry)
+    return found
+
+
+def _attempt(entry: JournalEntry) -> str:
+    owner = entry.tried or Owner()
+    by = f", by {owner.principal}" if owner.principal else ""
+    return f"{owner.named}{by}, on {_day(entry.at)}"
+
+
+def _connected(case: Case) -> str:
+    connection = case.connection
+    if connection is None:
+        return "Nothing."
+    if connection.usable in USELESS:
+        said = case.last(Kind.SCOPE_MISSING, Kind.ACCESS_FORBIDDEN, Kind.ACCOUNT_GONE)
+        again = f"To mail the link again: link send {case.tenant.name}."
+        return f"Ask the admin to mend it. {said.text if said else ''} {again}".replace("  ", " ")
+    if ends_soon(connection, case.now):
+        return _ends_soon(case)
+    if case.tenant.pinned_account is not None and not account_known(case.tenant, connection):
+        return (
+            "Whether the connection is to the confirmed GoTo account shows at its next refresh; it"
+            f" ends if not. To have that now: refresh {case.tenant.name}."
+        )
+    if case.tenant.pin_lifted:
+        return _authorization(case)
+    return _unconfirmed(case).strip() or "Nothing."
+
+
+def _ends_soon(case: Case) -> str:
+    end = (case.connection and case.connection.reconnect_by) or 0
+    by = f"before {_day(end)}" if case.now < end else "now"
+    return (
+        f"GoTo has not extended the permission. Ask the admin to press Get Access Token {by}; mail"
+        f" them the link: link send {case.tenant.name}."
+    )
+
+
+def _degraded(case: Case) -> str:
+    tried = case.grant is not None and case.grant.failures > 0
+    if case.change is not None and case.change.kind == Kind.IMPORTED and not tried:
+        return "Nothing: it was imported, and its first refresh comes within minutes."
+    if case.provider_down:
+        return "Nothing for this customer: GoTo does not answer for anybody, the service tries on."
+    if case.connection is not None and ends_soon(case.connection, case.now):
+        return _ends_soon(case)
+    if case.last(Kind.STUCK, until=(Kind.RECOVERED, Kind.CONNECTED, Kind.RECONNECTED)) is not None:
+        return (
+            "GoTo refuses this customer alone. Ask them what changed in their GoTo account or"
+            f" client, and tell the operator. To try at once: refresh {case.tenant.name}."
+            f"{_unconfirmed(case)}"
+        )
+    return (
+        "Nothing yet: the service keeps trying, and tells you if it still fails after six hours."
+        f" To try at once: refresh {case.tenant.name}.{_unconfirmed(case)}"
+    )
+
+
+def _reauthorize(case: Case) -> str:
+    mailed = (Kind.REAUTHORIZATION_REQUIRED, Kind.LINK_SENT, Kind.LINK_CREATED)
+    if case.last(*mailed, until=LINKS_END) is None:
+        return f"Send the admin a new link to connect: link send {case.tenant.name}."
+    return (
+        "Ask the admin to open the link that was mailed to them, press Get Access Token and log in"
+        f" to GoTo. To mail it again: link send {case.tenant.name}.{_unconfirmed(case)}"
+    )
+
+
+def _rejected(case: Case) -> str:
+    name = case.tenant.name
+    if case.grant is not None and case.grant.client_id != case.tenant.client_id:
+        return (
+            "Another client has been entered since, which the admin must connect. Mail them the"
+            f" link: link send {name}.{_unconfirmed(case)}"
+        )
+    return (
+        "Ask the customer for a new client id and secret from GoTo's developer portal:"
+        f" intake send {name} (or, if you have them, credentials set {name}). If it is the same"
+        " client with a new secret, it goes on by itself; a new client must be connected anew."
+    )
+
+
+def _disconnected(case: Case) -> str:
+    if case.grant is not None and case.grant.next_refresh_at is not None:
+        return "Nothing: GoTo could not be told yet; the service goes on trying by itself."
+    return (
+        "Nothing. If the customer wants to come back, send a new link:"
+        f" link send {case.tenant.name}."
+    )
+
+
+_OF_STATUS = {
+    Status.AWAITING_CREDENTIALS: _credentials,
+    Status.AWAITING_AUTHORIZATION: _authorization,
+    Status.CONNECTED: _connected,
+    Status.DEGRADED: _degraded,
+    Status.REAUTHORIZATION_REQUIRED: _reauthorize,
+    Status.CREDENTIALS_REJECTED: _rejected,
+    Status.DISCONNECTED: _disconnected,
+}
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%-d %B %Y, %H:%M} UTC"

@@ -1,0 +1,290 @@
+"""Use cases of the rep: tenants and their GoTo clients.
+
+Input is checked as a whole before anything is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+
+from chalicelib import untrusted_text
+from chalicelib.aws.secrets_manager import SecretStore
+from chalicelib.config import Settings
+from chalicelib.connect.client_check import client_known, redirect_refused, swapped
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.errors import (
+    AccountTaken,
+    ClientRefused,
+    Conflict,
+    GoToSilent,
+    InvalidInput,
+    NotReady,
+    ProviderUnreachable,
+)
+from chalicelib.goto.oauth import GoToClient, client_id_allowed, client_value_allowed
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import (
+    DETAILS,
+    Actor,
+    ClientCredentials,
+    JournalEntry,
+    Tenant,
+    TenantDetails,
+)
+from chalicelib.opaque import new_value
+from chalicelib.permissions import NO_CLAIM, Claim
+from chalicelib.tokens.account_rule import AccountRule
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_RESERVED = re.compile(
+    r"(www|mail|webmail|mx|ns|dns|smtps?|imaps?|pop|s?ftp|vpn|sip|owa|api|app|sso|cdn|static)[0-9]?"
+    r"|(ip6-)?(localhost|loopback)[0-9]?|local|localdomain|broadcasthost|host|root|gateway|proxy"
+    r"|postmaster|hostmaster|webmaster|abuse|noreply|security|secure|admin|auth|oauth|oauth2|oidc"
+    r"|login|signin|account|accounts|portal|billing|status|support|help|docs|blog|test|staging"
+    r"|autodiscover|lyncdiscover|autoconfig|mta-sts|wpad|isatap|hireanalytix|ha|goto|jive"
+    r"|[0-9]+|0x[0-9a-f]+|..--.*"
+)
+"""Names that browsers, mail programs, DNS itself or people take for something other than a
+customer: the company's own site and servers, hosts that programs look for unasked (autodiscover,
+mta-sts, wpad), numbers, and encoded names (RFC 5891 4.2.3.1), which can look like another
+customer's."""
+
+
+_REFUSED = "GoTo does not accept this client id with this client secret."
+_SWAPPED = (
+    "Client id and secret are swapped: GoTo accepts them the other way round. Nothing was stored;"
+    " enter the client id first."
+)
+
+
+def check_name(name: str) -> None:
+    """A tenant's name becomes part of a host name (RFC 1123 label). Raises `InvalidInput`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("A tenant's name is a DNS label: a-z, 0-9 and inner hyphens.")
+
+
+def reserved(name: str) -> str | None:
+    """Why no new tenant gets a name, as one sentence; None where it may. Those that have such a
+    name already keep it."""
+    if not _RESERVED.fullmatch(name):
+        return None
+    return f"The name {name!r} is reserved: choose another, such as the customer's company name."
+
+
+def _display_name_fault(display_name: str) -> str | None:
+    sized = display_name.strip() and len(display_name) <= 100
+    if sized and untrusted_text.printable(display_name):
+        return None
+    return "The display name must have 1 to 100 printable characters."
+
+
+_FAULTS: dict[str, Callable[[str], str | None]] = {
+    "display_name": _display_name_fault,
+    "admin_email": untrusted_text.address_fault,
+    "also_email": untrusted_text.address_fault,
+}
+"""What is wrong with a field of `TenantDetails`, as one sentence; None if nothing is."""
+
+
+def check_details(details: Mapping[str, str | None]) -> None:
+    """Check fields of `TenantDetails`, in their order. Raises `InvalidInput`."""
+    for name in DETAILS:
+        value = details.get(name)
+        if value is not None and (fault := _FAULTS[name](value)):
+            raise InvalidInput(fault)
+
+
+def check_client(client: ClientCredentials, client_auth: str) -> None:
+    """Raises `InvalidInput` for a client that no token request could carry."""
+    for label, value in (("client id", client.client_id), ("client secret", client.client_secret)):
+        if not client_value_allowed(value):
+            raise InvalidInput(f"The {label} must be printable ASCII, without spaces around.")
+    if not client_id_allowed(client.client_id, client_auth):
+        raise InvalidInput("A client id cannot hold a colon (RFC 7617).")
+
+
+def check_account(account: str, settings: Settings) -> None:
+    """Raises `InvalidInput` for what is no key of a GoTo account, and where no sign-in could match
+    it because this deployment reads none."""
+    if untrusted_text.account_key(account) is None:
+        raise InvalidInput(
+            "The account key must be 1 to 64 letters and digits, as GoTo writes it: 4000000001."
+        )
+    if settings.api_url is None:
+        raise InvalidInput("No account can be pinned here: the parameter GoToApiUrl is not set.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onboarding:
+    settings: Settings
+    tenants: Tenants
+    connections: Connections
+    secret_store: SecretStore
+    goto: GoToClient
+    rule: AccountRule
+    clock: Callable[[], float]
+
+    def add_tenant(
+        self, name: str, details: TenantDetails, by: Actor, account: str | None = None
+    ) -> Tenant:
+        """Add a customer; ``name`` becomes part of a host name. Only the GoTo ``account`` can
+        connect it, where the rep knows that.
+
+        Raises `InvalidInput`, `TenantExists`, `AccountTaken`, `DependencyUnavailable`.
+        """
+        check_name(name)
+        refused = reserved(name)
+        if refused:
+            raise InvalidInput(refused)
+        check_details(asdict(details))
+        redirect_uri = self.settings.redirect_uri(name)
+        tenant = Tenant(**asdict(details), name=name, redirect_uri=redirect_uri)
+        text, claim = "Tenant added.", NO_CLAIM
+        if account is not None:
+            tenant = replace(tenant, pinned_account=account)
+            claim = self._claim(account, tenant)
+            text += f" Only GoTo account {account} can connect."
+        with self._claiming(account, name):
+            self.tenants.add(tenant, self._entry(name, Kind.TENANT_ADDED, by, text), claim)
+        return tenant
+
+    def _claim(self, account: str, tenant: Tenant) -> Claim:
+        """Raises `InvalidInput`, `AccountTaken`, `DependencyUnavailable`."""
+        check_account(account, self.settings)
+        claim = self.rule.claim(account, replace(tenant, shared_account=None))
+        if claim is None:
+            raise self._taken(account, tenant.name)
+        return claim
+
+    def _taken(self, account: str, name: str) -> AccountTaken:
+        return AccountTaken(account, self.rule.other_holder(account, name) or "another", name)
+
+    @contextmanager
+    def _claiming(self, account: str | None, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Conflict:  # another tenant's, since it was looked up
+            raise self._taken(account or "", name) from None
+
+    def change_tenant(self, name: str, changes: Mapping[str, str], by: Actor) -> Tenant:
+        """Correct some fields of `TenantDetails`.
+
+        With an address all links given so far end: who reads mails there is perhaps another person.
+        Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
+        """
+        check_details(changes)
+        if not changes:
+            words = ", ".join(each.replace("_", " ") for each in DETAILS)
+            raise InvalidInput(f"Say what to change: {words}.")
+        what = " and ".join(each.replace("_", " ") for each in changes)
+        readdressed = bool({"admin_email", "also_email"} & set(changes))
+        if readdressed:
+            text = f"Changed: {what}. All links given so far were revoked."
+            entry = self._entry(name, Kind.ADDRESS_CHANGED, by, text)
+        else:
+            entry = self._entry(name, Kind.TENANT_CHANGED, by, f"Changed: {what}.")
+        self.tenants.change(name, changes, entry, ends_links=readdressed)
+        return self.tenants.known(name)
+
+    def check_client(self, name: str, client_id: str, client_secret: str) -> None:
+        """Ask GoTo whether it knows a client that is to be a tenant's.
+
+        Raises `InvalidInput`, `UnknownTenant`, `ClientRefused`, `GoToSilent`,
+        `DependencyUnavailable`.
+        """
+        client = ClientCredentials(client_id, client_secret)
+        check_client(client, self.settings.client_auth)
+        self.tenants.known(name)
+        try:
+            known = client_known(self.goto, client)
+        except ProviderUnreachable:
+            known = None
+        if known is None:
+            raise GoToSilent("GoTo could not be asked just now, so nothing was stored.")
+        if not known:
+            turned = swapped(self.goto, client, self.settings.client_auth)
+            raise ClientRefused(_SWAPPED if turned else _REFUSED)
+
+    def check_connectable(self, name: str, *, anyway: bool) -> None:
+        """Refuse to invite an admin whose sign-in could not succeed. ``anyway``: although GoTo says
+        that the redirect URI is another one.
+
+        Raises `UnknownTenant`, `NotReady`, `DependencyUnavailable`.
+        """
+        tenant = self.tenants.known(name)
+        if tenant.client_id is None:
+            raise NotReady(
+                f"{name} has no GoTo client yet, so the link would lead nowhere. Send the form for"
+                f" it instead: ha-goto intake send {name}"
+            )
+        if not anyway and redirect_refused(self.goto, tenant.client_id, tenant.redirect_uri):
+            raise NotReady(
+                f"GoTo says that the client of {name} has another redirect URI. Ask the customer to"
+                f" enter this one in GoTo's developer portal, byte for byte: {tenant.redirect_uri}"
+                f" Then run the same command again. To send the link anyway: link send {name}"
+                " --anyway"
+            )
+
+    def look_at_goto(self) -> str | None:
+        """What is wrong with GoTo's token endpoint, if anything, by a client that nobody has.
+
+        Raises `ProviderUnreachable`.
+        """
+        known = client_known(self.goto, ClientCredentials("doctor", new_value()))
+        return None if known is False else "It does not answer as an OAuth server does."
+
+    def set_credentials(self, name: str, client_id: str, client_secret: str, by: Actor) -> None:
+        """Store a GoTo client and switch the tenant to it in one write.
+
+        A connection made with another client goes on with that one until the admin connects again.
+        Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
+        """
+        client = ClientCredentials(client_id, client_secret)
+        check_client(client, self.settings.client_auth)
+        self.tenants.known(name)
+        version = self.secret_store.store(name, client)
+        entry = self._entry(name, Kind.CREDENTIALS_SET, by, "GoTo client id and secret entered.")
+        self.tenants.switch_client(name, client_id, version, entry)
+        self.connections.retry_rejected(name, client_id, int(self.clock()))
+
+    def set_pin(self, name: str, account: str, by: Actor) -> None:
+        """Confirm which GoTo account is the tenant's: a sign-in with it passes, no other (S25).
+
+        Raises `InvalidInput`, `UnknownTenant`, `AccountTaken`, `DependencyUnavailable`.
+        """
+        check_account(account, self.settings)
+        claim = self._claim(account, self.tenants.known(name))
+        text = f"The GoTo account was confirmed: {account}. Only this one can connect."
+        with self._claiming(account, name):
+            self.tenants.pin(name, account, claim, self._entry(name, Kind.PIN_SET, by, text))
+
+    def share_pin(self, name: str, account: str, by: Actor) -> None:
+        """The same where another tenant has the account as well, and rightly (S26).
+
+        Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
+        """
+        check_account(account, self.settings)
+        holder = self.rule.other_holder(account, name)
+        if holder is None:
+            raise InvalidInput(f"No other tenant has this account: pin set {name} instead.")
+        text = f"GoTo account {account} may connect, although tenant {holder} has it as well."
+        self.tenants.pin(name, account, NO_CLAIM, self._entry(name, Kind.PIN_SHARED, by, text))
+
+    def lift_pin(self, name: str, by: Actor) -> None:
+        """Let the next authorization pin another GoTo account (S03); not by a link that is out
+        already, as its holder may be whom the pin has kept away.
+
+        Raises `UnknownTenant`, `DependencyUnavailable`.
+        """
+        text = (
+            "The next sign-in may be with another GoTo account. All links given so far were"
+            " revoked."
+        )
+        self.tenants.lift_pin(name, self._entry(name, Kind.PIN_LIFTED, by, text))
+
+    def _entry(self, name: str, kind: Kind, by: Actor, text: str) -> JournalEntry:
+        return JournalEntry(name, self.clock(), kind, by.who, text, by.reference)

@@ -1,0 +1,178 @@
+"""How authorization requests end without a connection: state, and the journal's words for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.journal_kinds import NOT_RETURNED, Kind
+from chalicelib.models import (
+    LINK_HOLDER,
+    AuthorizationRequest,
+    JournalEntry,
+    Reason,
+    RequestStatus,
+    Status,
+)
+from chalicelib.permissions import Owner, scope_sentence
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a request ends for one reason. ``counts``: against the objective (docs/slo.md); not where
+    the customer's client, account or choice, a later press or the rep brought it about."""
+
+    status: RequestStatus
+    text: str
+    counts: bool
+
+
+ENDS: dict[Reason, End] = {
+    Reason.DENIED: End(
+        RequestStatus.DENIED, "Access was denied at GoTo. Nothing changed.", counts=False
+    ),
+    Reason.SCOPE_REFUSED: End(
+        RequestStatus.SCOPE_REFUSED,
+        "GoTo refused the scopes: a box of the client is not ticked in GoTo's developer portal"
+        " (Admin Center, GoToConnect). Nothing changed.",
+        counts=False,
+    ),
+    Reason.PROVIDER_ERROR: End(
+        RequestStatus.FAILED, "GoTo could not complete the request. Nothing changed.", counts=True
+    ),
+    Reason.PROVIDER_BUSY: End(
+        RequestStatus.FAILED,
+        "GoTo was too busy to sign the admin in. Nothing changed.",
+        counts=True,
+    ),
+    Reason.SIGN_IN_FAILED: End(
+        RequestStatus.FAILED, "GoTo failed while the admin signed in. Nothing changed.", counts=True
+    ),
+    Reason.CLIENT_REFUSED: End(
+        RequestStatus.FAILED,
+        "GoTo refused the configured client. Your hireanalytiX representative must check it.",
+        counts=False,
+    ),
+    Reason.CODE_REFUSED: End(
+        RequestStatus.FAILED, "GoTo refused the authorization code. Nothing changed.", counts=True
+    ),
+    Reason.OUTCOME_UNKNOWN: End(
+        RequestStatus.FAILED,
+        "GoTo's answer was lost on the way. The admin may press again.",
+        counts=True,
+    ),
+    Reason.WRONG_ISSUER: End(
+        RequestStatus.FAILED,
+        "The answer came from an unexpected authorization server.",
+        counts=True,
+    ),
+    Reason.OTHER_ACCOUNT: End(
+        RequestStatus.MISMATCHED,
+        "Another GoTo account than the connected one answered; it was refused.",
+        counts=False,
+    ),
+    Reason.ACCOUNT_TAKEN: End(
+        RequestStatus.MISMATCHED,
+        "The GoTo account belongs to another customer of hireanalytiX, so the sign-in was refused.",
+        counts=False,
+    ),
+    Reason.ACCOUNT_TO_CHOOSE: End(
+        RequestStatus.CHOOSING,
+        "The admin has several GoTo accounts and must choose one.",
+        counts=False,
+    ),
+    Reason.ACCOUNT_NOT_CHOSEN: End(
+        RequestStatus.EXPIRED,
+        "Nobody chose a GoTo account in an hour; the sign-in was revoked.",
+        counts=False,
+    ),
+    Reason.ACCOUNT_UNREADABLE: End(
+        RequestStatus.MISMATCHED,
+        "The GoTo account could not be read, so it was refused.",
+        counts=False,
+    ),
+    Reason.ACCOUNT_NOT_CONFIRMED: End(
+        RequestStatus.MISMATCHED,
+        "The connection's GoTo account is not known yet, so a new sign-in was refused until"
+        " hireanalytiX confirms its account.",
+        counts=False,
+    ),
+    Reason.NO_REFRESH_TOKEN: End(
+        RequestStatus.FAILED,
+        "GoTo gave no refresh token, so the connection would not last.",
+        counts=True,
+    ),
+    Reason.SUPERSEDED: End(
+        RequestStatus.EXPIRED, "A later authorization request finished first.", counts=False
+    ),
+    Reason.ENDED: End(
+        RequestStatus.EXPIRED,
+        "It was begun before hireanalytiX ended the connection or replaced the links.",
+        counts=False,
+    ),
+    Reason.NOT_RETURNED: End(RequestStatus.EXPIRED, NOT_RETURNED, counts=True),
+    Reason.INTERNAL: End(
+        RequestStatus.FAILED,
+        "The service could not finish the request. The admin may press again.",
+        counts=True,
+    ),
+}
+"""All that follows from a reason; a test holds it to every `Reason`."""
+
+
+CONNECT_FAILED = {"ConnectsLate": 1.0, "ConnectsLatePercent": 100.0}
+"""The metrics of a sign-in that was to succeed and did not, wherever it failed."""
+
+
+def press(request: AuthorizationRequest, at: float) -> JournalEntry:
+    """The journal's line on a press of the button."""
+    return JournalEntry(
+        request.tenant,
+        at,
+        Kind.AUTHORIZATION_STARTED,
+        LINK_HOLDER,
+        "Get Access Token was clicked, which leads to GoTo.",
+        request.reference,
+    )
+
+
+def ending(
+    request: AuthorizationRequest, reason: Reason, at: float, tried: Owner | None = None
+) -> JournalEntry:
+    """The journal's line on an authorization request that did not end in a connection.
+
+    ``tried``: whose tokens GoTo gave, where it gave any.
+    """
+    return JournalEntry(
+        request.tenant,
+        at,
+        Kind(f"authorization_{ENDS[reason].status}"),
+        (tried and tried.principal) or LINK_HOLDER,
+        ENDS[reason].text,
+        request.reference,
+        tried=tried,
+    )
+
+
+def connected(
+    request: AuthorizationRequest,
+    owner: Owner,
+    at: float,
+    *,
+    again: bool,
+    lacking: tuple[str, ...],
+    unread: bool,
+) -> JournalEntry:
+    """The journal's line on one that did. ``lacking``: scopes that GoTo did not grant (S27);
+    ``unread``: an account that is not known is worth a word."""
+    who = owner.principal or LINK_HOLDER
+    account = f" account {owner.account}" if owner.account else ""
+    text = f"{'Reconnected' if again else 'Connected'} to GoTo{account} by {who}."
+    if unread and owner.account is None:
+        text += (
+            " The GoTo account could not be read; it will be pinned by the first refresh that can"
+            " read it."
+        )
+    kind = Kind.RECONNECTED if again else Kind.CONNECTED
+    if lacking:
+        kind, text = Kind.SCOPE_MISSING, f"{text} {scope_sentence(lacking)}"
+    return JournalEntry(request.tenant, at, kind, who, text, request.reference, Status.CONNECTED)

@@ -1,0 +1,1 @@
+"""Commits tokens from GoTo, by one rule, from wherever they come."""

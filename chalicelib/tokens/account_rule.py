@@ -1,0 +1,99 @@
+"""Decides for which GoTo account a sign-in or a refresh serves a tenant (S03, S25, S26).
+
+One place for the rule: the pin passes in whatever order GoTo lists a person's accounts, a person
+with several chooses by name, and an account belongs to one tenant unless a rep says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chalicelib.dynamodb.accounts import AccountClaims
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.models import AuthorizationRequest, Reason, Tenant
+from chalicelib.permissions import NO_CLAIM, Claim, Owner
+
+OTHER = "it was to another GoTo account than the confirmed one"
+TAKEN = "its GoTo account belongs to another customer of hireanalytiX"
+"""Why a refresh ends a connection, as the journal says it."""
+
+
+def of_sign_in(
+    tenant: Tenant | None, request: AuthorizationRequest, owner: Owner, *, pinned_only: bool
+) -> Owner | Reason:
+    """For which of the person's accounts a sign-in serves the tenant, or why for none.
+
+    ``pinned_only``: it replaces a living connection (S25).
+    """
+    if tenant is None or request.link_series not in (None, tenant.link_series):
+        return Reason.ENDED
+    if tenant.pinned_account is not None:
+        return _of_pin(tenant.pinned_account, owner)
+    if pinned_only and tenant.unpinned:
+        return Reason.ACCOUNT_NOT_CONFIRMED
+    if request.account in owner.keys:
+        return owner._replace(account=request.account)
+    return Reason.ACCOUNT_TO_CHOOSE if len(owner.keys) > 1 else _only(owner)
+
+
+def _of_pin(pin: str, owner: Owner) -> Owner | Reason:
+    if pin in owner.keys:
+        return owner._replace(account=pin)
+    return Reason.OTHER_ACCOUNT if owner.keys else Reason.ACCOUNT_UNREADABLE
+
+
+def _only(owner: Owner) -> Owner:
+    return owner._replace(account=owner.keys[0] if len(owner.keys) == 1 else None)
+
+
+class Serving(NamedTuple):
+    """For which account a refresh serves its tenant; ``wrong``: why it may not."""
+
+    owner: Owner
+    claim: Claim
+    wrong: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountRule:
+    tenants: Tenants
+    connections: Connections
+    claims: AccountClaims
+
+    def of_refresh(self, owner: Owner, tenant: Tenant) -> Serving:
+        """Which of the person's accounts a living connection serves.
+
+        None of several, where the tenant has no pin: a rep must say which. Raises
+        `DependencyUnavailable`.
+        """
+        pin = tenant.pinned_account
+        if pin is not None and pin not in owner.keys:
+            return Serving(owner, NO_CLAIM, OTHER)
+        owner = owner._replace(account=pin) if pin else _only(owner)
+        claim = self.claim(owner.account, tenant)
+        return Serving(owner, claim or NO_CLAIM, None if claim else TAKEN)
+
+    def claim(self, account: str | None, tenant: Tenant) -> Claim | None:
+        """How a tenant makes an account its own; None where it is another's (S26). A claim that
+        nothing supports any more is passed over. Raises `DependencyUnavailable`."""
+        if account is None or account == tenant.shared_account:
+            return NO_CLAIM
+        holder, edition = self.claims.get(account) or (tenant.name, 0)
+        if holder == tenant.name:
+            return Claim(account)
+        return None if self._holds(holder, account) else Claim(account, holder, edition)
+
+    def other_holder(self, account: str, tenant: str) -> str | None:
+        """The other tenant to which an account rightly belongs. Raises `DependencyUnavailable`."""
+        holder, _ = self.claims.get(account) or (tenant, 0)
+        return holder if holder != tenant and self._holds(holder, account) else None
+
+    def _holds(self, tenant: str, account: str) -> bool:
+        """Whether the tenant is pinned to it, or its pin was lifted and it still reads from it."""
+        known = self.tenants.get(tenant)
+        if known is None or known.pinned_account is not None:
+            return known is not None and known.pinned_account == account
+        grant = self.connections.grant_summary(tenant)
+        return grant is not None and grant.stands and grant.account_key == account

@@ -1,0 +1,113 @@
+"""Use case: a sign-in that waits until the admin has said which GoTo account is meant (S26).
+
+The new tokens wait in `Grants` as the rescue queue would hold them. The choice commits them; where
+none comes within an hour, they are revoked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from chalicelib.durations import BACKOFF_CAP
+from chalicelib.dynamodb.accounts import WAITING, Choices, waiting_key
+from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
+from chalicelib.errors import Conflict
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import (
+    LINK_HOLDER,
+    AuthorizationRequest,
+    Due,
+    JournalEntry,
+    NewTokens,
+    Reason,
+    Revocation,
+)
+from chalicelib.permissions import Owner
+from chalicelib.request_outcomes import ENDS, ending
+from chalicelib.tokens.commit import Commits
+from chalicelib.tokens.rescue import connect_message, read_connect_message
+from chalicelib.tokens.revoker import Revoker, given_up
+
+
+def waits(due: Due) -> bool:
+    """Whether a row of the due index is no tenant's, but of tokens that wait for a choice."""
+    return due.tenant.startswith(WAITING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIns:
+    commits: Commits
+    choices: Choices
+    requests: AuthorizationRequests
+    revoker: Revoker
+    clock: Callable[[], float]
+
+    def settle(
+        self, request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner
+    ) -> Reason | None:
+        """Commit what a sign-in brought, or let it wait for the admin's choice.
+
+        Returns why it is not committed; None when it is. Raises `DependencyUnavailable`: nothing
+        is known to be written.
+        """
+        refused = self.commits.connect(request, new_tokens, owner)
+        if refused is Reason.ACCOUNT_TAKEN:
+            self._tell_holder(request, owner)
+        if refused is not Reason.ACCOUNT_TO_CHOOSE:
+            return refused
+        offered = replace(request, accounts=owner.accounts)
+        try:
+            self.choices.offer(
+                offered, connect_message(request, new_tokens, owner), int(self.clock())
+            )
+        except Conflict:  # it has ended, or this very offer has been written before (F04)
+            waiting = self.choices.waiting(waiting_key(request.key))
+            return refused if waiting is not None else Reason.SUPERSEDED
+        return refused
+
+    def _tell_holder(self, request: AuthorizationRequest, owner: Owner) -> None:
+        """The other tenant's rep hears of it as well: one of the two claims is wrong (S26)."""
+        for account in (request.account, *owner.keys):
+            holder = account and self.commits.rule.other_holder(account, request.tenant)
+            if holder:
+                text = (
+                    f"A sign-in for {request.tenant} with this tenant's GoTo account {account} was"
+                    " refused: an account belongs to one tenant. If both rightly use it:"
+                    f" pin share {request.tenant} --account {account}"
+                )
+                kind, who = Kind.ACCOUNT_WANTED, owner.principal or LINK_HOLDER
+                self.requests.tell(
+                    JournalEntry(holder, self.clock(), kind, who, text, request.reference)
+                )
+                return
+
+    def taken_up(self, key: str) -> tuple[AuthorizationRequest, NewTokens, Owner] | None:
+        """What waits under a request whose account was chosen; None a second time."""
+        found = self.choices.take_choice(key)
+        if found is None:
+            return None
+        _, new_tokens, owner = read_connect_message(found[1])
+        return found[0], new_tokens, owner
+
+    def expire(self, due: Due) -> bool:
+        """End a sign-in for which nobody chose in time, and give its tokens up at GoTo.
+
+        False when that is still to be done. Raises `DependencyUnavailable`.
+        """
+        found = self.choices.waiting(due.tenant)
+        if found is None or found[1] != due.at:
+            return True
+        request, new_tokens, owner = read_connect_message(found[0])
+        reason, now = Reason.ACCOUNT_NOT_CHOSEN, self.clock()
+        with suppress(Conflict):  # it ended before, and said so
+            entry = ending(request, reason, now, owner)
+            self.requests.fail(request.key, int(now), ENDS[reason].status, reason, entry)
+        given = given_up(new_tokens)
+        told = self.revoker.attempt(request.tenant, request.client_id, *given)
+        if told is Revocation.LATER:
+            self.choices.put_off(due.tenant, int(now) + BACKOFF_CAP)
+            return False
+        self.choices.forget(due.tenant)
+        return True

@@ -1,0 +1,392 @@
+"""Puts what GoTo gave into the tables, by one rule, whoever holds the tokens.
+
+Shared by the refresh, the completion, and the rescue of what either could not write. A success is
+committed on generation and version as they were asked. One that brings the successor of the stored
+refresh token is committed whatever the version: GoTo accepts no other any more. Our own commit,
+whose answer was lost, is recognized when the row is read back (F04). `keep` decides how long a
+commit is tried before the rescue queue gets the tokens (F03, F24).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from chalicelib.connection_state import GrantSummary
+from chalicelib.durations import (
+    DAY,
+    KEEP_FIRST_PAUSE,
+    KEEP_LONGEST_PAUSE,
+    REFRESH_TOKEN_LIFETIME,
+    TIME_TO_COMMIT,
+    TIME_TO_END,
+    WARN_DAYS,
+    refresh_pause,
+)
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.errors import Conflict, DependencyUnavailable
+from chalicelib.goto.oauth import BEARER
+from chalicelib.goto.token_answers import refresh_token_expiry
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import (
+    AuthorizationRequest,
+    Connection,
+    Grant,
+    JournalEntry,
+    NewTokens,
+    Reason,
+    Status,
+    TokenSet,
+)
+from chalicelib.permissions import NO_CLAIM, Owner, Usable, missing
+from chalicelib.request_outcomes import connected
+from chalicelib.tokens.account_rule import AccountRule, of_sign_in
+
+SCHEDULER = "the scheduler"
+
+
+class CommitResult(StrEnum):
+    """What became of a refresh's tokens."""
+
+    STANDS = "stands"
+    OVERTAKEN = "overtaken"
+    OTHER_ACCOUNT = "other_account"
+
+
+ATTEMPTS = 5
+"""Conflicts in a row after which a commit is given up for now: each one reads the row anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commits:
+    """``accounts``: this deployment asks GoTo for accounts. Where it does not, none is ever known,
+    and a link holder's sign-in replaces a connection as the first one made it."""
+
+    connections: Connections
+    tenants: Tenants
+    rule: AccountRule
+    clock: Callable[[], float]
+    accounts: bool
+    refresh_share: float
+    needed_scopes: tuple[str, ...] = ()
+
+    def dated(
+        self, tenant: str, tokens: TokenSet, asked_at: int, held: Grant | None = None
+    ) -> NewTokens:
+        """A token response with its dates in epoch seconds.
+
+        ``asked_at`` is the moment before GoTo was asked, so that no life is ever overestimated.
+        ``held``: the grant that was refreshed. Its own refresh token, come back unchanged, is no
+        new one: its life goes on, and may only turn out shorter (F27).
+        """
+        due = asked_at + refresh_pause(tenant, tokens.expires_in, self.refresh_share)
+        return _dated(tokens, asked_at, due, held)
+
+    def refresh(
+        self,
+        asked: Grant,
+        new_tokens: NewTokens,
+        note: JournalEntry | None = None,
+        owner: Owner | None = None,
+    ) -> CommitResult:
+        """Commit a refresh, unless something newer stands, which then stays.
+
+        ``note`` is written to the journal with it; ``owner`` is whose GoTo says the tokens are:
+        pinned where no account is, and where another is, the connection ends (S25). Raises
+        `DependencyUnavailable`: nothing is known to be written, or a restored backup has no place
+        for it until `Restore` ran.
+        """
+        standing, over = asked, None
+        for _ in range(ATTEMPTS):
+            try:
+                return self._commit(standing, new_tokens, note, owner, over)
+            except Conflict as error:
+                if set(error.failed) <= {"tenants", "account"}:
+                    continue  # at this moment the pin has changed, or whose the account is
+                current = self.connections.grant(asked.tenant)
+                row = self.connections.get(asked.tenant)
+                if row is not None and _is_ours(new_tokens, row, current):
+                    return CommitResult.STANDS
+                if current is None or not _follows(new_tokens, asked, current):
+                    return CommitResult.OVERTAKEN
+                if row is None or row.generation != asked.generation:
+                    raise DependencyUnavailable("dynamodb", "Tokens is not as Grants") from None
+                # The status has changed, an answer without a new refresh token went before, or a
+                # backup has left the two tables apart (F19).
+                standing = replace(asked, version=current.version, status=current.status)
+                over = row.version
+        raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def _commit(
+        self,
+        standing: Grant,
+        new_tokens: NewTokens,
+        note: JournalEntry | None,
+        owner: Owner | None,
+        over: int | None,
+    ) -> CommitResult:
+        """One attempt. Raises `Conflict`, `DependencyUnavailable`."""
+        tenant = self.tenants.get(standing.tenant) if owner else None
+        if tenant is None or tenant.pin_lifted:
+            owner = None  # the rep wants no pin from a refresh
+        pin = tenant.pinned_account if tenant else None
+        claim = NO_CLAIM
+        if owner and tenant:
+            owner, claim, wrong = self.rule.of_refresh(owner, tenant)
+            if wrong is not None:
+                self.rule.claims.end_other_account(
+                    standing,
+                    new_tokens,
+                    pin=pin,
+                    over=over,
+                    owner=owner,
+                    entry=self._ended(standing, owner, wrong),
+                )
+                return CommitResult.OTHER_ACCOUNT
+        warned, entries = self._told(standing, new_tokens, note, owner, pin)
+        try:
+            self.connections.commit_refresh(
+                standing,
+                new_tokens,
+                warned=warned,
+                entries=entries,
+                over=over,
+                owner=owner,
+                claim=claim,
+            )
+        except DependencyUnavailable:
+            if not entries or standing.status not in (Status.CONNECTED, Status.DEGRADED):
+                raise
+            # Perhaps only the history fails: the next refresh tells of the state (F30).
+            self.connections.commit_refresh(
+                standing, new_tokens, warned=None, entries=[], over=over, status=standing.status
+            )
+        return CommitResult.STANDS
+
+    def _ended(self, grant: Grant, owner: Owner, why: str) -> JournalEntry:
+        status = Status.REAUTHORIZATION_REQUIRED
+        text = f"The connection was ended: {why}. An admin of the right account must connect again."
+        entry = self._entry(grant.tenant, Kind(status), text, status)
+        return replace(entry, tried=owner)
+
+    def connect(
+        self,
+        request: AuthorizationRequest,
+        new_tokens: NewTokens,
+        owner: Owner,
+    ) -> Reason | None:
+        """Commit as the tenant's new generation, whatever refreshes happen meanwhile (F07, F23).
+
+        Returns why it may not be; None when it stands. Raises `DependencyUnavailable`: nothing
+        is known to be written.
+        """
+        lacking = missing(self.needed_scopes, new_tokens.scope)
+        for _ in range(ATTEMPTS):
+            before = self.connections.grant_summary(request.tenant)
+            if before is not None and before.sequence >= request.sequence:
+                return _overtaken(before, request)
+            pinned_only = self.accounts and before is not None and before.stands
+            tenant = self.tenants.get(request.tenant)
+            found = of_sign_in(tenant, request, owner, pinned_only=pinned_only)
+            if isinstance(found, Reason):
+                return found
+            claim = self.rule.claim(found.account, tenant) if tenant else None
+            if claim is None:
+                return Reason.ACCOUNT_TAKEN
+            try:
+                self.connections.commit_connect(
+                    request,
+                    before,
+                    new_tokens,
+                    now=int(self.clock()),
+                    owner=found,
+                    pinned_only=pinned_only,
+                    claim=claim,
+                    usable=Usable.SCOPE_MISSING if lacking else Usable.UNKNOWN,
+                    entry=connected(
+                        request,
+                        found,
+                        self.clock(),
+                        again=_again(before),
+                        lacking=lacking,
+                        unread=self.accounts,
+                    ),
+                )
+            except Conflict as error:
+                if "tenants" in error.failed:
+                    continue
+                if "request" in error.failed:  # it has ended, perhaps by this very commit
+                    return _overtaken(self.connections.grant_summary(request.tenant), request)
+            else:
+                return None
+        raise DependencyUnavailable("dynamodb", "conflicts")
+
+    def must_revoke(self, tenant: str) -> bool:
+        """Whether the tenant's grant is given up: nothing of it may live on at GoTo (S22)."""
+        current = self.connections.grant_summary(tenant)
+        return current is None or current.revoking
+
+    def _told(
+        self,
+        grant: Grant,
+        new_tokens: NewTokens,
+        note: JournalEntry | None,
+        owner: Owner | None,
+        pin: str | None,
+    ) -> tuple[int | None, list[JournalEntry]]:
+        """What a refresh has to tell: whose it is, it works again, the grant's end is near. With
+        the warning's days, which are told once."""
+        entries = [note] if note else []
+        if owner is not None and owner.account is not None:
+            now = "It is the confirmed one." if pin else "From now on only this one can connect."
+            text = f"The GoTo account is {owner.account}. {now}"
+            entries.append(self._entry(grant.tenant, Kind.ACCOUNT_PINNED, text, None))
+        if grant.status is not Status.CONNECTED:
+            text = "The connection to GoTo works again."
+            entries.append(self._entry(grant.tenant, Kind.RECOVERED, text, Status.CONNECTED))
+        end, warned = new_tokens.refresh_expires_at, None
+        if new_tokens.refresh_token is None:
+            warned = warning_due(grant, new_tokens.issued_at, end)
+        if warned is not None:
+            text = warning_text(end or grant.refresh_expires_at)
+            entries.append(self._entry(grant.tenant, Kind.RECONNECT_SOON, text, None))
+        return warned, entries
+
+    def _entry(self, tenant: str, kind: Kind, text: str, status: Status | None) -> JournalEntry:
+        return JournalEntry(tenant, self.clock(), kind, SCHEDULER, text, status=status)
+
+
+def _again(before: GrantSummary | None) -> bool:
+    """Who was disconnected connects anew; perhaps it is another customer of that name."""
+    return before is not None and before.status is not Status.DISCONNECTED
+
+
+def _overtaken(grant: GrantSummary | None, request: AuthorizationRequest) -> Reason | None:
+    """What stands instead of a request's commit; None where it is that commit, perhaps refreshed
+    since (F04): its number is that commit's alone, or a disconnection's."""
+    if grant is None or grant.sequence < request.sequence:
+        return Reason.SUPERSEDED  # the request has ended by itself, and has told so
+    if grant.status is Status.DISCONNECTED:
+        return Reason.ENDED
+    return None if grant.sequence == request.sequence else Reason.SUPERSEDED
+
+
+def _is_ours(new_tokens: NewTokens, row: Connection, current: Grant | None) -> bool:
+    """Whether what stands is this very commit, whose answer was lost (F04)."""
+    if not new_tokens.access_token or row.access_token != new_tokens.access_token:
+        return False
+    renewed = new_tokens.refresh_token
+    return renewed is None or (current is not None and current.refresh_token == renewed)
+
+
+def _follows(new_tokens: NewTokens, asked: Grant, current: Grant) -> bool:
+    """Whether what GoTo answered is newer than what stands, and that is not given up."""
+    if current.generation != asked.generation or current.revoking:
+        return False
+    renewed = new_tokens.refresh_token not in (None, asked.refresh_token)
+    succeeds = renewed and asked.refresh_token == current.refresh_token
+    return succeeds or current.version == asked.version
+
+
+def warning_due(grant: Grant, now: int, ends_at: int | None = None) -> int | None:
+    """Days of the warning that is due at ``now``: not twice, nor for a provider whose refresh
+    tokens live no longer than two such warnings anyway. ``ends_at``: where the end has moved."""
+    end = ends_at or grant.refresh_expires_at
+    left, life = end - now, end - grant.refresh_issued_at
+    for days in WARN_DAYS:
+        if 0 < left <= days * DAY and life > 2 * days * DAY:
+            return days if grant.warned is None or grant.warned > days else None
+    return None
+
+
+def warning_text(ends_at: int) -> str:
+    """The journal's words for it; ``ends_at`` in epoch seconds."""
+    end = datetime.fromtimestamp(ends_at, UTC)
+    return f"An admin must connect again before {end:%-d %B %Y, %H:%M} UTC."
+
+
+Result = TypeVar("Result")
+
+ATTEMPTS_BEFORE_RESCUE = 4
+"""Commits that DynamoDB may refuse before the rescue queue is tried as well: 0.7 s of pauses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[Result]):
+    """The commit took it; ``value`` is what it answered."""
+
+    value: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The rescue queue has it."""
+
+
+def keep(
+    commit: Callable[[], Result],
+    rescue: Callable[[], None],
+    *,
+    pause: Callable[[float], None],
+    time_left: Callable[[], float],
+    report: Callable[[Exception], None],
+) -> Stored[Result] | Queued:
+    """Store what may be the only valid refresh token, wherever it is taken (F03, F24, F29).
+
+    ``commit`` is tried first, then it and ``rescue`` in turn, for as long as the function has
+    time; ``rescue`` at once where another commit might take what is left, and after an error that
+    nobody foresaw. Raises `DependencyUnavailable` when nobody took it.
+    """
+    wait, foreseen = KEEP_FIRST_PAUSE, True
+    for attempt in itertools.count(1):
+        try:
+            return Stored(commit())
+        except DependencyUnavailable as error:
+            failed = error
+        except Exception as error:  # noqa: BLE001 - the tokens outlive any fault of ours
+            report(error)
+            foreseen, failed = False, DependencyUnavailable("commit", type(error).__name__)
+        enough = attempt >= ATTEMPTS_BEFORE_RESCUE or not foreseen
+        if enough or time_left() <= TIME_TO_END + TIME_TO_COMMIT:
+            try:
+                rescue()
+            except DependencyUnavailable as error:
+                failed = error
+            else:
+                return Queued()
+        if time_left() <= TIME_TO_END + wait:
+            break
+        pause(wait)
+        wait = min(2 * wait, KEEP_LONGEST_PAUSE)
+    raise failed
+
+
+def _dated(tokens: TokenSet, asked_at: int, due: int, held: Grant | None) -> NewTokens:
+    unchanged = held is not None and tokens.refresh_token == held.refresh_token
+    refresh_token = None if unchanged else tokens.refresh_token
+    return NewTokens(
+        access_token=tokens.access_token,
+        token_type=BEARER,
+        issued_at=asked_at,
+        expires_at=asked_at + tokens.expires_in,
+        next_refresh_at=due,
+        scope=tokens.scope,
+        refresh_token=refresh_token,
+        refresh_expires_at=_refresh_end(tokens, refresh_token, asked_at, held),
+    )
+
+
+def _refresh_end(
+    tokens: TokenSet, refresh_token: str | None, asked_at: int, held: Grant | None
+) -> int | None:
+    """When the refresh token ends, where this answer says so."""
+    told = asked_at + tokens.refresh_expires_in if tokens.refresh_expires_in else None
+    if refresh_token is not None:
+        return told or refresh_token_expiry(refresh_token, asked_at, REFRESH_TOKEN_LIFETIME)
+    sooner = told is not None and held is not None and told < held.refresh_expires_at
+    return told if sooner else None

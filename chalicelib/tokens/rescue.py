@@ -1,0 +1,204 @@
+"""Use case: what GoTo gave and DynamoDB would not take, kept in a queue and committed later (F03,
+F24).
+
+A message holds everything a commit needs, tokens included: the queue is encrypted under the
+grants key. It is committed by the same rule as any other; what can never be committed stays in
+the queue until that hands it to its dead-letter queue, which has an alarm.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from chalicelib import untrusted_text
+from chalicelib.durations import REVOKE_AGAIN
+from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
+from chalicelib.errors import Conflict
+from chalicelib.goto.oauth import Answer, Failure
+from chalicelib.goto.token_answers import judge
+from chalicelib.lifecycle import EndCause, Inflight
+from chalicelib.models import (
+    AuthorizationRequest,
+    Grant,
+    NewTokens,
+    Reason,
+    RequestStatus,
+    Revocation,
+    Status,
+)
+from chalicelib.permissions import GoToAccount, Owner
+from chalicelib.request_outcomes import ENDS, ending
+from chalicelib.tokens.commit import CommitResult, Commits
+from chalicelib.tokens.rescue_queue import RescueQueue
+from chalicelib.tokens.revoker import Revoker, given_up
+
+SCHEMA = 1
+
+
+class Rescued(StrEnum):
+    """What became of a message; each ends it."""
+
+    COMMITTED = "committed"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+    POSTPONED = "postponed"
+
+
+def refresh_message(asked: Grant, new_tokens: NewTokens, owner: Owner | None = None) -> str:
+    """A refresh's answer, with what it was asked as, and whose account it is to pin."""
+    kept = owner._asdict() if owner else {}
+    return json.dumps(
+        {"schema": SCHEMA, "asked": asdict(asked), "fresh": asdict(new_tokens), **kept}
+    )
+
+
+def connect_message(request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner) -> str:
+    """An exchange's answer, with the authorization request it belongs to."""
+    kept = replace(request, verifier="", code=None)  # used up
+    return json.dumps(
+        {
+            "schema": SCHEMA,
+            "request": asdict(kept),
+            "fresh": asdict(new_tokens),
+            **owner._asdict(),
+        }
+    )
+
+
+def read_connect_message(message: str) -> tuple[AuthorizationRequest, NewTokens, Owner]:
+    """The inverse of `connect_message`."""
+    content = json.loads(message)
+    return _request(content["request"]), _checked(content["fresh"]), _owner(content)
+
+
+def answer_message(asked: Grant, answer: Answer, asked_at: int) -> str:
+    """A refresh's answer as it came, where a fault of ours kept it from being read (F29)."""
+    return json.dumps({"schema": SCHEMA, "asked": asdict(asked), **_raw(answer, asked_at)})
+
+
+def exchange_message(request: AuthorizationRequest, answer: Answer, asked_at: int) -> str:
+    """An exchange's answer as it came, likewise."""
+    kept = replace(request, verifier="", code=None)  # used up
+    return json.dumps({"schema": SCHEMA, "request": asdict(kept), **_raw(answer, asked_at)})
+
+
+def _raw(answer: Answer, asked_at: int) -> dict[str, Any]:
+    body = base64.b64encode(answer.body).decode("ascii")
+    return {"status": answer.status, "body": body, "asked_at": asked_at}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescue:
+    """``settle`` commits a sign-in, or lets it wait for the admin's choice (`SignIns`)."""
+
+    commits: Commits
+    settle: Callable[[AuthorizationRequest, NewTokens, Owner], Reason | None]
+    requests: AuthorizationRequests
+    rescue_queue: RescueQueue
+    revoker: Revoker
+    clock: Callable[[], float]
+
+    def commit(self, message: str) -> Rescued:
+        """Commit a message. Raises whatever keeps it from that: the queue offers it again.
+
+        A message may come twice (SQS delivers at least once): the second finds its own commit.
+        """
+        content = json.loads(message)
+        if content["schema"] != SCHEMA:
+            raise ValueError("a message of another schema")
+        if "asked" in content:
+            return self._refreshed(message, content)
+        return self._exchanged(message, content)
+
+    def _refreshed(self, message: str, content: dict[str, Any]) -> Rescued:
+        asked, owner = _grant(content["asked"]), _owner(content)
+        new_tokens = self._new_tokens(content, asked.tenant, asked)
+        if new_tokens is None:
+            return Rescued.REFUSED  # nothing that could be kept
+        kept = self.commits.refresh(asked, new_tokens, owner=owner if owner.keys else None)
+        if kept is CommitResult.STANDS:
+            return Rescued.COMMITTED
+        if kept is CommitResult.OTHER_ACCOUNT:
+            return Rescued.REFUSED  # it is due until GoTo has heard
+        if self.commits.must_revoke(asked.tenant):
+            given = given_up(new_tokens, asked.refresh_expires_at)
+            if not self._revoked(message, asked.tenant, asked.client_id, *given):
+                return Rescued.POSTPONED
+        return Rescued.SUPERSEDED
+
+    def _exchanged(self, message: str, content: dict[str, Any]) -> Rescued:
+        """One that came as it was has ended for the admin: its tokens are given up."""
+        request, owner = _request(content["request"]), _owner(content)
+        new_tokens = self._new_tokens(content, request.tenant)
+        refused: Reason | None = Reason.INTERNAL
+        if "fresh" in content and new_tokens is not None:
+            refused = self.settle(request, new_tokens, owner)
+        if refused in (None, Reason.ACCOUNT_TO_CHOOSE):
+            return Rescued.COMMITTED
+        entry = ending(request, refused, self.clock(), owner)
+        # It may have ended in the meantime, and said so then.
+        with suppress(Conflict):
+            self.requests.fail(request.key, int(self.clock()), ENDS[refused].status, refused, entry)
+        given = given_up(new_tokens) if new_tokens else None
+        if given and not self._revoked(message, request.tenant, request.client_id, *given):
+            return Rescued.POSTPONED
+        return Rescued.REFUSED
+
+    def _new_tokens(
+        self, content: dict[str, Any], tenant: str, held: Grant | None = None
+    ) -> NewTokens | None:
+        """None where an answer that came as it was holds no tokens."""
+        if "fresh" in content:
+            return _checked(content["fresh"])
+        verdict = judge(Answer(content["status"], base64.b64decode(content["body"])))
+        if isinstance(verdict, Failure):
+            return None
+        return self.commits.dated(tenant, verdict, content["asked_at"], held)
+
+    def _revoked(self, message: str, tenant: str, client_id: str, token: str, ends_at: int) -> bool:
+        """Until GoTo has heard or the token has ended, the message comes back (S22, F36)."""
+        told = self.revoker.attempt(tenant, client_id, token, ends_at)
+        if told is Revocation.LATER:
+            self.rescue_queue.send(message, REVOKE_AGAIN)
+        return told is not Revocation.LATER
+
+
+def _checked(values: dict[str, Any]) -> NewTokens:
+    """Read anew as at the entrance (S30): a version without that check may have kept it."""
+    checked = {"token_type": "Bearer", "scope": untrusted_text.scope(values.get("scope"))}
+    return NewTokens(**values | checked)
+
+
+def _owner(values: dict[str, Any]) -> Owner:
+    account = untrusted_text.account_key(values.get("account"))
+    return Owner(account, untrusted_text.principal(values.get("principal")), _accounts(values))
+
+
+def _accounts(values: dict[str, Any]) -> tuple[GoToAccount, ...]:
+    given = values.get("accounts", ())
+    keys = {untrusted_text.account_key(key): name for key, name in given}
+    return tuple(GoToAccount(key, untrusted_text.principal(keys[key])) for key in keys if key)
+
+
+def _grant(values: dict[str, Any]) -> Grant:
+    inflight, ended_by = values.pop("inflight"), values.pop("ended_by", None)
+    status = Status(values.pop("status"))
+    return Grant(
+        **values,
+        status=status,
+        inflight=Inflight(**inflight) if inflight else None,
+        ended_by=EndCause(ended_by) if ended_by else None,
+    )
+
+
+def _request(values: dict[str, Any]) -> AuthorizationRequest:
+    status = RequestStatus(values.pop("status"))
+    reason = values.pop("reason")
+    values["accounts"] = _accounts(values)
+    return AuthorizationRequest(**values, status=status, reason=Reason(reason) if reason else None)

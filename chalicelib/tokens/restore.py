@@ -1,0 +1,149 @@
+"""Use case of the operator: after a table came back from a backup (F19).
+
+A restored `Grants` row may hold a refresh token that GoTo has replaced since: using it would be
+refused, and with some providers would end the whole family of tokens. `Tokens`, where it is the
+newer table, knows better. Nothing here asks GoTo.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.setbacks import RestoredTables
+from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.errors import Conflict
+from chalicelib.journal_kinds import Kind
+from chalicelib.models import Connection, Grant, JournalEntry, Status
+
+OPERATOR = "the operator"
+
+REFRESHED = (Status.CONNECTED, Status.DEGRADED)
+"""States in which a connection is refreshed."""
+
+
+class Found(StrEnum):
+    """What a look at one tenant came to."""
+
+    IN_STEP = "in_step"
+    QUARANTINED = "quarantined"
+    RECHECKED = "rechecked"
+    DISCONNECTED = "disconnected"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restore:
+    tables: RestoredTables
+    connections: Connections
+    tenants: Tenants
+    clock: Callable[[], float]
+
+    def check(self, lane: int, *, both: bool) -> Counter[str]:
+        """Look at every tenant of a lane, and bring the two tables in step.
+
+        ``both``: both tables were restored, so that nothing tells which refresh tokens have been
+        replaced; every grant is then checked by a refresh in the next minutes. Raises
+        `DependencyUnavailable`; it can be run again.
+        """
+        tenants = self.tables.tenants(lane)
+        return Counter(str(self._check(tenant, both=both)) for tenant in sorted(tenants))
+
+    def _check(self, tenant: str, *, both: bool) -> Found:
+        grant, connection = self.connections.grant(tenant), self.connections.summary(tenant)
+        status = _newest_status(grant, connection)
+        stands = _in_step(grant, connection)
+        if stands and (not both or connection is None):
+            return Found.IN_STEP
+        # Of what may be old a tombstone knows better: the tenant was removed since. No row at all
+        # is a table that is yet to come back, and ends nothing.
+        removed = self.tenants.removed(tenant)
+        if stands and status is Status.DISCONNECTED and not removed:
+            return Found.IN_STEP
+        try:
+            if removed or status is Status.DISCONNECTED:
+                self._disconnect(tenant, grant, connection, removed=removed)
+                return Found.DISCONNECTED
+            if _replaced(grant, connection):
+                self._quarantine(tenant, grant, connection)
+                return Found.QUARANTINED
+            self._recheck(tenant, grant, connection, status)
+        except Conflict:
+            return Found.CHANGED_MEANWHILE
+        return Found.RECHECKED
+
+    def _recheck(
+        self, tenant: str, grant: Grant | None, connection: Connection | None, status: Status
+    ) -> None:
+        """As far as can be told the refresh token is GoTo's latest: use it soon, and see."""
+        due = int(self.clock()) if status in REFRESHED else None
+        if due is None and grant is not None and grant.ended_by is not None:
+            due = grant.next_refresh_at  # its refresh token is kept until then
+        self.tables.align(tenant, grant, connection, status=status, next_refresh_at=due)
+
+    def _disconnect(
+        self, tenant: str, grant: Grant | None, connection: Connection | None, *, removed: bool
+    ) -> None:
+        """The rep has ended it since: it stays so, and GoTo is told once more (S22)."""
+        due = int(self.clock()) if grant is not None and grant.refresh_token else None
+        status, entry = Status.DISCONNECTED, None
+        if removed:
+            text = (
+                "A backup was restored; this tenant was removed, and its token is not used again."
+            )
+            entry = JournalEntry(tenant, self.clock(), Kind(status), OPERATOR, text, status=status)
+        self.tables.align(
+            tenant,
+            grant,
+            connection,
+            status=status,
+            next_refresh_at=due,
+            entry=entry,
+            removed=removed,
+        )
+
+    def _quarantine(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
+        """There is no refresh token, or one that GoTo has replaced: it is never used again."""
+        status = Status.REAUTHORIZATION_REQUIRED
+        text = (
+            "A backup was restored, and the refresh token in it is an old one."
+            " An admin must connect again."
+        )
+        entry = JournalEntry(tenant, self.clock(), Kind(status), OPERATOR, text, status=status)
+        self.tables.align(tenant, grant, connection, status=status, entry=entry)
+
+
+def _counts(row: Grant | Connection) -> tuple[int, int]:
+    return row.generation, row.version
+
+
+def _newest_status(grant: Grant | None, connection: Connection | None) -> Status:
+    """What the row says that knows better. Of one that tells nothing more, what is refreshed: GoTo
+    then decides."""
+    rows = [row for row in (grant, connection) if row is not None]
+    newest = max(map(_counts, rows))
+    known = {row.status for row in rows if _counts(row) == newest}
+    return next((status for status in REFRESHED if status in known), min(known))
+
+
+def _in_step(grant: Grant | None, connection: Connection | None) -> bool:
+    """Of a tenant that was removed, the grant's counters alone are left."""
+    if grant is None or connection is None:
+        return connection is None and grant is not None and grant.status is Status.DISCONNECTED
+    return (*_counts(grant), grant.status) == (*_counts(connection), connection.status)
+
+
+def _replaced(grant: Grant | None, connection: Connection | None) -> bool:
+    """Whether GoTo has issued another refresh token since: it is of another authorization, or its
+    life ends at another time."""
+    if grant is None:
+        return True
+    if connection is None or connection.generation < grant.generation:
+        return False
+    another = connection.reconnect_by != grant.refresh_expires_at
+    return connection.generation > grant.generation or (
+        another and connection.version > grant.version
+    )

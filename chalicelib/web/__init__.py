@@ -1,0 +1,1 @@
+"""HTTP requests and answers, pages and their words."""

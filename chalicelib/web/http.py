@@ -1,0 +1,228 @@
+"""Between API Gateway and the use cases: cookies, forms, and answers with their headers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from chalice.app import Request, Response
+
+from chalicelib import opaque
+from chalicelib.config import PAGE_PATH, Settings
+from chalicelib.connect.authorize import BrowserCookies, FormPost
+from chalicelib.connect.client_form import EnteredClient
+from chalicelib.durations import BROWSER_RETENTION, REQUEST_LIFETIME, TOLD_KEPT
+from chalicelib.errors import MalformedRequest
+from chalicelib.models import Tenant
+from chalicelib.web import pages
+
+LINK_COOKIE = "__Host-ha-link"
+BROWSER_COOKIE = "__Host-ha-browser"
+BEFORE_COOKIE = "__Host-ha-before"
+"""The browser's value before its last return from GoTo, for what other tabs had open then."""
+
+TOLD_COOKIE = "__Host-ha-told"
+"""What a form was answered with, for the page that it leads to: once, and for a minute."""
+
+_ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
+"""Lax, not Strict: the admin comes back from GoTo's site and must be known then (S12)."""
+
+LARGEST_FORM = 32_768
+"""Bytes of a posted form; two values of 4,096 characters, percent-encoded, are the largest."""
+
+_OF_API_GATEWAY = re.compile(r"[a-z0-9-]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def browser_cookies(request: Request) -> BrowserCookies:
+    """What the browser brought in our cookies."""
+    found = _cookies(request)
+    return BrowserCookies(
+        found.get(LINK_COOKIE), found.get(BROWSER_COOKIE), found.get(BEFORE_COOKIE)
+    )
+
+
+def _cookies(request: Request) -> dict[str, str]:
+    """Cookies by their exact names; a name given twice counts as not given (S24).
+
+    Only space and tab are stripped (RFC 6265 5.2). A name behind any other white space is not
+    ours: browsers let a sibling host set it, although it looks like `__Host-` to Python's strip().
+    """
+    parts = [part for line in _lines(request, "cookie") for part in line.split(";")]
+    pairs = [part.strip(" \t").partition("=") for part in parts]
+    given = Counter(name for name, _, _ in pairs)
+    return {name: value for name, _, value in pairs if given[name] == 1}
+
+
+def _lines(request: Request, wanted: str) -> list[str]:
+    """Every line of a header: API Gateway's ``headers`` hold only the last one."""
+    event = request.to_original_event()
+    given = event.get("multiValueHeaders") or {}
+    lines = [line for name, values in given.items() if name.lower() == wanted for line in values]
+    return lines or [request.headers.get(wanted) or ""]
+
+
+def is_elsewhere(request: Request, settings: Settings, tenant: Tenant) -> bool:
+    """Whether the visitor is at another host than the tenant's own, as far as anybody tells (S28).
+
+    A front that forwards to the API's own name without X-Forwarded-Host does not tell. Ports
+    don't matter: cookies ignore them, and proxies drop them.
+    """
+    given = _lines(request, "x-forwarded-host")[0] or _lines(request, "host")[0]
+    host = _hostname(given.split(",")[0].strip(" \t"))
+    if not given or _OF_API_GATEWAY.fullmatch(host):
+        return False
+    return host != urlsplit(settings.origin(tenant.name)).hostname
+
+
+def _hostname(host: str) -> str:
+    """A host without its port, in lower case; empty where it can't be one."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "") if host.isascii() else ""
+    except ValueError:
+        return ""
+
+
+def parameters(request: Request) -> dict[str, Sequence[str]]:
+    """The query, repeated parameters kept apart (S06)."""
+    query = request.query_params
+    return {} if query is None else {name: query.getlist(name) for name in query}
+
+
+def form_post(request: Request) -> FormPost:
+    """A posted form of our own page. Raises `MalformedRequest`."""
+    return FormPost(
+        csrf=_fields(request).get("csrf", ""),
+        fetch_site=request.headers.get("sec-fetch-site"),
+        origin=request.headers.get("origin"),
+    )
+
+
+def chosen_account(request: Request) -> str | None:
+    """The key of the GoTo account that was chosen; None where the form has none to choose.
+
+    Raises `MalformedRequest`.
+    """
+    return _fields(request).get("account")
+
+
+def entered_client(request: Request) -> EnteredClient:
+    """The two values of the credential intake. Raises `MalformedRequest`."""
+    fields = _fields(request)
+    return EnteredClient(fields.get("client_id", ""), fields.get("client_secret", ""))
+
+
+def _fields(request: Request) -> dict[str, str]:
+    """What a form holds, each field once."""
+    body: bytes = request.raw_body  # type: ignore[assignment]  # Chalice always decodes it
+    if len(body) > LARGEST_FORM:
+        raise MalformedRequest("form too large")
+    try:
+        text = body.decode("ascii")
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=10, errors="strict")
+    except ValueError:
+        raise MalformedRequest("not a form") from None
+    if any(len(values) > 1 for values in fields.values()):
+        raise MalformedRequest("a field was given more than once")
+    return {name: values[0] for name, values in fields.items()}
+
+
+def page(
+    settings: Settings | None,
+    body: str,
+    status: int = 200,
+    cookies: Sequence[str] = (),
+    tenant: Tenant | None = None,
+) -> Response:
+    """An HTML answer. ``tenant``: whose origin its forms go to."""
+    headers: dict[str, Any] = {"Content-Type": "text/html; charset=utf-8"}
+    if cookies:
+        headers["Set-Cookie"] = list(cookies)
+    own = pages.headers(settings, settings.origin(tenant.name)) if settings and tenant else {}
+    return _answer(settings, body, status, headers | own)
+
+
+def redirect(settings: Settings, location: str, cookies: Sequence[str] = ()) -> Response:
+    """A 303 (RFC 9110 15.4.4): whatever was sent, the browser goes on with a GET."""
+    headers: dict[str, Any] = {"Location": location, "Content-Type": "text/plain"}
+    if cookies:
+        headers["Set-Cookie"] = list(cookies)
+    return _answer(settings, "", 303, headers)
+
+
+def json_answer(
+    settings: Settings | None, values: Mapping[str, Any], status: int = 200
+) -> Response:
+    return _answer(settings, dict(values), status, {"Content-Type": "application/json"})
+
+
+def to_settings_page(settings: Settings, cookies: Sequence[str] = ()) -> Response:
+    """The clean address: no code, no state, no link in it (S10)."""
+    return redirect(settings, PAGE_PATH, cookies)
+
+
+def link_cookies(request: Request, link: str) -> list[str]:
+    """Cookies of one who opened a link: the link until the browser closes, and who the browser is.
+
+    A browser that is known keeps its value, so that a second tab does not break the first (S02).
+    """
+    return [f"{LINK_COOKIE}={link}; {_ATTRIBUTES}", browser_cookie(known_browser(request))]
+
+
+def switch_cookies(request: Request) -> list[str]:
+    """Cookies of one who leaves the other tenant's link for a link of the intake."""
+    return [f"{LINK_COOKIE}=; Max-Age=0; {_ATTRIBUTES}", browser_cookie(known_browser(request))]
+
+
+def returned_cookies(brought: BrowserCookies, browser: str | None) -> list[str]:
+    """Cookies of a browser that came back from GoTo and goes by ``browser`` from now on."""
+    if browser is None:
+        return []
+    before = f"{BEFORE_COOKIE}={brought.browser}; Max-Age={REQUEST_LIFETIME}; {_ATTRIBUTES}"
+    return [browser_cookie(browser), *([] if browser == brought.browser else [before])]
+
+
+def told_cookie(link: str, browser: str, told: Mapping[str, Any]) -> str:
+    """Carries an answer over the redirect to its page, in the browser that gave the form alone."""
+    text = base64.urlsafe_b64encode(json.dumps(dict(told)).encode()).decode()
+    value = f"{text}.{opaque.told_seal(browser, link, text)}"
+    return f"{TOLD_COOKIE}={value}; Max-Age={TOLD_KEPT}; {_ATTRIBUTES}"
+
+
+def told(request: Request, link: str) -> dict[str, Any]:
+    """What the form at this link was answered with; empty where there is nothing to tell."""
+    found = _cookies(request)
+    text, _, seal = found.get(TOLD_COOKIE, "").partition(".")
+    browser = found.get(BROWSER_COOKIE) or ""
+    if not browser or not opaque.told_sealed(seal, browser, link, text):
+        return {}
+    read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text))
+    return read
+
+
+def untold_cookie(request: Request) -> list[str]:
+    """Takes the cookie back, where there is one."""
+    given = TOLD_COOKIE in _cookies(request)
+    return [f"{TOLD_COOKIE}=; Max-Age=0; {_ATTRIBUTES}"] if given else []
+
+
+def known_browser(request: Request) -> str:
+    """The browser's own value, or a new one for a browser that has none."""
+    browser = browser_cookies(request).browser
+    return browser if browser and opaque.well_formed(browser) else opaque.new_value()
+
+
+def browser_cookie(value: str) -> str:
+    return f"{BROWSER_COOKIE}={value}; Max-Age={BROWSER_RETENTION}; {_ATTRIBUTES}"
+
+
+def _answer(
+    settings: Settings | None, body: Any, status: int, headers: Mapping[str, Any]
+) -> Response:
+    return Response(body=body, status_code=status, headers={**pages.headers(settings), **headers})

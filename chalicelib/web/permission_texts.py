@@ -1,0 +1,41 @@
+"""What an admin reads where GoTo gave a permission that is of no use (S27, F33), in English."""
+
+from __future__ import annotations
+
+from chalicelib.permissions import Usable, scope_sentence
+
+UNUSABLE: dict[Usable, tuple[str, str]] = {
+    Usable.SCOPE_MISSING: (
+        "Connected, but a permission is missing",
+        "hireanalytiX can't read your call reports yet. {mend} If you have no access to the"
+        " developer portal, ask the colleague who created the client.",
+    ),
+    Usable.FORBIDDEN: (
+        "Connected, but GoTo refuses to show call reports",
+        "The person who connected has lost the GoTo administrator role or a license. Ask for it"
+        " back at GoTo, or have another administrator click Get Access Token.",
+    ),
+    Usable.ACCOUNT_GONE: (
+        "Connected, but not to your GoTo account any more",
+        "The person who connected no longer belongs to your GoTo account. Another administrator of"
+        " the account must click Get Access Token.",
+    ),
+}
+"""The same for a connection that lives and reads nothing (F33)."""
+
+SCOPE_REFUSED = (
+    "A box is not ticked in GoTo's developer portal",
+    f"GoTo refused the permissions that hireanalytiX needs. {scope_sentence(())} Nothing has"
+    " changed so far. If you have no access to the portal, ask the colleague who created the"
+    " client.",
+)
+"""GoTo refused the scopes before anything was granted."""
+
+ACCOUNT_TAKEN = (
+    "That GoTo account belongs to another customer",
+    "Another hireanalytiX customer already uses this GoTo account, so your sign-in was not"
+    " used. Nothing has changed. Click Get Access Token again and choose your own company's"
+    " account. If this is your company's account, please call your hireanalytiX"
+    " representative.",
+)
+"""The account is another tenant's (S26)."""

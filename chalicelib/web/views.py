@@ -1,0 +1,207 @@
+"""What each page's request is answered with: reads it, calls one use case, builds the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from chalice.app import Request, Response
+
+from chalicelib.aws.telemetry import logger
+from chalicelib.config import PAGE_PATH, Settings
+from chalicelib.connect.authorize import AdminVisit, BrowserCookies, check_form
+from chalicelib.connect.client_form import IntakeProblem, IntakeView, IntakeVisit
+from chalicelib.connect.page_views import Form
+from chalicelib.errors import LinkNotUsable
+from chalicelib.goto.oauth import is_callback
+from chalicelib.models import Tenant
+from chalicelib.opaque import as_pasted, csrf_value, new_reference, well_formed
+from chalicelib.web import http, pages, texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The answers to one request."""
+
+    request: Request
+    settings: Settings
+    visit: AdminVisit
+    intake_visit: IntakeVisit
+
+    def open_link(self, link: str) -> Response:
+        """The emailed link: no row is written, cookies are set, and on to the settings page; after
+        a question where they would replace another tenant's (S28)."""
+        link = as_pasted(link)
+        try:
+            tenant = self.visit.open_link(link)
+        except LinkNotUsable:
+            return self._dead_link_page(link)
+        return self._door(f"/connect/{link}", link, tenant) or self._opened(link)
+
+    def press_at_link(self, link: str) -> Response:
+        """The button on a link's page: a living link may open; for a dead one, mail a fresh one."""
+        link = as_pasted(link)
+        try:
+            tenant = self.visit.open_link(link)
+        except LinkNotUsable:
+            return self._fresh_link(link)
+        if http.is_elsewhere(self.request, self.settings, tenant):
+            return self._to_own_host(f"/connect/{link}", tenant)
+        self._check_form(link, tenant)
+        return self._opened(link)
+
+    def intake_page(self, link: str) -> Response:
+        """A link of the credential form: instructions and form. Writes nothing."""
+        link = as_pasted(link)
+        browser = http.known_browser(self.request)
+        view = self.intake_visit.page(BrowserCookies(link, browser))
+        if other := self._door(f"/intake/{link}", link, view.tenant):
+            return other
+        told = http.told(self.request, link)
+        problems = tuple(IntakeProblem(each) for each in told.get("problems", ()))
+        if not view.done:
+            view = replace(view, problems=problems, client_id=told.get("client_id", ""))
+        cookies = [http.browser_cookie(browser), *http.untold_cookie(self.request)]
+        return self._form_page(link, view, cookies)
+
+    def enter_credentials(self, link: str) -> Response:
+        """Check and store. What was entered is in no answer and no log line. While the browser
+        holds another tenant's link, a press answers the question and enters nothing (S28)."""
+        link = as_pasted(link)
+        browser_cookies = replace(http.browser_cookies(self.request), link=link)
+        view = self.intake_visit.page(browser_cookies)
+        if http.is_elsewhere(self.request, self.settings, view.tenant):
+            return self._to_own_host(f"/intake/{link}", view.tenant)
+        if self.visit.replaced(http.browser_cookies(self.request), view.tenant):
+            self._check_form(link, view.tenant)
+            cookies = http.switch_cookies(self.request)
+            return http.redirect(self.settings, f"/intake/{link}", cookies)
+        form, entered = http.form_post(self.request), http.entered_client(self.request)
+        view = self.intake_visit.submit(browser_cookies, form, entered)
+        told = {"problems": list(view.problems), "client_id": view.client_id}
+        seal = http.told_cookie(link, http.known_browser(self.request), told)
+        return http.redirect(self.settings, f"/intake/{link}", [] if view.done else [seal])
+
+    def settings_page(self) -> Response:
+        """The settings page, which is also the redirect URI: GoTo's answer arrives here."""
+        browser_cookies = http.browser_cookies(self.request)
+        parameters = http.parameters(self.request)
+        # HEAD changes nothing (S13).
+        if is_callback(parameters) and self.request.method == "GET":
+            renewed = self.visit.callback(browser_cookies, parameters)
+            cookies = http.returned_cookies(browser_cookies, renewed)
+            return http.to_settings_page(self.settings, cookies)
+        try:
+            view = self.visit.settings_page(browser_cookies)
+        except LinkNotUsable:
+            return self._without_link(browser_cookies)
+        form = self._form(view.tenant, PAGE_PATH)
+        contact = self.settings.support_email
+        page = pages.settings_page(view, form, contact=contact)
+        return http.page(self.settings, page, tenant=view.tenant)
+
+    def start(self) -> Response:
+        """Get Access Token; or the account that was chosen after it."""
+        browser_cookies, form = http.browser_cookies(self.request), http.form_post(self.request)
+        account = http.chosen_account(self.request)
+        try:
+            if account is not None:
+                self.visit.choose(browser_cookies, form, account)
+                return http.to_settings_page(self.settings)
+            location = self.visit.start(browser_cookies, form)
+        except LinkNotUsable:
+            return self._without_link(browser_cookies)
+        return http.redirect(self.settings, location)
+
+    def status(self) -> Response:
+        """What the page polls while the credentials are being processed."""
+        try:
+            processing = self.visit.processing(http.browser_cookies(self.request))
+        except LinkNotUsable:
+            return http.json_answer(self.settings, {"processing": False}, 401)
+        return http.json_answer(self.settings, {"processing": processing})
+
+    def _without_link(self, browser_cookies: BrowserCookies) -> Response:
+        """An old link, kept in a cookie, leads to its own page, which offers a fresh one."""
+        if browser_cookies.link is not None and well_formed(browser_cookies.link):
+            return http.redirect(self.settings, f"/connect/{browser_cookies.link}")
+        message = texts.NO_LINK
+        return problem_page(self.settings, message, 401, "no link cookie")
+
+    def _form_page(self, link: str, view: IntakeView, cookies: list[str]) -> Response:
+        form = self._form(view.tenant, f"/intake/{link}")
+        contact = self.settings.support_email
+        page = pages.intake_page(view, form, contact=contact)
+        return http.page(self.settings, page, cookies=cookies, tenant=view.tenant)
+
+    def _form(self, tenant: Tenant, path: str) -> Form:
+        return pages.form_of(self.settings, tenant, path)
+
+    def _to_own_host(self, path: str, tenant: Tenant) -> Response:
+        return http.redirect(self.settings, self._form(tenant, path).address)
+
+    def _door(self, path: str, link: str, tenant: Tenant) -> Response | None:
+        """What a living link is answered with before it opens: the way to its own host, or the
+        question whether it may replace another tenant's; None where it may open (S28)."""
+        if http.is_elsewhere(self.request, self.settings, tenant):
+            return self._to_own_host(path, tenant)
+        held = self.visit.replaced(http.browser_cookies(self.request), tenant)
+        if held is None:
+            return None
+        browser = http.known_browser(self.request)
+        csrf, form = csrf_value(browser, link), self._form(tenant, path)
+        page = pages.switch_page(held, tenant, form, csrf)
+        cookies = [http.browser_cookie(browser)]
+        return http.page(self.settings, page, cookies=cookies, tenant=tenant)
+
+    def _opened(self, link: str) -> Response:
+        return http.to_settings_page(self.settings, http.link_cookies(self.request, link))
+
+    def _check_form(self, link: str, tenant: Tenant | None) -> None:
+        """A form of a link's own page, before its cookie is set. Raises `CrossSiteRequest`."""
+        browser_cookies = replace(http.browser_cookies(self.request), link=link)
+        form = http.form_post(self.request)
+        check_form(self.settings, browser_cookies, form, tenant.name if tenant else None)
+
+    def _fresh_link(self, link: str) -> Response:
+        self._check_form(link, None)
+        self.visit.ask_for_fresh_link(link)
+        seal = http.told_cookie(link, http.known_browser(self.request), {"mailed": True})
+        return http.redirect(self.settings, f"/connect/{quote(link, safe='')}", [seal])
+
+    def _link_mailed(self) -> Response:
+        contact = self.settings.support_email
+        page = pages.message_page(texts.LINK_MAILED, None, contact=contact)
+        return http.page(self.settings, page, cookies=http.untold_cookie(self.request))
+
+    def _dead_link_page(self, link: str) -> Response:
+        """Where a fresh link can be asked for; the same whatever the link was (S15)."""
+        if http.told(self.request, link).get("mailed"):
+            return self._link_mailed()
+        browser, kind = http.known_browser(self.request), LinkNotUsable
+        message, csrf = texts.ERRORS[kind], csrf_value(browser, link)
+        answer = problem_page(self.settings, message, kind.status, kind.__name__, csrf=csrf)
+        answer.headers["Set-Cookie"] = [http.browser_cookie(browser)]
+        return answer
+
+
+def problem_page(
+    settings: Settings | None,
+    message: tuple[str, str],
+    status: int,
+    cause: str,
+    *,
+    csrf: str | None = None,
+    back: bool = False,
+) -> Response:
+    """A page that says what is wrong, with a reference number that the log has too."""
+    reference = new_reference()
+    logger().warning("answered with a problem", cause=cause, status=status, reference=reference)
+    page = pages.message_page(
+        message,
+        reference,
+        csrf=csrf,
+        contact=settings.support_email if settings else None,
+        back=back,
+    )
+    return http.page(settings, page, status)

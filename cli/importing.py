@@ -1,0 +1,56 @@
+"""Taking over tenants from a file: checked as a whole first, then batch by batch, resumable."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cli import files
+from cli.files import Problem
+from cli.service import WRONG, Service, Stopped
+
+CHECKED_AT_ONCE = 1_000
+TAKEN_AT_ONCE = 25
+"""Lines in one call; what the service takes at most."""
+
+Progress = Callable[[int], None]
+
+
+def read(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """The file's lines and what is wrong with them. Raises `Stopped` for what is no such file."""
+    try:
+        return files.read(path)
+    except OSError as error:
+        raise Stopped(WRONG, f"{path} can't be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise Stopped(WRONG, f"{path}: {error}") from None
+
+
+def check(
+    service: Service, lines: Sequence[dict[str, Any]], progress: Progress
+) -> tuple[list[Problem], set[int]]:
+    """What the service finds wrong, and the lines that are done already. Changes nothing."""
+    problems: list[Problem] = []
+    done: set[int] = set()
+    for batch in _batches(lines, CHECKED_AT_ONCE):
+        for told in service.ask("import_check", lines=batch).need("lines"):
+            if told["error"]:
+                problems.append((told["line"], told["tenant"], told["error"]))
+            elif told["done"]:
+                done.add(told["line"])
+        progress(len(batch))
+    return problems, done
+
+
+def take_over(
+    service: Service, lines: Sequence[dict[str, Any]], progress: Progress
+) -> Iterator[dict[str, Any]]:
+    """What became of each line. Cut off anywhere, the same again goes on where it stopped."""
+    for batch in _batches(lines, TAKEN_AT_ONCE):
+        told = service.ask("import_lines", lines=batch).need("lines")
+        progress(len(batch))
+        yield from told
+
+
+def _batches(lines: Sequence[dict[str, Any]], size: int) -> Iterator[Sequence[dict[str, Any]]]:
+    for start in range(0, len(lines), size):
+        yield lines[start : start + size]

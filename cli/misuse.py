@@ -1,0 +1,48 @@
+"""What to say of a command line that is none. Never repeats it: it may hold a secret."""
+
+import difflib
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from cli.outside import PROGRAM
+
+_NAME_OWN = ("MissingParameter", "BadOptionUsage")
+"""Errors that name one of our own parameters, and nothing that was typed."""
+
+
+def sentence(app: typer.Typer, arguments: list[str], error: Any) -> str:
+    """One sentence on a usage error of Click's (S20)."""
+    if type(error).__name__ in _NAME_OWN:
+        return str(error.format_message())
+    path, close = _closest(get_command(app), arguments)
+    if close:
+        return f"There is no such command or option. Did you mean: {' '.join([*path, close])}?"
+    command = " ".join(path)
+    return (
+        f"{command} does not take what was typed; nothing was sent. See {command} --help. If you"
+        " typed a secret, delete it from your shell's history: secrets are read from standard"
+        " input."
+    )
+
+
+def _closest(command: Any, arguments: list[str]) -> tuple[list[str], str | None]:
+    """The command that was reached, and which name of ours the first unknown word resembles."""
+    path = [PROGRAM]
+    for word in arguments:
+        names = [] if word.startswith("-") else list(getattr(command, "commands", {}))
+        if word in names:
+            command = command.commands[word]
+            path.append(word)
+            continue
+        options = [each for given in command.params for each in given.opts]
+        if word.partition("=")[0] in options:
+            continue
+        known = [*options, "--help"] if word.startswith("-") else names
+        found = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+        if found:
+            return path, found[0]
+        if names:
+            break
+    return path, None

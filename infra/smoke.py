@@ -1,0 +1,161 @@
+"""The smoke test of a deployment, which decides whether the version before is put back.
+
+Only what is asked through Lambda itself decides: the operator's machine may have a proxy, old
+certificates or a DNS that does not know a new host yet. What it sees from outside is a warning.
+"""
+
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.outside import page_fault
+from infra import schedule
+from infra.stack import StackFailed
+
+TICK = {
+    "version": "0",
+    "id": "smoke-test",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "",
+    "time": "",
+    "region": "",
+    "resources": [],
+    "detail": {},
+}
+"""What EventBridge sends each minute. One tick more than the schedule's has no effect (F17)."""
+
+HEALTH = {
+    "resource": "/healthz",
+    "path": "/healthz",
+    "httpMethod": "GET",
+    "headers": {},
+    "multiValueHeaders": {},
+    "queryStringParameters": None,
+    "multiValueQueryStringParameters": None,
+    "pathParameters": None,
+    "stageVariables": None,
+    "requestContext": {"httpMethod": "GET", "resourcePath": "/healthz", "identity": {}},
+    "body": None,
+    "isBase64Encoded": False,
+}
+"""What API Gateway sends for `GET /healthz`."""
+
+LOOK_SECONDS, PAUSE_SECONDS = 60, 5
+"""How long a new host has to be known from outside, and how long to wait between two tries."""
+
+TICK_SECONDS = 130
+"""How long a tick is waited for; it ends by itself after 120."""
+
+
+def pages_of(outputs: Mapping[str, str]) -> str:
+    """Where a stage's pages answer: as the stack says, or at the cloud that AWS's own variable
+    names instead of AWS, which no name of the world's leads to."""
+    elsewhere = os.environ.get("AWS_ENDPOINT_URL")
+    if not elsewhere:
+        # A version that is gone back to may be older than that output.
+        return outputs.get("PagesURL") or outputs["EndpointURL"].rstrip("/")
+    stage = f"{outputs['ApiId']}/{outputs['ApiStage']}"
+    return f"{elsewhere.rstrip('/')}/_aws/execute-api/{stage}"
+
+
+class Smoke:
+    """Tries a deployment: the web function answers, a tick runs through; and looks from outside."""
+
+    def __init__(
+        self,
+        session: Any,
+        endpoint: str | None = None,
+        pages: str | None = None,
+        pause: Callable[[float], None] = time.sleep,
+        warn: Callable[[str], None] = print,
+    ) -> None:
+        """``pages``: where the pages answer, where it is not as the stack says."""
+        config = Config(read_timeout=TICK_SECONDS, retries={"total_max_attempts": 1})
+        self._session = session
+        self._elsewhere = endpoint or os.environ.get("AWS_ENDPOINT_URL")
+        self._lambda = session.client("lambda", endpoint_url=endpoint, config=config)
+        self._events = session.client("events", endpoint_url=endpoint)
+        self._pages = pages
+        self._pause = pause
+        self._warn = warn
+
+    def __call__(self, outputs: Mapping[str, str]) -> None:
+        """Raises `StackFailed` where the version is bad; all else is a warning."""
+        self._try_pages(outputs["WebFunction"])
+        self._try_tick(outputs["RefreshTickFunction"])
+        self._look_from_here((self._pages or pages_of(outputs)) + "/healthz")
+        self._look_within(outputs["RepCommandFunction"])
+
+    def _try_pages(self, function: str) -> None:
+        answer = self._invoked(function, HEALTH, "The web function")
+        body = json.loads(answer.get("body") or "{}")
+        if (answer.get("statusCode"), body) != (200, {"ok": True}):
+            raise StackFailed("The web function answers, but not that it is well.")
+
+    def _try_tick(self, function: str) -> None:
+        """Not while its rule is disabled: an operator has stopped refreshing on purpose (F19)."""
+        if not schedule.enabled(self._lambda, self._events, function):
+            self._warn("The rule of RefreshTick is disabled, so no tick was tried.")
+            return
+        self._invoked(function, TICK, "A tick")
+
+    def _invoked(self, function: str, payload: Mapping[str, Any], what: str) -> dict[str, Any]:
+        try:
+            told = self._lambda.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+            answer: dict[str, Any] = json.loads(told["Payload"].read() or b"null") or {}
+        except (BotoCoreError, ClientError, ValueError) as error:
+            raise StackFailed(f"{what} could not be tried: {error}") from None
+        if "FunctionError" in told:
+            raise StackFailed(f"{what} ended in an error; the log of {function} says why.")
+        return answer
+
+    def _look_from_here(self, address: str) -> None:
+        """Tried for a minute: a new host takes its time to be known."""
+        said = self._fault(address)
+        for _ in range(LOOK_SECONDS // PAUSE_SECONDS):
+            if said is None:
+                return
+            self._pause(PAUSE_SECONDS)
+            said = self._fault(address)
+        if said is not None:
+            self._warn(f"Lambda says that all is well, but from this machine {address}: {said}")
+
+    def _fault(self, address: str) -> str | None:
+        try:
+            with urllib.request.urlopen(self._request(address), timeout=30) as answer:  # noqa: S310 # nosec B310 - https, or the local cloud
+                return None if json.load(answer) == {"ok": True} else "it is not our answer"
+        except (OSError, ValueError) as error:
+            return str(error)
+
+    def _request(self, address: str) -> urllib.request.Request:
+        """Signed for the local cloud, which answers nobody else; AWS's pages are open to all."""
+        asked = AWSRequest("GET", address)
+        if self._elsewhere and address.startswith(self._elsewhere):
+            key = self._session.get_credentials()
+            SigV4Auth(key, "execute-api", self._session.region_name).add_auth(asked)
+        return urllib.request.Request(address, headers=dict(asked.headers.items()))  # noqa: S310 # nosec B310 - likewise
+
+    def _look_within(self, function: str) -> None:
+        """What the doctor finds, and a tenant's page through whatever stands in front."""
+        try:
+            found = self._invoked(function, {"command": "doctor"}, "The doctor")
+        except StackFailed as error:
+            self._warn(str(error))
+            return
+        for one in found.get("findings", ()):
+            if not one["well"]:
+                self._warn(f"{one['name']}: {one['told']} {one['advice']}")
+        url = found.get("page_url")
+        if url is None:
+            self._warn("The front was not tried: there is no tenant yet, and so no host.")
+        elif fault := page_fault(url):
+            self._warn(f"The front does not lead to this stage: {fault}")

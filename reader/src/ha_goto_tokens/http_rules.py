@@ -1,0 +1,49 @@
+"""Where an access token may be sent, and what an answer of GoTo's says about it."""
+
+import json
+from enum import Enum
+from urllib.parse import urlsplit
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+
+LONGEST_BODY = 65_536
+"""Bytes of a 403's body that are looked at; GoTo's errors have some hundred."""
+
+
+class Verdict(Enum):
+    """What GoTo says about a token."""
+
+    FINE = "fine"
+    REJECTED = "rejected"
+    FORBIDDEN = "forbidden"
+
+
+def check(url: str) -> None:
+    """Over TLS, or to this machine while practicing.
+
+    Raise `ValueError` where a token would travel in the clear.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host in _THIS_MACHINE or host.endswith(".localhost"):
+        return
+    raise ValueError("an access token is sent over https only")
+
+
+def verdict(status: int, body: bytes) -> Verdict:
+    """401 rejects the token; so does a 403 that says `InvalidToken`, as GoTo's older hosts answer
+    a dead one. Any other 403 forbids what was asked."""
+    if status == 401 or (status == 403 and _invalid_token(body)):
+        return Verdict.REJECTED
+    return Verdict.FORBIDDEN if status == 403 else Verdict.FINE
+
+
+def _invalid_token(body: bytes) -> bool:
+    try:
+        said = json.loads(body) if len(body) <= LONGEST_BODY else None
+    except ValueError:
+        return False
+    return isinstance(said, dict) and "InvalidToken" in (
+        said.get("int_err_code"),
+        said.get("errorCode"),
+    )

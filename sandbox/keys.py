@@ -1,0 +1,51 @@
+"""The key of a local cloud: made once for each state folder, shown to nobody but this user."""
+
+import json
+import secrets
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.environment import write_private
+from sandbox.guard import HEADER
+
+VARIABLE = "SANDBOX_KEY"
+"""Hands the secret to the sandbox's GoTo. Other users could read an argument."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """As AWS's keys: the secret signs and is not sent, but in `HEADER` where nothing is signed."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+
+    @classmethod
+    def of(cls, folder: Path) -> "Key":
+        """The folder's own, made where there is none yet."""
+        file = folder / "key.json"
+        if not file.exists():
+            made = {
+                "access": f"LOCAL{secrets.token_hex(8).upper()}",
+                "secret": secrets.token_hex(32),
+            }
+            write_private(file, json.dumps(made))
+        known = json.loads(file.read_text())
+        return cls(known["access"], known["secret"])
+
+    @property
+    def header(self) -> dict[str, str]:
+        """For a request that carries no signature."""
+        return {HEADER: self.secret_key}
+
+    def shell(self, endpoint: str, region: str) -> str:
+        """Lines that let the AWS tools of a shell ask the local cloud, and nobody else."""
+        variables = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        return "\n".join(["unset AWS_PROFILE AWS_SESSION_TOKEN", *exports, ""])

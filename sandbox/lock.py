@@ -1,0 +1,42 @@
+"""`make lock`: resolve the requirements anew, and write what is installed with hashes.
+
+One lock for each environment that must stay apart from the others: what Lambda gets, what the
+repository's own commands need, the local cloud, the scanners, and those that few people need.
+"""
+
+import sys
+
+from sandbox.environment import UV, Missing, call, step
+
+LOCKS = (
+    (("requirements.in",), "requirements.txt"),
+    (("requirements-dev.in", "-c", "requirements.txt"), "requirements-dev.txt"),
+    (("sandbox/requirements-cloud.in",), "sandbox/requirements-cloud.txt"),
+    (("sandbox/requirements-scan.in",), "sandbox/requirements-scan.txt"),
+    (("sandbox/requirements-gates.in",), "sandbox/requirements-gates.txt"),
+    (("sandbox/requirements-docs.in",), "sandbox/requirements-docs.txt"),
+    (("sandbox/requirements-newcomer.in",), "sandbox/requirements-newcomer.txt"),
+)
+
+
+def main() -> int:
+    """Write every lock."""
+    options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
+    # pip holds a requirement with extras to a line of its own with them.
+    options.append("--no-strip-extras")
+    quiet = ["--quiet", "--no-annotate", "--no-header", "--no-emit-index-url"]
+    for sources, target in LOCKS:
+        with step(f"Locking {target}"):
+            compile_ = [str(UV), "pip", "compile", *options, *quiet]
+            call([*compile_, *sources, "-o", target], f"Locking {target} failed")
+    with step("Locking tests/package-lock.json"):
+        npm = ["npm", "install", "--package-lock-only", "--omit-lockfile-registry-resolved"]
+        call([*npm, "--prefix", "tests", "--ignore-scripts"], "npm failed")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Missing as missing:
+        sys.exit(str(missing))

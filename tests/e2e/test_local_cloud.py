@@ -1,0 +1,167 @@
+"""S34: the local cloud as `make run` starts it, attacked by a page, and started a second time."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Playwright
+
+from sandbox.cloud import LocalCloud
+from sandbox.environment import Missing, chromium
+from sandbox.processes import free_port, require_free
+from sandbox.settings import Ports, Settings
+from tests.e2e import story
+
+ASK = """async ([address, headers]) => {
+  const signed = {'Authorization': 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/'
+    + 'aws4_request', 'X-Amz-Target': 'DynamoDB_20120810.ListTables',
+    'Content-Type': 'application/x-amz-json-1.0'};
+  const asked = [
+    ['POST', '/', signed, '{}'], ['POST', '/', {}, 'Action=GetCallerIdentity&Version=2011-06-15'],
+    ['GET', '/_ministack/ses/messages', {}], ['GET', '/_ministack/health', {}],
+    ['GET', '/sandbox/log', headers], ['GET', '/sandbox/switches', {}],
+  ];
+  return Promise.all(asked.map(([method, path, headers, body]) =>
+    fetch(address + path, {method, headers, body}).then(answer => answer.text(), () => null)));
+}"""
+
+RUN = """
+import sys
+from pathlib import Path
+from sandbox import environment
+environment.STATE = Path(sys.argv[1])
+from sandbox import run
+sys.exit(run.main())
+"""
+"""`make run` with its state elsewhere: another may run beside the tests."""
+
+
+@pytest.fixture
+def unguarded(playwright: Playwright) -> Iterator[Browser]:
+    """Chromium without its own check of who reaches into the local network."""
+    try:
+        path = chromium()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    off = "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
+    launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", off])
+    yield launched
+    launched.close()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://evil.example"])
+def test_s34_a_page_of_another_origin_reads_nothing(
+    cloud: LocalCloud, unguarded: Browser, origin: str
+) -> None:
+    """S34: neither the local cloud nor the controls of GoTo's sandbox."""
+    page = unguarded.new_page()
+    page.route(f"{origin}/", lambda route: route.fulfill(content_type="text/html", body="cats"))
+    page.goto(f"{origin}/")
+    for address in (cloud.aws.endpoint, cloud.goto_url):
+        assert page.evaluate(ASK, [address, {"X-Sandbox-Key": "1"}]) == [None] * 6
+
+
+def test_s34_the_pages_answer_through_the_edge_and_the_functions_reach_the_cloud(
+    cloud: LocalCloud,
+) -> None:
+    """S34: the gateway itself asks for the key, as everything does."""
+    outputs = cloud.aws.stack.outputs
+    path = f"/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}/healthz"
+
+    def status(port: int, path: str, headers: dict[str, str]) -> int:
+        # By number: not every resolver knows the names under .localhost.
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+
+    ports = cloud.settings.ports
+    assert status(ports.aws, path, {}) == 403
+    assert status(ports.aws, path, cloud.key.header) == 200
+    tenant = story.new_tenant(cloud)
+    link = urlsplit(tenant.link)
+    assert status(ports.edge, link.path, {"Host": link.netloc}) == 303
+    assert tenant.row("tenants")
+
+
+def test_s34_a_second_start_goes_on_with_the_same_key_and_sends_mails(tmp_path: Path) -> None:
+    """S34: what a shell was told stays true, and functions go on."""
+    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    known: list[Any] = []
+    for name in ("first", "second"):
+        local = LocalCloud(Settings(ports), tmp_path)
+        local.start()
+        try:
+            story.new_tenant(local, name)
+            assert local.rep("link_send", tenant=name)["ok"]
+            story.mail(local, f"admin@{name}.example", "Connect hireanalytiX")
+        finally:
+            local.stop()
+        known.append(local.key)
+    assert known[0] == known[1]
+
+
+@contextmanager
+def make_run(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """`make run`, and what it has said until it was ready; ended by Ctrl-C, if it lives still."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-P", "-c", RUN, str(folder)]
+    environment = {**os.environ, "PORT": str(port), "PYTHONPATH": str(root)}
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True,
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        said = []
+        try:
+            for line in run.stdout:
+                said.append(line)
+                if line.startswith("Logs of"):
+                    break
+            yield run, said
+        finally:
+            run.send_signal(signal.SIGINT)
+
+
+def test_s34_make_run_tells_its_key_to_no_terminal(tmp_path: Path) -> None:
+    """S34: it stands in files of this user's alone, which go when it ends."""
+    with make_run(tmp_path, free_port()) as (run, said):
+        told = [tmp_path / "endpoints.json", tmp_path / "aws.sh"]
+        assert all(file.stat().st_mode & 0o777 == 0o600 for file in told)
+        key = json.loads(told[0].read_text())["aws"]["secret_key"]
+        assert f"export AWS_SECRET_ACCESS_KEY={key}\n" in told[1].read_text()
+        run.send_signal(signal.SIGINT)
+        assert run.stdout is not None
+        said.extend(run.stdout.readlines())
+    assert run.returncode == 0
+    assert key not in "".join(said)
+    assert not any(file.exists() for file in told)
+    for log in tmp_path.rglob("*.log"):
+        assert key not in log.read_text(), log
+
+
+def test_make_run_goes_on_after_any_end_of_the_one_before(tmp_path: Path) -> None:
+    """Two at once: one sentence. Killed: the next ends what is left. Read by nobody: it stops."""
+    port = free_port()
+    with make_run(tmp_path, port) as (first, _):
+        with make_run(tmp_path, port) as (second, said):
+            assert second.wait(20) == 1
+        assert f"running already, as process {first.pid}" in "".join(said)
+        assert first.poll() is None
+        first.kill()
+    with make_run(tmp_path, port) as (third, said):
+        assert said[-1].startswith("Logs of"), said
+        assert third.stdout is not None
+        third.stdout.close()
+        third.send_signal(signal.SIGINT)
+        assert third.wait(30) == 0
+    for number in range(port, port + 3):
+        require_free(number)
