@@ -121,18 +121,24 @@ class LocalCloud:
         with step("Deployment"):
             outputs = self.deploy(built)
             self.aws.verify_sender(MAIL_FROM)
-        prefix = f"/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"
         upstream = ("127.0.0.1", ports.aws)
         self.aws.publish_reader(self.tables["tokens"], outputs["RefreshNowFunction"])
-        self._edge = Edge(ports.edge, upstream, prefix, self._log, self.key.header, self.mailbox)
+        self._edge = Edge(
+            ports.edge, upstream, _prefix(outputs), self._log, self.key.header, self.mailbox
+        )
 
     def deploy(self, built: package.Package) -> dict[str, str]:
-        """Put a package there, in place of another where one runs; the stack's outputs."""
+        """Put a package there, in place of another where one runs; the stack's outputs.
+
+        The local cloud gives an API whose description has changed another id; AWS keeps it.
+        """
         known = declared(built.template)
         given = {name: value for name, value in self._parameters().items() if name in known}
         outputs = self.aws.deploy(built, given)
         self.tables = {name: outputs[f"{_camel(name)}Table"] for name in _TABLES}
         self.functions = {name: outputs[f"{_camel(name)}Function"] for name in _FUNCTIONS}
+        if self._edge:
+            self._edge.prefix = _prefix(outputs)
         return outputs
 
     def _start_goto(self) -> None:
@@ -231,3 +237,7 @@ class LocalCloud:
 
 def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _prefix(outputs: dict[str, str]) -> str:
+    return f"/_aws/execute-api/{outputs['ApiId']}/{outputs['ApiStage']}"

@@ -102,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _ask(
         self, upstream: http.client.HTTPConnection, body: bytes
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        target = self.server.prefix + self.path
+        target = self.server.edge.prefix + self.path
         upstream.putrequest(self.command, target, skip_host=True, skip_accept_encoding=True)
         own = {"X-Forwarded-Host": self.headers.get("Host", ""), **self.server.key}
         for name, value in [*_end_to_end(self.headers.items(), own), *own.items()]:
@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
     ) -> None:
         self.address_family = family
         self.upstream = edge.upstream
-        self.prefix = edge.prefix
+        self.edge = edge
         self.key = edge.key
         self.log = log
         self.mailbox = edge.mailbox
@@ -183,7 +183,8 @@ class Edge:
         mailbox: Mailbox | None = None,
     ) -> None:
         """Listen. `prefix` stands before each path at the upstream, `key` is the header that opens
-        it, `mailbox` a page of its own; raises `OSError` if the port is taken."""
+        it, `mailbox` a page of its own; raises `OSError` if the port is taken. `prefix` can be set
+        to another while it listens."""
         self.upstream = upstream
         self.prefix = prefix
         self.key = key

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -68,10 +69,21 @@ def before(tmp_path: Path) -> package.Package:
     return replace(package.build(), digest="b" * 64)
 
 
+class CloudBefore(LocalCloud):
+    """It runs a version whose proof of who calls may be another: what is done there, and can be
+    undone, needs none in any version."""
+
+    def rep(self, command: str, **arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.aws.invoke(
+            self.functions["rep_command"], {"command": command, **arguments}
+        )
+        return answer
+
+
 @pytest.fixture
 def cloud_before(before: package.Package, tmp_path: Path) -> Iterator[LocalCloud]:
     ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
-    local = LocalCloud(Settings(ports), tmp_path / "cloud", built=before)
+    local = CloudBefore(Settings(ports), tmp_path / "cloud", built=before)
     local.start()
     yield local
     local.stop()
