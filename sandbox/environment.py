@@ -321,7 +321,8 @@ def _apt(packages: list[str]) -> None:
             f"This machine lacks something; on Debian root gets it by `apt-get install {words}`."
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]
+    wait = ["-o", "DPkg::Lock::Timeout=120"]  # another installation, at most so many seconds
+    install = ["apt-get", "install", *wait, "-qq", "-y", "--no-install-recommends", *packages]
     with step(f"{words} (apt-get)"):
         call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
         call(install, f"apt-get install {words} failed", environment)

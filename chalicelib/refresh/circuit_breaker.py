@@ -65,14 +65,22 @@ def next_state(before: Provider, now: int, cap: int) -> tuple[Provider, Change |
             return after, None
         rested = replace(after, open_since=None, trend_asked=0, trend_failed=0, trend_refused=0)
         return replace(rested, rate=max(SLOWEST, cap // AGAIN_AT)), Change.UP
-    if _is_down(after):
+    if _is_down(before, after):
         return replace(after, open_since=now), Change.DOWN
     return after, None
 
 
-def _is_down(row: Provider) -> bool:
-    enough = row.trend_asked >= FEWEST or row.trend_refused >= FEWEST_REFUSED
-    return enough and row.trend_failed + row.trend_refused >= OPENS_AT * row.trend_asked
+def _is_down(before: Provider, after: Provider) -> bool:
+    """By the trend; once enough was refused, by the last turn alone as well: good answers of the
+    minutes before would hide it for longer than it takes to confirm the first refusal (F26)."""
+    by_trend = _nearly_all(after.trend_asked, after.trend_failed + after.trend_refused)
+    if after.trend_refused >= FEWEST_REFUSED:
+        return by_trend or _nearly_all(before.asked, before.failed + before.refused)
+    return by_trend and after.trend_asked >= FEWEST
+
+
+def _nearly_all(asked: int, bad: int) -> bool:
+    return 0 < OPENS_AT * asked <= bad
 
 
 def per_second(row: Provider, cap: int) -> float:

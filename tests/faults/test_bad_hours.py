@@ -187,6 +187,27 @@ def test_f26_refusals_that_come_one_by_one_are_goto_s_affair_as_well(world: Worl
     assert world.history(PROVIDER) == [Change.DOWN, Change.UP]
 
 
+@pytest.mark.parametrize("fleet", [25, 60, 120])
+def test_f26_a_fleet_that_has_refreshed_all_day_is_not_ended_either(
+    world: World, fleet: int
+) -> None:
+    """Many good answers came before the first wrong one, and hide the next ones for minutes."""
+    names = [f"tenant-{number}" for number in range(fleet)]
+    for name in names:
+        world.connect(world.add_tenant(name))
+        world.clock.pass_(1_200 / fleet)
+    good = world.goto.token
+    for minute in range(60):
+        if minute == 30:
+            answers_always(world, DEAD)
+        elif minute == 45:
+            world.goto.token = good  # type: ignore[method-assign]
+        world.tick()
+        world.clock.pass_(60)
+    assert {world.grant(name).status for name in names} == {Status.CONNECTED}
+    assert world.history(PROVIDER) == [Change.DOWN, Change.UP]
+
+
 @pytest.mark.parametrize("status", [201, 202, 203])
 def test_f28_tokens_answered_with_another_2xx_are_kept(connected: World, status: int) -> None:
     """(d)"""
