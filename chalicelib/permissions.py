@@ -125,11 +125,11 @@ def writing(granted: str | None) -> tuple[str, ...]:
 
 
 def scope_sentence(lacking: Iterable[str]) -> str:
-    """What to tick, where GoTo granted less than what is needed; all boxes where it did not say."""
+    """What to check, where GoTo granted less than needed; all boxes where it did not say."""
     names = boxes(lacking) or (BOX_ADMIN_CENTER, BOX_GOTOCONNECT)
     what = f"the box {names[0]}" if len(names) == 1 else f"the boxes {' and '.join(names)}"
     return (
-        f"In GoTo's developer portal, tick {what} of the client hireanalytiX; then click"
+        f"In GoTo's developer portal, check {what} of the client hireanalytiX; then click"
         " Get Access Token again."
     )
 

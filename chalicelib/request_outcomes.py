@@ -32,7 +32,7 @@ ENDS: dict[Reason, End] = {
     ),
     Reason.SCOPE_REFUSED: End(
         RequestStatus.SCOPE_REFUSED,
-        "GoTo refused the scopes: a box of the client is not ticked in GoTo's developer portal"
+        "GoTo refused the scopes: a box of the client is not checked in GoTo's developer portal"
         " (Admin Center, GoToConnect). Nothing changed.",
         counts=False,
     ),

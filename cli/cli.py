@@ -482,8 +482,8 @@ def import_(
     _told(
         {"imported": [line["tenant"] for line in told], "there_already": len(done)},
         as_json,
-        f"{len(told)} imported, {len(done)} were there already. The previous holder must not use"
-        " these refresh tokens any more.",
+        f"{len(told)} imported, {len(done)} were there already. The previous holder must no"
+        " longer use these refresh tokens.",
     )
 
 

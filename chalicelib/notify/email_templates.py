@@ -205,7 +205,7 @@ _LETTERS: dict[tuple[str, Reader], Letter] = {
         most_a_day=1,
     ),
     (Kind.AUTHORIZATION_SCOPE_REFUSED, Reader.REP): Letter(
-        "{tenant}: a box is not ticked in GoTo's developer portal",
+        "{tenant}: a box is not checked in GoTo's developer portal",
         ("{name} ({tenant}): {text}", "The admin reads on the page what to tick."),
         most_a_day=1,
     ),

@@ -111,7 +111,7 @@ class Disconnecting:
             if before is None or before.status is Status.DISCONNECTED:
                 return before
             text = (
-                "Disconnected: the token is not used any more, and GoTo is told. All links given so"
+                "Disconnected: the token is no longer used, and GoTo is told. All links given so"
                 " far were revoked."
             )
             entry = self._entry(name, Kind.DISCONNECTED, by, text, Status.DISCONNECTED)

@@ -16,7 +16,7 @@ UNUSABLE: dict[Usable, tuple[str, str]] = {
         " back at GoTo, or have another administrator click Get Access Token.",
     ),
     Usable.ACCOUNT_GONE: (
-        "Connected, but not to your GoTo account any more",
+        "Connected, but no longer to your GoTo account",
         "The person who connected no longer belongs to your GoTo account. Another administrator of"
         " the account must click Get Access Token.",
     ),
@@ -24,7 +24,7 @@ UNUSABLE: dict[Usable, tuple[str, str]] = {
 """The same for a connection that lives and reads nothing (F33)."""
 
 SCOPE_REFUSED = (
-    "A box is not ticked in GoTo's developer portal",
+    "A box is not checked in GoTo's developer portal",
     f"GoTo refused the permissions that hireanalytiX needs. {scope_sentence(())} Nothing has"
     " changed so far. If you have no access to the portal, ask the colleague who created the"
     " client.",

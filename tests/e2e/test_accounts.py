@@ -142,7 +142,7 @@ def test_s27_a_box_forgotten_is_told_mended_and_connected(
     page = story.new_page(browser)
     page.goto(tenant.link)
     story.press(page)
-    told(page, "tick the boxes Admin Center and GoToConnect")
+    told(page, "check the boxes Admin Center and GoToConnect")
     assert "scope" in history(tenant)
     story.control(cloud, "boxes", boxes | {"scope": DEFAULT_SCOPE})
     story.press(page)
