@@ -12,8 +12,9 @@ UNUSABLE: dict[Usable, tuple[str, str]] = {
     ),
     Usable.FORBIDDEN: (
         "Connected, but GoTo refuses to show call reports",
-        "The person who connected has lost the GoTo administrator role or a license. Ask for it"
-        " back at GoTo, or have another administrator click Get Access Token.",
+        "The person who connected is not an administrator of your GoTo account, or has no license"
+        " for call reports. Give them what is missing at GoTo, or have another administrator click"
+        " Get Access Token.",
     ),
     Usable.ACCOUNT_GONE: (
         "Connected, but no longer to your GoTo account",

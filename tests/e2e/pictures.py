@@ -10,7 +10,8 @@ from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT, chromium, step
 from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
-from tests.e2e.states import STATES, Stage, arrange
+from tests.e2e.stage import Stage
+from tests.e2e.states import STATES, arrange
 
 IMAGES = ROOT / "docs" / "images"
 

@@ -5,61 +5,16 @@ not in the other. What would take days is written into the tables.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from chalicelib.connect.authorize import MOST_STARTS
 from chalicelib.models import Reason, Status
 from chalicelib.web import texts
-from sandbox.cloud import LocalCloud
-from tests.e2e import story
+from tests.e2e import account_states, story
+from tests.e2e.stage import Stage, State
 from tests.e2e.story import Tenant
-
-RENEWAL = 2_400
-"""Seconds after which a token of GoTo's is renewed; the sandbox's live for three minutes."""
-
-JSON = "application/json"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where a state is arranged."""
-
-    cloud: LocalCloud
-    browser: Browser
-
-    def page(self) -> Page:
-        """A browser without any cookies."""
-        return story.new_page(self.browser, viewport={"width": 1100, "height": 700})
-
-    def tenant(self) -> Tenant:
-        tenant = story.new_tenant(self.cloud, display_name="Acme Analytics")
-        story.rewrite_history(tenant)
-        return tenant
-
-    def at_goto(self) -> tuple[Tenant, Page]:
-        """A tenant, and the browser that has pressed the button and is asked whether to allow."""
-        tenant, page = self.tenant(), self.page()
-        page.goto(tenant.link)
-        story.press(page)
-        story.log_in(page)
-        expect(page.get_by_role("button", name="Allow")).to_be_visible()
-        return tenant, page
-
-    def connected(self) -> tuple[Tenant, Page]:
-        """A tenant, and the browser that has just connected it; to be renewed as GoTo's are."""
-        tenant, page = self.tenant(), self.page()
-        story.connect(page, tenant)
-        for table in ("tokens", "grants"):
-            story.change(tenant, table, next_refresh_at=int(time.time()) + RENEWAL)
-        page.goto(tenant.address)
-        return tenant, page
-
-
-State = Callable[[Stage], Page]
 
 
 def _fresh(stage: Stage) -> Page:
@@ -133,6 +88,7 @@ def _ended_by_goto(refusal: dict[str, Any]) -> State:
     return arranged
 
 
+JSON = "application/json"
 REFRESH = {"grant_type": "refresh_token"}
 REVOKED = {"status": 400, "body": '{"error": "invalid_grant"}', "content_type": JSON}
 UNKNOWN_CLIENT = {"status": 401, "body": '{"error": "invalid_client"}', "content_type": JSON}
@@ -229,6 +185,7 @@ ENDED: dict[Reason, State] = {
     Reason.ACCOUNT_UNREADABLE: _account_unreadable,
     Reason.SUPERSEDED: _superseded,
     Reason.ENDED: _ended_meanwhile,
+    **account_states.ENDED,
 }
 """Ends that only another sign-in, or the rep, brings about; the others are written into the row."""
 
@@ -363,6 +320,7 @@ STATES: dict[str, State] = {
     "reauthorization-required": _ended_by_goto(REVOKED),
     "credentials-rejected": _ended_by_goto(UNKNOWN_CLIENT),
     "disconnected": _disconnected,
+    **account_states.STATES,
     **{_named(reason): ENDED.get(reason) or _ended_with(reason) for reason in Reason},
     "error-dead-link": _dead_link,
     "error-no-link": _no_link,
@@ -381,6 +339,7 @@ STATES: dict[str, State] = {
 }
 
 HEADLINES = {
+    **account_states.HEADLINES,
     **{_named(reason): texts.NOTICES[reason][0] for reason in Reason},
     "degraded": texts.STATUSES[Status.DEGRADED][0],
     "reauthorization-required": texts.STATUSES[Status.REAUTHORIZATION_REQUIRED][0],

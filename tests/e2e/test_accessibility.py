@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Page
 from sandbox.cloud import LocalCloud
 from sandbox.environment import Missing, axe
 from tests.e2e import states, story
-from tests.e2e.states import STATES, Stage
+from tests.e2e.stage import Stage
+from tests.e2e.states import STATES
 
 WIDTHS = (320, 1280)
 SCHEMES = ("light", "dark")

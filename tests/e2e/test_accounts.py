@@ -3,55 +3,16 @@
 S26, S27, F33 in Chromium, with what the rep sees of each.
 """
 
-import itertools
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from sandbox import tenants
 from sandbox.cloud import LocalCloud
 from sandbox.goto.state import DEFAULT_SCOPE
 from tests.e2e import story
+from tests.e2e.people import Account, allowed, person, tenant_of
 from tests.e2e.story import Tenant
-
-_numbers = itertools.count(7_000_000_001)
-
-
-@dataclass(frozen=True)
-class Account:
-    key: str
-    name: str
-
-    @classmethod
-    def new(cls, name: str) -> "Account":
-        """One that no other test has."""
-        return cls(str(next(_numbers)), name)
-
-
-def person(cloud: LocalCloud, email: str, *accounts: Account, **rights: bool) -> str:
-    """Someone at the sandbox's GoTo who administers these accounts, and may do so much in them."""
-    rows = [{"key": account.key, "name": account.name, **rights} for account in accounts]
-    story.control(cloud, "people", {"email": email, "accounts": rows})
-    return email
-
-
-def tenant_of(cloud: LocalCloud) -> Tenant:
-    """A tenant whose account nobody knows yet."""
-    name = story.new_name()
-    return Tenant(cloud, name, tenants.onboard(cloud, name, f"{name} Ltd", f"admin@{name}.example"))
-
-
-def allowed(browser: Browser, tenant: Tenant, email: str, *, before: bool = False) -> Page:
-    """A browser that has just pressed Allow as this person; GoTo asks nobody who did so before."""
-    page = story.new_page(browser)
-    page.goto(tenant.link)
-    story.press(page)
-    story.log_in(page, email)
-    if not before:
-        story.allow(page)
-    return page
 
 
 def connected(page: Page) -> None:
@@ -161,6 +122,7 @@ def test_f33_who_is_no_administrator_is_told_and_another_one_connects(
     story.eventually(lambda: seen_by_the_rep(tenant)["usable"] == "forbidden", "never probed")
     page.goto(tenant.address)
     told(page, "GoTo refuses to show call reports")
+    expect(page.get_by_role("button", name="Get Access Token")).to_have_class("primary")
     connected(allowed(browser, tenant, person(cloud, f"boss@{tenant.name}.example", own)))
     story.eventually(lambda: seen_by_the_rep(tenant)["usable"] == "yes", "never probed")
 
