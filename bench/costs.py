@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.function_seconds import Minute, lane_memory, minute
-from chalicelib.durations import ASSUMED_LIFETIME, JITTER
+from chalicelib.durations import ASSUMED_LIFETIME, JITTER, PROBE_EVERY
 from chalicelib.models import LANES
 from chalicelib.refresh.scheduler import LANE_CARRIES
 
@@ -20,7 +20,10 @@ BEGIN, END = "<!-- from bench/costs.py -->\n", "<!-- end -->"
 
 FLEETS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 
-MONTH = 30 * 86_400
+DAY = 86_400
+MONTH = 30 * DAY
+REQUESTS_OF_A_PROBE = 2
+"""The person's accounts, and one read of call reports."""
 SHARE, LATER = 0.33, 0.67
 """`RefreshShare` as it is set, and the one that it is compared with."""
 
@@ -105,6 +108,7 @@ def _body(measured: Mapping[str, float]) -> str:
         f" {LANES} lanes at {lane_memory()} MB keep {most(measured):,} tenants alive, at twice that"
         f" {2 * most(measured):,}.\n\n"
         + table(measured)
+        + _requests()
         + "\nThe dearest line is "
         + (
             "Secrets Manager at every size.\n"
@@ -112,6 +116,17 @@ def _body(measured: Mapping[str, float]) -> str:
             else f"Secrets Manager, but at {' and '.join(f'{size:,}' for size in changes)} tenants"
             f" it is {dearest[changes[0]]}.\n"
         )
+    )
+
+
+def _requests() -> str:
+    """What GoTo is asked for a tenant. A probe writes the two items that a refresh writes too."""
+    refreshes, probes = DAY / between(SHARE), DAY / PROBE_EVERY
+    return (
+        f"\nGoTo is asked for {refreshes:.0f} refreshes a tenant and day, and {probes:.1f} times"
+        f" whether the connection can be used, by {REQUESTS_OF_A_PROBE} requests to its API. Such a"
+        f" probe writes no more than a refresh does: at most {probes / refreshes:.1%} on top of"
+        " DynamoDB's line.\n"
     )
 
 
