@@ -5,12 +5,9 @@ is not the API's own is 403); "Amazon API Gateway quotas and important notes", D
 (10,240 bytes of request line and headers).
 """
 
-import http.client
 import json
-import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +20,7 @@ from chalicelib.web.http import BEFORE_COOKIE, BROWSER_COOKIE, LINK_COOKIE
 from infra.cloudformation import load
 from sandbox.environment import ROOT
 from sandbox.processes import free_port
+from tests.support.nginx import Nginx, example
 
 EXAMPLES = ROOT / "docs" / "examples"
 OURS = f"{LINK_COOKIE}=l; {BROWSER_COOKIE}=b; {BEFORE_COOKIE}=p"
@@ -63,68 +61,12 @@ def api() -> Iterator[Api]:
     made.server.server_close()
 
 
-class Nginx:
-    """The example, with addresses of this machine in place of AWS's, and without TLS."""
-
-    def __init__(self, folder: Path, api: str, program: str) -> None:
-        self.port = free_port()
-        self.log = folder / "access.log"
-        text = (EXAMPLES / "front.nginx.conf").read_text()
-        for old, new in {
-            "listen 443 ssl;": f"listen 127.0.0.1:{self.port};",
-            "https://$pages": "http://$pages",
-            "abc123.execute-api.eu-west-1.amazonaws.com/api": f"{api}/api",
-        }.items():
-            assert text.count(old) >= 1, old
-            text = text.replace(old, new)
-        kept = [line for line in text.splitlines() if not line.strip().startswith("ssl_")]
-        config = folder / "nginx.conf"
-        config.write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
-            f"events {{}} http {{ access_log {self.log};\n"
-            + "".join(
-                f"{kind}_temp_path {folder}/{kind};\n"
-                for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-            )
-            + "\n".join(kept)
-            + "\n}\n"
-        )
-        self._process = subprocess.Popen([program, "-p", str(folder), "-c", str(config)])
-
-    def wait(self) -> "Nginx":
-        for _ in range(200):
-            try:
-                self.ask("GET", "/nothing")
-            except OSError:
-                time.sleep(0.05)
-                continue
-            return self
-        raise AssertionError("nginx does not answer")
-
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, {"Host": "acme.example.com", **named})
-        answer = connection.getresponse()
-        answer.read()
-        connection.close()
-        return answer.status
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-
-
 @pytest.fixture
 def nginx(api: Api, tmp_path: Path) -> Iterator[Nginx]:
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is missing: install it (Debian: `nginx`)")
-    front = Nginx(tmp_path, f"127.0.0.1:{api.server.server_port}", program)
-    try:
-        yield front.wait()
-    finally:
-        front.stop()
+    port = free_port()
+    front = Nginx(tmp_path, port, example(port, f"127.0.0.1:{api.server.server_port}/api"))
+    yield front
+    front.stop()
 
 
 def test_nginx_sends_the_api_s_host_and_the_browser_s_beside_it(nginx: Nginx, api: Api) -> None:
@@ -185,18 +127,15 @@ def test_s13_nginx_sends_the_form_and_what_tells_where_it_came_from(nginx: Nginx
     assert (given["sec-fetch-site"], given["accept-language"]) == ("same-origin", "en")
 
 
-def test_s20_nginx_writes_down_nothing_of_these_paths(
-    nginx: Nginx, api: Api, tmp_path: Path
-) -> None:
+def test_s20_nginx_writes_down_nothing_of_these_paths(nginx: Nginx, api: Api) -> None:
     """S20: not when the API is out of reach either, which is an error of nginx's."""
     nginx.ask("GET", "/connect/canary?state=canary", Cookie="c=canary")
     api.server.shutdown()
     api.server.server_close()
     assert nginx.ask("GET", "/connect/canary?state=canary") == 502
     nginx.ask("GET", "/nothing")
-    written = "".join(file.read_text() for file in tmp_path.glob("*.log"))
-    assert "/nothing" in written
-    assert "canary" not in written
+    assert "/nothing" in nginx.logged()
+    assert "canary" not in nginx.logged()
 
 
 def cloudfront() -> dict[str, Any]:
