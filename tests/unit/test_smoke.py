@@ -23,16 +23,30 @@ NOWHERE = "http://127.0.0.1:9/switched/off"
 DOCTOR = {"page_url": None, "findings": [{"name": "mail", "well": True}]}
 
 
+STATUS = "/admin/settings/activities/status"
+FRONTS = {
+    "acme": (401, b'{"processing": false}'),
+    "login": (303, b""),
+    "application": (200, b"<!doctype html><title>Activities</title>"),
+    "gateway": (403, b'{"message":"Forbidden"}'),
+    "guarded": (401, b'{"error": "login_required"}'),
+}
+"""By the first label of the host: what answers a tenant's page there. Only the first is ours."""
+
+
 class Pages(BaseHTTPRequestHandler):
-    """Well under the path `/api`, and nowhere else."""
+    """Well under the path `/api`; what `FRONTS` says at a tenant's page; nowhere else."""
 
     asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.asked.append(self.headers.get("Authorization", ""))
-        self.send_response(200 if self.path == "/api/healthz" else 404)
+        status, body = 200 if self.path == "/api/healthz" else 404, b'{"ok": true}'
+        if self.path == STATUS:
+            status, body = FRONTS[self.headers["Host"].partition(".")[0]]
+        self.send_response(status)
         self.end_headers()
-        self.wfile.write(b'{"ok": true}')
+        self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None: ...
 
@@ -162,12 +176,38 @@ def test_f19_no_tick_is_tried_while_its_rule_is_disabled(pages: str) -> None:
     assert aws.warned[0] == "The rule of RefreshTick is disabled, so no tick was tried."
 
 
-def test_what_the_doctor_finds_and_a_wrong_front_are_warnings(pages: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("acme", None),
+        ("login", "answers 303, and not as the service does."),
+        ("application", "answers 200, and not as the service does."),
+        ("gateway", "answers 403, and not as the service does."),
+        ("guarded", "answers 401, and not as the service does."),
+    ],
+)
+def test_a_front_that_leads_elsewhere_is_a_warning(pages: str, host: str, said: str | None) -> None:
+    """And takes no version back: nothing of it is the deployment's doing."""
+    url = f"{pages.removesuffix('/api').replace('127.0.0.1', f'{host}.localhost')}{STATUS}"
+    aws = Aws(rep={"page_url": url, "findings": []})
+    aws.smoke()(outputs(PagesURL=pages))
+    wanted = [] if said is None else [f"The front does not lead to this stage: {url} {said}"]
+    assert aws.warned == wanted
+    assert aws.invoked == ["web", "tick", "rep"]
+
+
+def test_a_front_that_answers_nothing_is_a_warning(pages: str) -> None:
+    aws = Aws(rep={"page_url": NOWHERE, "findings": []})
+    aws.smoke()(outputs(PagesURL=pages))
+    [said] = aws.warned
+    assert said.startswith(f"The front does not lead to this stage: {NOWHERE} does not answer (")
+
+
+def test_what_the_doctor_finds_is_a_warning(pages: str) -> None:
     ill = {"name": "mail", "well": False, "told": "SES is in its sandbox.", "advice": "Ask AWS."}
-    aws = Aws(rep={"page_url": f"{pages}/healthz", "findings": [ill]})
+    aws = Aws(rep={"page_url": None, "findings": [ill]})
     aws.smoke()(outputs(PagesURL=pages))
     assert aws.warned[0] == "mail: SES is in its sandbox. Ask AWS."
-    assert aws.warned[1].startswith("The front does not lead to this stage: ")
     aws = Aws(rep="error")
     aws.smoke()(outputs(PagesURL=pages))
     assert aws.warned == ["The doctor ended in an error; the log of rep says why."]
