@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra import package
+from infra.cloudformation import load
 from sandbox.environment import ROOT
 
 MOST = 8 * 1024 * 1024
@@ -107,12 +108,36 @@ def test_it_is_small() -> None:
     assert package.build().code.stat().st_size < MOST
 
 
-def test_the_same_sources_make_the_same_archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = package.build().code.read_bytes()
-    monkeypatch.setattr(package, "FOLDER", tmp_path / "package")  # others are using the first
-    assert package.build().code.read_bytes() == first
+def test_the_same_sources_make_the_same_package_from_any_folder(tmp_path: Path) -> None:
+    """Digest, archive and template: two operators with two checkouts deploy one version."""
+    first = package.build()
+    elsewhere = tmp_path / "another" / "checkout"
+    elsewhere.mkdir(parents=True)
+    for name in package._INPUTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, elsewhere / name)
+        else:
+            shutil.copy(ROOT / name, elsewhere)
+    subprocess.run([sys.executable, "-m", "infra.package"], cwd=elsewhere, check=True)
+    made = elsewhere / ".sandbox" / "package"
+    assert (made / "digest").read_text() == first.digest
+    assert (made / first.code.name).read_bytes() == first.code.read_bytes()
+    assert (made / first.template.name).read_bytes() == first.template.read_bytes()
+
+
+def test_another_python_makes_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made for the local cloud is never taken for what AWS gets, nor the other way."""
+    digests = set()
+    for minor in (11, 12, 13):
+        monkeypatch.setattr(sys, "version_info", (3, minor, 0))
+        digests.add(package.digest())
+    assert len(digests) == 3
+
+
+def test_the_template_names_the_python_that_compiled_it() -> None:
+    made = load(package.build().template.read_text())["Resources"].values()
+    runtimes = {one["Properties"].get("Runtime") for one in made if "Function" in one["Type"]}
+    assert runtimes == {f"python{sys.version_info[0]}.{sys.version_info[1]}"}
 
 
 def test_a_stages_parameters_make_no_new_version(
