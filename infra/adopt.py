@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
 from infra import changes, cloudformation, package, parameters, preflight
 from infra.bucket import Bucket
+from infra.deploy import EXPECTED
 from infra.stack import POLL, Stack, StackFailed
 
 IDENTIFIERS = dict(zip(changes.KEPT, ("TableName", "KeyId", "QueueUrl"), strict=True))
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         session = preflight.session()
         adopter = Adopter(session, f"ha-goto-{options.stage}", yes=options.yes)
         return adopter.adopt(built.template.read_text(), given)
-    except (parameters.BadParameters, StackFailed, BotoCoreError, ClientError, OSError) as error:
+    except EXPECTED as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra import package
+from infra import adopt, package
 from infra.adopt import Adopter, remains
 from infra.cloudformation import load
 from infra.stack import StackFailed
@@ -62,6 +62,17 @@ def adopter(name: str) -> Adopter:
 def test_the_newest_that_left_anything_is_taken_up() -> None:
     """A first deployment that failed since has left empty tables, and no key."""
     assert adopter("ha-goto-x")._left() == [summary("Grants", KEY)]
+
+
+def test_a_package_that_cannot_be_made_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        raise package.NotPackaged("`chalice package` failed: no disk.")
+
+    monkeypatch.setattr(package, "build", fails)
+    assert adopt.main(["production"]) == 1
+    assert capsys.readouterr().err == "`chalice package` failed: no disk.\n"
 
 
 def test_nothing_is_made_up() -> None:
