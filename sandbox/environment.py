@@ -36,8 +36,8 @@ _PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 _MODULES = {
     "run": "sandbox.run",
-    # More workers than cores: the end-to-end tests wait for clocks, most of their time.
-    "test": "pytest -n 4 --dist loadfile --no-loadscope-reorder",
+    # A worker more than cores: one waits for clocks in the end-to-end tests, most of its time.
+    "test": "pytest -n 3 --dist loadscope --no-loadscope-reorder",
     "coverage": "tests.covered",
     "check": "sandbox.check",
     "lock": "sandbox.lock",

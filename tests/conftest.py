@@ -13,6 +13,11 @@ from botocore.loaders import create_loader
 
 pytest_plugins = ["tests.support.fixtures"]
 
+OWN_CLOUD = tuple(
+    f"tests/e2e/test_{name}.py" for name in ("cookies", "deploying", "gateway_errors", "upgrade")
+)
+"""End-to-end tests that don't use the cloud that the others share."""
+
 ROW = re.compile(r"\b[SsFf][0-3][0-9]\b")
 """A row of the requirements, as tests name it."""
 
@@ -42,6 +47,21 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _fail_skipped(report)
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Which tests stay together in one of several processes: those of a file, and all that use the
+    one local cloud. By a scheduler, for this pytest takes no group's mark from xdist 3.8."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class TogetherScheduling(LoadScopeScheduling):  # type: ignore[misc]  # likewise
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            shared = file.startswith("tests/e2e/") and file not in OWN_CLOUD
+            return "tests/e2e" if shared else file
+
+    return TogetherScheduling(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,7 +18,7 @@ SUITES = (
     "reader/tests",
 )
 
-PROCESSES = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+PROCESSES = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder")
 """As `make test` has it."""
 
 

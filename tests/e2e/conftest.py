@@ -1,4 +1,4 @@
-"""The local cloud and a real browser, once for all end-to-end tests of a process."""
+"""The local cloud and a real browser, once for all end-to-end tests."""
 
 from collections.abc import Iterator
 
