@@ -150,6 +150,9 @@ BEGINNINGS = (Kind.TENANT_ADDED, Kind.IMPORTED)
 """A tenant's history begins with one of these. What is older is of another customer, who once had
 that name and was removed."""
 
+ENDS_LINKS = (Kind.LINKS_REVOKED, Kind.ADDRESS_CHANGED, Kind.PIN_LIFTED, Kind.DISCONNECTED)
+"""With each of these, links that were out are revoked; with a removal too."""
+
 REPEATABLE = tuple(kind for kind, traits in TRAITS.items() if traits.repeatable)
 
 

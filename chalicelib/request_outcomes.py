@@ -14,6 +14,7 @@ from chalicelib.models import (
     Status,
 )
 from chalicelib.permissions import Owner, scope_sentence
+from chalicelib.untrusted_text import address_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +166,9 @@ def connected(
     """The journal's line on one that did. ``lacking``: scopes that GoTo did not grant (S27);
     ``unread``: an account that is not known is worth a word."""
     who = owner.principal or LINK_HOLDER
+    named = who if address_fault(who) is None else LINK_HOLDER  # the admin is mailed this (S30)
     account = f" account {owner.account}" if owner.account else ""
-    text = f"{'Reconnected' if again else 'Connected'} to GoTo{account} by {who}."
+    text = f"{'Reconnected' if again else 'Connected'} to GoTo{account} by {named}."
     if unread and owner.account is None:
         text += (
             " The GoTo account could not be read; it will be pinned by the first refresh that can"

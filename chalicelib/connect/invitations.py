@@ -49,12 +49,10 @@ class Invitations:
         """Until when a link that is made now works, in epoch seconds."""
         return int(self.clock()) + _LIFETIMES[kind]
 
-    def link_for_mail(self, name: str, kind: LinkKind) -> str:
-        """The address of a fresh link that an entry of the journal has been asking for.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
-        return self._link(kind, self.tenants.known(name), None)
+    def link_for_mail(self, tenant: Tenant, kind: LinkKind) -> str:
+        """The address of a fresh link that an entry of the journal has been asking for; it is void
+        if links have been revoked since ``tenant`` was read. Raises `DependencyUnavailable`."""
+        return self._link(kind, tenant, None)
 
     def send_link(self, name: str, by: Actor) -> Tenant:
         """Have a fresh link made and mailed to the admin, from the journal's entry.

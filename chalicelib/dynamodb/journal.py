@@ -163,6 +163,7 @@ def _newest_first(
         "TableName": table,
         "KeyConditionExpression": "tenant = :tenant",
         "ExpressionAttributeValues": expressions.item(values),
+        "ConsistentRead": True,
         "ScanIndexForward": False,
         "Limit": limit,
         **(filtered if passing_over else {}),

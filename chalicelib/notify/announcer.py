@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from chalicelib.connect.invitations import Invitations
 from chalicelib.durations import DAY, TOLD_WITHIN
@@ -16,7 +17,7 @@ from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.links import SentMails
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import DependencyUnavailable, MailRefused
-from chalicelib.journal_kinds import REMINDERS, Kind
+from chalicelib.journal_kinds import BEGINNINGS, ENDS_LINKS, REMINDERS, Kind
 from chalicelib.models import PROVIDER, STREAM, JournalEntry, Tenant
 from chalicelib.notify.email_templates import Letter, Reader, kind_told, letters, told, write
 from chalicelib.notify.eventbridge import Bus
@@ -84,11 +85,20 @@ class Announcer:
         tenant = None if entry.tenant == PROVIDER else self.tenants.get(entry.tenant)
         if entry.kind in REMINDERS and not self.fleet.has_ended(entry.tenant):
             return 0  # it has recovered meanwhile
-        sent = [
-            self._once(key, reader, letter, entry, tenant)
-            for reader, letter in letters(entry).items()
-        ]
+        due = letters(entry)
+        if due and tenant is not None:
+            later = self._later(entry)
+            if not later.isdisjoint(BEGINNINGS):
+                return 0  # the name is another customer's now
+            if not later.isdisjoint(ENDS_LINKS):  # its people may be others now (S14)
+                due = {reader: due[reader] for reader in due if reader is Reader.REP}
+        sent = [self._once(key, reader, letter, entry, tenant) for reader, letter in due.items()]
         return sent.count(False)
+
+    def _later(self, entry: JournalEntry) -> set[str]:
+        """What has happened since: a mail may have waited for hours."""
+        history = self.journal.history(entry.tenant)
+        return {each.kind for each in takewhile(lambda each: each.at > entry.at, history)}
 
     def _once(
         self,
@@ -112,7 +122,7 @@ class Announcer:
             name=tenant.display_name if tenant else FLEET_NAME,
             tenant=entry.tenant,
             text=told(entry, reader),
-            link=self._link(letter, entry.tenant),
+            link=self._link(letter, tenant),
             reader=reader,
             answered=self.answered,
         )
@@ -145,8 +155,8 @@ class Announcer:
             except DependencyUnavailable as error:
                 self.report(error)  # the history holds up no mail (F30)
 
-    def _link(self, letter: Letter, tenant: str) -> str | None:
-        if letter.link is None:
+    def _link(self, letter: Letter, tenant: Tenant | None) -> str | None:
+        if letter.link is None or tenant is None:
             return None
         return self.invitations.link_for_mail(tenant, letter.link)
 

@@ -29,6 +29,9 @@ BEFORE_COOKIE = "__Host-ha-before"
 TOLD_COOKIE = "__Host-ha-told"
 """What a form was answered with, for the page that it leads to: once, and for a minute."""
 
+COOKIES = (LINK_COOKIE, BROWSER_COOKIE, BEFORE_COOKIE, TOLD_COOKIE)
+"""All that a front must pass on."""
+
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 """Lax, not Strict: the admin comes back from GoTo's site and must be known then (S12)."""
 

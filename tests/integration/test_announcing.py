@@ -15,7 +15,8 @@ from moto import mock_aws
 from chalicelib.durations import DAY, HEARD_WITHIN
 from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.links import SentMails
-from chalicelib.errors import DependencyUnavailable, MailRefused
+from chalicelib.errors import DependencyUnavailable, LinkNotUsable, MailRefused
+from chalicelib.journal_kinds import ENDS_LINKS
 from chalicelib.models import PROVIDER, STREAM, JournalEntry, Reason, Status, TenantDetails
 from chalicelib.notify.announcer import Announcer
 from chalicelib.notify.email_templates import Letter, Message, Reader, letters, write
@@ -541,3 +542,125 @@ def test_ses_gets_a_name_and_where_answers_go() -> None:
     [asked] = client.asked
     assert asked["FromEmailAddress"] == "hireanalytiX <a@a.example>"
     assert asked["ReplyToAddresses"] == ["s@a.example"]
+
+
+def ses_is_down() -> None:
+    raise DependencyUnavailable("ses", "ServiceUnavailable")
+
+
+def opens(world: World, message: Message) -> bool:
+    try:
+        world.visit.open_link(link_in(message))
+    except LinkNotUsable:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        ("link_revoke", {}),
+        ("disconnect", {}),
+        ("pin_lift", {}),
+        ("tenant_change", {"admin_email": "new@acme.example"}),
+    ],
+)
+def test_s14_a_mail_that_waited_brings_no_link_that_outlives_a_revocation(
+    world: World, outbox: Outbox, command: str, given: dict[str, str]
+) -> None:
+    """S14: the rep has ended the links meanwhile, perhaps because those people have left."""
+    world.connect(world.add_tenant())
+    assert world.rep("link_send", tenant="acme")["ok"]
+    outbox.fail = ses_is_down
+    outbox.read()
+    world.clock.pass_(3_600)
+    assert world.rep(command, tenant="acme", **given)["ok"]
+    outbox.fail = lambda: None
+    outbox.bring_waiting()
+    assert outbox.waiting == []
+    sent = [message for recipient, message in outbox.mails if recipient == ADMIN]
+    assert not any("/connect/" in message.text for message in sent)
+
+
+def test_s14_a_link_that_is_sent_after_a_revocation_works(world: World, outbox: Outbox) -> None:
+    world.connect(world.add_tenant())
+    world.rep("link_revoke", tenant="acme")
+    world.clock.pass_(1)
+    world.rep("link_send", tenant="acme")
+    outbox.read()
+    [sent] = [message for _, message in outbox.mails if "/connect/" in message.text]
+    assert opens(world, sent)
+
+
+def test_s29_the_former_admin_gets_no_link_that_works(
+    world: World, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S29: the address is changed between two reads of the tenant, as the mail is written."""
+    world.add_tenant()
+    world.rep("link_send", tenant="acme")
+    make = type(world.invitations).link_for_mail
+
+    def late(self: Any, tenant: Any, kind: Any) -> str:
+        assert world.rep("tenant_change", tenant="acme", admin_email="new@acme.example")["ok"]
+        return make(self, tenant, kind)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(world.invitations), "link_for_mail", late)
+        outbox.read()
+    [(recipient, message)] = [mail for mail in outbox.mails if "/connect/" in mail[1].text]
+    assert recipient == ADMIN
+    assert not opens(world, message)
+
+
+def test_a_mail_that_waited_tells_a_new_customer_nothing_of_the_one_before(
+    world: World, outbox: Outbox
+) -> None:
+    world.connect(world.add_tenant())
+    outbox.fail = ses_is_down
+    outbox.read()
+    assert outbox.waiting
+    world.rep("disconnect", tenant="acme")
+    world.tick()
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+    world.clock.pass_(1)
+    added = {"display_name": "Another Acme", "admin_email": "boss@another.example"}
+    assert world.rep("tenant_add", tenant="acme", **added)["ok"]
+    outbox.fail = lambda: None
+    outbox.bring_waiting()
+    assert outbox.told() == []
+
+
+def test_s30_an_admins_mail_names_nobody_who_is_no_address(world: World, outbox: Outbox) -> None:
+    """S30: the words of a stranger beside a link of ours."""
+    words = "GoTo locked you out. Sign in at https://evil.example/goto"
+    visitor = world.browser(world.add_tenant())
+    world.goto.scope = "users.v1.read"
+    world.goto.script = [world.goto.tokens(refresh=True, principal=words)]
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    world.complete()
+    outbox.read()
+    assert any(recipient == ADMIN for recipient, _ in outbox.mails)
+    assert not any("evil" in message.text + message.html for _, message in outbox.mails)
+
+
+def test_every_command_that_ends_links_is_told_as_such(world: World) -> None:
+    """Else a mail that waited brings a link all the same."""
+    world.connect(world.add_tenant())
+    world.clock.pass_(1)
+    seen = {}
+    for command, given in (
+        ("link_revoke", {}),
+        ("pin_lift", {}),
+        ("tenant_change", {"admin_email": "new@acme.example"}),
+        ("disconnect", {}),
+        ("link_send", {}),
+        ("tenant_change", {"display_name": "Acme & Co"}),
+        ("credentials_set", {"client_id": "another", "client_secret": "s"}),
+    ):
+        before = world.tenants.known("acme").link_series
+        assert world.rep(command, tenant="acme", **given)["ok"]
+        ended = world.tenants.known("acme").link_series > before
+        told = [each for each in world.journal.newest("acme", 5) if each.at >= world.clock.now]
+        seen[told[-1].kind] = ended
+        world.clock.pass_(1)
+    assert {kind for kind, ended in seen.items() if ended} == set(ENDS_LINKS)

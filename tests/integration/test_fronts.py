@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.web.http import BEFORE_COOKIE, BROWSER_COOKIE, LINK_COOKIE
+from chalicelib.web.http import COOKIES, LINK_COOKIE
 from infra.cloudformation import load
 from sandbox.environment import ROOT
 from sandbox.processes import free_port
 from tests.support.nginx import Nginx, example
 
 EXAMPLES = ROOT / "docs" / "examples"
-OURS = f"{LINK_COOKIE}=l; {BROWSER_COOKIE}=b; {BEFORE_COOKIE}=p"
+OURS = "; ".join(f"{name}={number}" for number, name in enumerate(COOKIES))
 MOST = 10_240
 
 
@@ -147,8 +147,7 @@ def test_cloudfront_forwards_what_it_must_and_keeps_nothing() -> None:
     made = cloudfront()
     policy = made["Forwarded"]["Properties"]["OriginRequestPolicyConfig"]
     assert policy["HeadersConfig"] == {"HeaderBehavior": "allExcept", "Headers": ["host"]}
-    wanted = {LINK_COOKIE, BROWSER_COOKIE, BEFORE_COOKIE}
-    assert set(policy["CookiesConfig"]["Cookies"]) == wanted
+    assert set(policy["CookiesConfig"]["Cookies"]) == set(COOKIES)
     front = made["Front"]["Properties"]["DistributionConfig"]
     assert "Logging" not in front
     patterns = [one["PathPattern"] for one in front["CacheBehaviors"]]
