@@ -65,10 +65,7 @@ ENDED: dict[Reason, State] = {
 }
 
 STATES: dict[str, State] = {
-    "not-usable-scope-missing": _not_usable(
-        Usable.SCOPE_MISSING,
-        scope=" ".join(scope for scope in DEFAULT_SCOPE.split() if "cr." not in scope),
-    ),
+    "not-usable-scope-missing": _not_usable(Usable.SCOPE_MISSING, scope=ADMIN_CENTER),
     "not-usable-forbidden": _forbidden,
     "not-usable-account-gone": _not_usable(Usable.ACCOUNT_GONE),
 }
