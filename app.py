@@ -230,10 +230,12 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
 @closed
 def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Refresh one tenant for one of HA's services. The answer holds no token."""
-    from chalicelib.bootstrap.refresh import facts, on_demand
+    from chalicelib.bootstrap.refresh import facts_asked, on_demand
 
-    if isinstance(asked := event.get("facts_of"), str):  # by a rep's command: no secret in it
-        return facts(deployment()).of(asked)
+    facts = facts_asked(deployment(), event)
+    if facts is not None:  # by a rep's command: no secret in it
+        logger().info("facts", outcome=facts["outcome"])
+        return facts
     answer = on_demand(deployment(), _time_left(context)).refresh(event)
     logger().info("refresh on demand", tenant=answer.tenant, outcome=answer.outcome)
     _metrics().on_demand({answer.attempt: 1} if answer.attempt else {})

@@ -180,6 +180,10 @@ DEMAND_SAVED = 10
 """For which requests on demand that nobody sent may be made up for, at once: ten tokens that are
 rejected together need not wait for one another, and a burst stays a small one."""
 
+FACTS_AGAIN = 60
+"""After which a rep may have GoTo's answers compared again with the same tenant's client, and the
+life of the ticket for it: it is used at once."""
+
 DEMAND_AGAIN = 20
 """After which a service asks again where others have used up what requests on demand may take."""
 

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     DISCONNECTED = "disconnected"
     REVOKED = "withdrawn"
     REFRESH_ASKED = "refresh_asked"
+    FACTS_ASKED = "facts_asked"
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a secret
     DEGRADED = "degraded"
     STUCK = "stuck"
@@ -118,6 +119,7 @@ TRAITS: dict[str, Traits] = {
     Kind.DISCONNECTED: Traits(By.REP, shown=True),
     Kind.REVOKED: Traits(By.SERVICE, shown=True),
     Kind.REFRESH_ASKED: Traits(By.REP, repeatable=True),
+    Kind.FACTS_ASKED: Traits(By.REP, repeatable=True),
     Kind.TOKEN_REJECTED: Traits(By.SERVICE, repeatable=True),
     Kind.DEGRADED: Traits(By.SERVICE, shown=True),
     Kind.STUCK: Traits(By.SERVICE),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from chalicelib.aws.lambda_invoke import Payload
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.durations import dead_after
+from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.refresh.accounts import Accounts
 from chalicelib.refresh.answer_forms import AnswerForms, WatchedGoTo
-from chalicelib.refresh.facts import Facts
+from chalicelib.refresh.facts import REQUESTS, Facts, ticketed
 from chalicelib.refresh.on_demand import OnDemand, OnDemandLimiter
 from chalicelib.refresh.rate_limiter import Limiter, RateLimiter
 from chalicelib.refresh.refresher import Refresher
@@ -68,12 +70,20 @@ def beat(deployment: Deployment) -> None:
 def facts(deployment: Deployment) -> Facts:
     """How GoTo answers, for a rep who asks."""
     return Facts(
+        tickets=FactsTickets(deployment.tables),
         connections=deployment.connections,
         secret_store=deployment.secret_store,
         goto=deployment.goto(connections=1),
-        limiter=_demand_limiter(deployment),
+        limiter=_demand_limiter(deployment, REQUESTS),
         scope=deployment.settings.scope,
+        clock=deployment.clock,
     )
+
+
+def facts_asked(deployment: Deployment, event: object) -> dict[str, Any] | None:
+    """The same where ``event`` has a ticket of the rep's function; None where it has none."""
+    asked = ticketed(event)
+    return facts(deployment).of(*asked) if asked else None
 
 
 def on_demand(deployment: Deployment, time_left: Callable[[], float]) -> OnDemand:
@@ -89,9 +99,13 @@ def on_demand(deployment: Deployment, time_left: Callable[[], float]) -> OnDeman
     )
 
 
-def _demand_limiter(deployment: Deployment) -> OnDemandLimiter:
-    rate = deployment.settings.token_rate
-    return OnDemandLimiter(provider=deployment.provider, cap=rate, clock=deployment.clock)
+def _demand_limiter(deployment: Deployment, slots: int = 1) -> OnDemandLimiter:
+    return OnDemandLimiter(
+        provider=deployment.provider,
+        cap=deployment.settings.token_rate,
+        clock=deployment.clock,
+        slots=slots,
+    )
 
 
 def refresher(

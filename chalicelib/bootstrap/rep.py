@@ -10,7 +10,7 @@ from chalicelib.bootstrap.notify import invitations
 from chalicelib.durations import CHECK_DEADLINE, REFRESH_TIMEOUT
 from chalicelib.dynamodb.connections import DUE_INDEX
 from chalicelib.dynamodb.import_tenant import TenantImports
-from chalicelib.dynamodb.links import Proofs
+from chalicelib.dynamodb.links import FactsTickets, Proofs
 from chalicelib.dynamodb.provider_health import ENDING_INDEX, FleetIndexes
 from chalicelib.dynamodb.tenants import Disconnections
 from chalicelib.goto.http import Outbound
@@ -96,6 +96,7 @@ def manual_refresh(deployment: Deployment) -> ManualRefresh:
 
     return ManualRefresh(
         tenants=deployment.tenants,
+        tickets=FactsTickets(deployment.tables),
         connections=deployment.connections,
         ask=ask,
         clock=deployment.clock,

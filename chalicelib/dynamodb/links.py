@@ -1,7 +1,8 @@
 """The `Links` table: emailed links by their SHA-256, and how often each was used to start.
 
-Its rows expire by themselves, so it also holds which mails were sent and which of the rep's proofs
-were used. Using up an intake link, switching the client and the journal entry are one transaction.
+Its rows expire by themselves, so it also holds which mails were sent, which of the rep's proofs
+were used, and the tickets by which the rep's function has `refresh_now` compare GoTo's answers.
+Using up an intake link, switching the client and the journal entry are one transaction.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from chalicelib.durations import (
     CALLER_PROOF_RETENTION,
+    FACTS_AGAIN,
     LINK_RETENTION,
     REMINDER_KEPT,
     SENT_MAIL_RETENTION,
@@ -22,6 +24,7 @@ from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.tenants import in_series
 from chalicelib.errors import Conflict
 from chalicelib.models import JournalEntry, Link, LinkKind
+from chalicelib.opaque import digest
 
 
 @dataclass(eq=False)
@@ -211,3 +214,57 @@ class Proofs:
         except Conflict:
             return False
         return True
+
+
+@dataclass(eq=False)
+class FactsTickets:
+    """What `refresh_now` wants to see before it compares GoTo's answers with a tenant's client. It
+    can't tell who invokes it; the rep's function alone can write a ticket (S21)."""
+
+    tables: Tables
+
+    def issue(self, ticket: str, entry: JournalEntry) -> bool:
+        """Keep a ticket for the tenant of ``entry``, which says who asked; False where the one
+        before was issued less than `FACTS_AGAIN` ago. Raises `DependencyUnavailable`."""
+        now = int(entry.at)
+        issued = expressions.put(
+            self.tables.links,
+            {
+                **_facts(entry.tenant),
+                "ticket": digest(ticket),
+                "asked_at": now,
+                "delete_after": now + FACTS_AGAIN,
+            },
+            when="attribute_not_exists(#link) OR #asked_at <= :before",
+            before=now - FACTS_AGAIN,
+        )
+        actions = [
+            expressions.Action("ticket", {"Put": issued}),
+            journal.row(self.tables.journal, entry),
+        ]
+        try:
+            expressions.transact(self.tables.client, actions)
+        except Conflict:
+            return False
+        return True
+
+    def spend(self, tenant: str, ticket: str, now: int) -> bool:
+        """Use a ticket up; False where it is not the tenant's, was used or has expired. Raises
+        `DependencyUnavailable`."""
+        spent = expressions.update(
+            self.tables.links,
+            _facts(tenant),
+            remove=("ticket",),
+            when="#ticket = :ticket AND #asked_at > :before",
+            ticket=digest(ticket),
+            before=now - FACTS_AGAIN,
+        )
+        try:
+            expressions.change(self.tables.client, "links", spent)
+        except Conflict:
+            return False
+        return True
+
+
+def _facts(tenant: str) -> dict[str, str]:
+    return {"link": f"#facts#{tenant}"}

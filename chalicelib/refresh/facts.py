@@ -2,21 +2,25 @@
 
 Each fact is what we assume and the sandbox does, beside what was seen: statuses, error codes,
 scopes, seconds. Never a token, a secret, or an account's key (S20).
+
+It runs where readers may invoke, too: without a ticket of the rep's function nothing is asked
+(S21).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.errors import ClientGone, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
 from chalicelib.goto.token_answers import json_object
 from chalicelib.models import ClientCredentials, Connection
-from chalicelib.opaque import new_value
+from chalicelib.opaque import new_value, well_formed
 from chalicelib.permissions import GoToAccount, Usable
 from chalicelib.refresh.rate_limiter import Limiter
 from chalicelib.untrusted_text import inert
@@ -34,6 +38,11 @@ NOT_ASKED = (
     ("how often is too often", "10 requests a second; 429"),
 )
 """What no harmless request can tell: a person must sign in, or something would be spent."""
+
+
+REQUESTS = 12
+"""That one comparison may send: four to the token address, two to authorize, and six reads of the
+API, of which an account that can't be read or one of several takes two or three."""
 
 
 class Asked(Protocol):
@@ -60,19 +69,25 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """``scope``: what the service asks for; None: all that the client has."""
+    """``limiter`` gives all `REQUESTS` slots at once. ``scope``: what the service asks for; None:
+    all that the client has."""
 
+    tickets: FactsTickets
     connections: Connections
     secret_store: SecretStore
     goto: Asked
     limiter: Limiter
     scope: str | None
+    clock: Callable[[], float]
 
-    def of(self, tenant: str) -> dict[str, Any]:
-        """The facts; or that the tenant is not connected, or that enough was asked just now.
+    def of(self, tenant: str, ticket: str) -> dict[str, Any] | None:
+        """The facts; or that the tenant is not connected, or that enough was asked just now. None
+        where the ticket is not good for it: nobody is asked anything then.
 
         Raises `DependencyUnavailable`.
         """
+        if not self.tickets.spend(tenant, ticket, int(self.clock())):
+            return None
         if not self.limiter.acquire():
             return {"outcome": "later", "facts": []}
         connection, grant = self.connections.get(tenant), self.connections.grant_summary(tenant)
@@ -204,6 +219,15 @@ class Facts:
             *(f"also {scope}" for scope in sorted(got - wanted)),
         ]
         return Fact(name, assumed, _short(", ".join(differing)) or assumed, not differing)
+
+
+def ticketed(event: object) -> tuple[str, str] | None:
+    """The tenant and the ticket that a payload names; None where it names none."""
+    given = event if isinstance(event, Mapping) else {}
+    tenant, ticket = given.get("facts_of"), given.get("ticket")
+    if isinstance(tenant, str) and isinstance(ticket, str) and well_formed(ticket):
+        return tenant, ticket
+    return None
 
 
 def _life(name: str, assumed: int, ends: int, began: int) -> Fact:

@@ -121,18 +121,20 @@ def _whole(value: object, least: int, most: int) -> bool:
 class OnDemandLimiter:
     """Slots for requests on demand, shared by all functions that send some: a `Limiter`.
 
-    They are kept in the `#provider` row. ``cap`` is the deployment's requests a second.
+    They are kept in the `#provider` row. ``cap`` is the deployment's requests a second. ``slots``
+    are taken at a time; more than fit into `DEMAND_SAVED` are given only while none is taken.
     """
 
     provider: ProviderRow
     cap: int
     clock: Callable[[], float]
+    slots: int = 1
 
     def acquire(self) -> bool:
-        """Take a slot now; False when the share is used up, or nobody can tell."""
+        """Take them now; False when the share is used up, or nobody can tell."""
         try:
             rate = circuit_breaker.per_second(self.provider.get(), self.cap)
-            gap = int(1_000 * PART / rate)
+            gap = int(1_000 * PART * self.slots / rate)
             return self.provider.acquire_slot(int(self.clock() * 1_000), gap, 1_000 * DEMAND_SAVED)
         except DependencyUnavailable:
             return False

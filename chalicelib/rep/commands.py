@@ -44,7 +44,7 @@ class Desk:
     bulk_import: BulkImport
     retrying: Retrying
     refresh: Callable[[str, Actor], Answer]
-    facts: Callable[[str], Answer]
+    facts: Callable[[str, Actor], Answer]
     doctor: Doctor
 
 
@@ -174,7 +174,7 @@ def _pin_lift(desk: Desk, payload: Payload, by: Actor) -> Answer:
 
 
 def _facts(desk: Desk, payload: Payload, by: Actor) -> Answer:
-    return desk.facts(_tenant(payload))
+    return desk.facts(_tenant(payload), by)
 
 
 def _refresh(desk: Desk, payload: Payload, by: Actor) -> Answer:

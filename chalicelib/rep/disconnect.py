@@ -16,6 +16,7 @@ from typing import Any
 from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.connection_state import GrantSummary
 from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.dynamodb.tenants import Disconnections, Tenants
 from chalicelib.errors import (
     Conflict,
@@ -27,6 +28,7 @@ from chalicelib.errors import (
 )
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import Actor, JournalEntry, Status
+from chalicelib.opaque import new_value
 
 ATTEMPTS = 5
 """Refreshes that may commit in between before a disconnection is given up for now."""
@@ -153,6 +155,7 @@ class ManualRefresh:
     """``ask`` invokes the function that refreshes on demand."""
 
     tenants: Tenants
+    tickets: FactsTickets
     connections: Connections
     ask: Callable[[Mapping[str, Any]], dict[str, Any]]
     clock: Callable[[], float]
@@ -175,16 +178,22 @@ class ManualRefresh:
         # A token newer than the one that stood here: another worker was faster.
         return told | {"outcome": "refreshed"} if told["outcome"] == "alive" else told
 
-    def facts(self, name: str) -> dict[str, Any]:
-        """How GoTo answers to this tenant's client and token; nothing of them is in it.
+    def facts(self, name: str, by: Actor) -> dict[str, Any]:
+        """How GoTo answers to this tenant's client and token; nothing of them is in it. Once a
+        minute for each tenant.
 
         Raises `UnknownTenant`, `NotConnected`, `GoToSilent`, `DependencyUnavailable`.
         """
         self.tenants.known(name)
-        answer = self.ask({"tenant": name, "facts_of": name})
+        if self.connections.summary(name) is None:
+            raise NotConnected(_ENDED["not_connected"])
+        text, ticket = "Asked for a comparison of GoTo's answers with what we assume.", new_value()
+        entry = JournalEntry(name, self.clock(), Kind.FACTS_ASKED, by.who, text, by.reference)
+        issued = self.tickets.issue(ticket, entry)
+        answer = self.ask({"facts_of": name, "ticket": ticket}) if issued else {"outcome": "later"}
         if answer["outcome"] == "not_connected":
             raise NotConnected(_ENDED["not_connected"])
-        if answer["outcome"] == "later":
+        if answer["outcome"] != "asked":
             raise GoToSilent("GoTo was asked enough just now. Try again in a minute.")
         return {"facts": answer["facts"]}
 

@@ -14,7 +14,7 @@ from chalicelib import config
 from chalicelib.goto.client import GoTo as Client
 from chalicelib.goto.http import Outbound
 from chalicelib.models import ClientCredentials
-from chalicelib.refresh.facts import NOT_ASKED, Facts
+from chalicelib.refresh.facts import NOT_ASKED, REQUESTS, Facts
 from tests.sandbox.client import SECRET, GoTo, parsed
 from tests.support.aws import environment
 
@@ -52,8 +52,10 @@ class Limiter:
     def slow_down(self) -> None: ...
 
 
-def facts(sandbox: GoTo, tokens: dict[str, Any] | None, limiter: Limiter | None = None) -> Facts:
-    """Of a tenant that connected with these tokens."""
+def facts(
+    sandbox: GoTo, tokens: dict[str, Any] | None, limiter: Limiter | None = None
+) -> dict[str, Any] | None:
+    """Of a tenant that connected with these tokens, at a good ticket."""
     address = sandbox.address  # type: ignore[attr-defined]
     settings = config.load(
         environment(
@@ -77,13 +79,17 @@ def facts(sandbox: GoTo, tokens: dict[str, Any] | None, limiter: Limiter | None 
         grant_summary=lambda _tenant: SimpleNamespace(secret_version="v"),
     )
     store: Any = SimpleNamespace(credentials=lambda *_: ClientCredentials("client-1", SECRET))
-    return Facts(
+    tickets: Any = SimpleNamespace(spend=lambda *_: True)
+    found = Facts(
+        tickets=tickets,
         connections=connections,
         secret_store=store,
         goto=Client(settings, Outbound(1)),
         limiter=limiter or Limiter(),
         scope=SCOPE,
+        clock=lambda: 0.0,
     )
+    return found.of("acme", "a-ticket")
 
 
 TABLES = ("TOKENS", "TENANTS", "LINKS", "AUTHORIZATION_REQUESTS", "GRANTS", "JOURNAL", "FLEET")
@@ -95,7 +101,8 @@ def connect(sandbox: GoTo) -> dict[str, Any]:
 
 
 def seen(sandbox: GoTo, tokens: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    answer = facts(sandbox, tokens).of("acme")
+    answer = facts(sandbox, tokens)
+    assert answer is not None
     assert answer["outcome"] == "asked"
     return {fact["name"]: fact for fact in answer["facts"]}
 
@@ -136,7 +143,7 @@ def test_a_switch_makes_its_line_differ(
 def test_s20_no_secret_and_no_account_is_in_it(sandbox: GoTo) -> None:
     """S20: it is printed, and sent as JSON."""
     tokens = connect(sandbox)
-    text = json.dumps(facts(sandbox, tokens).of("acme"))
+    text = json.dumps(facts(sandbox, tokens))
     for secret in (tokens["access_token"], tokens["refresh_token"], SECRET, "admin@acme.example"):
         assert secret not in text
     accounts = json.loads(sandbox.call(tokens["access_token"]).data)["items"]
@@ -144,8 +151,8 @@ def test_s20_no_secret_and_no_account_is_in_it(sandbox: GoTo) -> None:
 
 
 def test_nothing_is_asked_without_a_connection_or_beyond_the_share(sandbox: GoTo) -> None:
-    assert facts(sandbox, None).of("acme") == {"outcome": "not_connected", "facts": []}
-    answer = facts(sandbox, connect(sandbox), Limiter(0)).of("acme")
+    assert facts(sandbox, None) == {"outcome": "not_connected", "facts": []}
+    answer = facts(sandbox, connect(sandbox), Limiter(0))
     assert answer == {"outcome": "later", "facts": []}
 
 
@@ -155,3 +162,20 @@ def test_a_connection_goes_on_after_it(sandbox: GoTo) -> None:
     seen(sandbox, tokens)
     assert sandbox.refresh(tokens["refresh_token"]).status_code == 200
     assert sandbox.call(tokens["access_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("switches", [{}, {"account_readable": False}], ids=["all", "no account"])
+def test_s21_no_more_is_sent_than_slots_are_taken_for(
+    sandbox: GoTo, monkeypatch: pytest.MonkeyPatch, switches: dict[str, Any]
+) -> None:
+    sent: list[str] = []
+    send = Outbound.send
+
+    def counted(self: Outbound, method: str, url: str, *rest: Any) -> Any:
+        sent.append(url)
+        return send(self, method, url, *rest)
+
+    monkeypatch.setattr(Outbound, "send", counted)
+    sandbox.turn(**switches)
+    seen(sandbox, connect(sandbox))
+    assert REQUESTS - 3 <= len(sent) <= REQUESTS

@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 import cli.cli
+from chalicelib.durations import FACTS_AGAIN
 from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError, StillConnected
 from cli.service import Answer, Service, Stopped
 from tests.rep.conftest import typed
@@ -84,6 +85,7 @@ def test_s20_goto_is_compared_with_what_is_assumed_of_it(world: World, run: Run)
     table = run("facts", "acme")
     assert table.code == 0
     assert {"agrees", "DIFFERS"} < set(table.out.split())
+    world.clock.pass_(FACTS_AGAIN)
     rows = run("facts", "acme", "--json").json["facts"]
     assert {"name", "assumed", "seen", "agrees"} == set(rows[0])
     for secret in ("access-1", "refresh-1", "secret-acme"):

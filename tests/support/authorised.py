@@ -149,7 +149,7 @@ def _known_key(name: str) -> str:
     if not name.startswith("#"):
         return "tenant"
     kind, many, _ = name[1:].partition("#")
-    return f"#{kind}#some" if many and kind in ("account", "choice") else name
+    return f"#{kind}#some" if many and kind in ("account", "choice", "facts") else name
 
 
 def _selected(request: Parameters, index: bool) -> str:

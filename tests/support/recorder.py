@@ -21,6 +21,7 @@ from chalicelib.connect.invitations import Invitations
 from chalicelib.notify.announcer import Announcer
 from chalicelib.notify.fleet_counts import FleetCounts
 from chalicelib.notify.mail_feedback import MailFeedback
+from chalicelib.refresh.facts import Facts
 from chalicelib.refresh.on_demand import OnDemand
 from chalicelib.refresh.refresher import Refresher
 from chalicelib.refresh.scheduler import Schedule
@@ -41,6 +42,7 @@ ENTERED: tuple[tuple[type, str, str], ...] = (
     (Completion, "*", "Complete"),
     (CredentialIntake, "*", "Intake"),
     (Disconnecting, "*", "RepCommand"),
+    (Facts, "of", "RefreshNow"),
     (FleetCounts, "*", "Announce"),
     (BulkImport, "*", "RepCommand"),
     (IntakeVisit, "*", "APIHandler"),

@@ -62,8 +62,9 @@ class _Local(Deployment):
     def invoke_now(
         self, function: str | None, payload: Mapping[str, Any], read_timeout: int
     ) -> dict[str, Any]:
-        if "facts_of" in payload:
-            return refresh.facts(self).of(payload["facts_of"])
+        facts = refresh.facts_asked(self, payload)
+        if facts is not None:
+            return facts
         if "link" in payload:
             return {"outcome": self.world.credential_intake().take(payload)}
         return self.world.on_demand(**payload).to_dict()
