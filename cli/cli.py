@@ -251,11 +251,16 @@ def tenant_change(
     display_name: Annotated[str | None, typer.Option(help="What the customer is called.")] = None,
     *,
     also_email: Annotated[str | None, typer.Option(help="A second contact for reminders.")] = None,
+    no_also_email: Annotated[
+        bool, typer.Option("--no-also-email", help="The second contact gets no more mails.")
+    ] = False,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Change a tenant's email address or display name. A new address revokes all its links."""
-    known = {"also_email": also_email} if also_email else {}
+    """Change a tenant's email addresses or display name. Another address revokes all its links."""
+    if also_email and no_also_email:
+        raise Stopped(WRONG, "Give --also-email or --no-also-email, not both.")
+    known = {"also_email": also_email or ""} if also_email or no_also_email else {}
     answer = Service(stage).ask(
         "tenant_change", tenant=name, admin_email=admin_email, display_name=display_name, **known
     )

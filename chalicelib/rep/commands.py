@@ -18,7 +18,7 @@ from chalicelib.models import DETAILS, Actor, LinkKind
 from chalicelib.rep.bulk_import import BulkImport, LineResult, read_details
 from chalicelib.rep.disconnect import Disconnecting
 from chalicelib.rep.health_check import Doctor
-from chalicelib.rep.onboarding import Onboarding, check_name
+from chalicelib.rep.onboarding import ADDRESSES, Onboarding, check_name
 from chalicelib.rep.reports import Overview
 from chalicelib.rep.retrying import Retrying
 from chalicelib.untrusted_text import pasted
@@ -86,13 +86,13 @@ def _tenant_add(desk: Desk, payload: Payload, by: Actor) -> Answer:
 def _tenant_change(desk: Desk, payload: Payload, by: Actor) -> Answer:
     changed = desk.onboarding.change_tenant(
         _tenant(payload),
-        {name: _text(payload, name) for name in DETAILS if payload.get(name) is not None},
+        {name: _detail(payload, name) for name in DETAILS if payload.get(name) is not None},
         by,
     )
     return {
         "tenant": changed.name,
         **changed.details,
-        "links_revoked": any(payload.get(name) for name in ("admin_email", "also_email")),
+        "links_revoked": any(payload.get(name) is not None for name in ADDRESSES),
     }
 
 
@@ -260,6 +260,11 @@ def _text(payload: Payload, name: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidInput(f"{name} is missing.")
     return value
+
+
+def _detail(payload: Payload, name: str) -> str:
+    """As `_text`, or empty: what may be left out is then taken out."""
+    return "" if payload[name] == "" else _text(payload, name)
 
 
 def _tenant(payload: Payload) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from chalicelib import untrusted_text
 from chalicelib.aws.secrets_manager import SecretStore
@@ -88,6 +88,12 @@ _FAULTS: dict[str, Callable[[str], str | None]] = {
     "also_email": untrusted_text.address_fault,
 }
 """What is wrong with a field of `TenantDetails`, as one sentence; None if nothing is."""
+
+_MAY_GO = tuple(each.name for each in fields(TenantDetails) if each.default is None)
+"""Fields of `TenantDetails` that may be left out, and taken out again."""
+
+ADDRESSES = ("admin_email", "also_email")
+"""Fields of `TenantDetails` that links are mailed to."""
 
 
 def check_details(details: Mapping[str, str | None]) -> None:
@@ -171,23 +177,34 @@ class Onboarding:
             raise self._taken(account or "", name) from None
 
     def change_tenant(self, name: str, changes: Mapping[str, str], by: Actor) -> Tenant:
-        """Correct some fields of `TenantDetails`.
+        """Correct some fields of `TenantDetails`; an empty one that may be left out is taken out.
 
-        With an address all links given so far end: who reads mails there is perhaps another person.
-        Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
+        With an address all links given so far end: who reads mails there is perhaps another person,
+        and who no longer gets any may have left. Raises `InvalidInput`, `UnknownTenant`,
+        `DependencyUnavailable`.
         """
-        check_details(changes)
-        if not changes:
+        given = {
+            each: value or None if each in _MAY_GO else value for each, value in changes.items()
+        }
+        check_details(given)
+        if not given:
             words = ", ".join(each.replace("_", " ") for each in DETAILS)
             raise InvalidInput(f"Say what to change: {words}.")
-        what = " and ".join(each.replace("_", " ") for each in changes)
-        readdressed = bool({"admin_email", "also_email"} & set(changes))
+        before = self.tenants.known(name)
+        for each, value in given.items():
+            if value is None and getattr(before, each) is None:
+                raise InvalidInput(f"{name} has no {each.replace('_', ' ')} to take out.")
+        what = " and ".join(
+            each.replace("_", " ") + (" (taken out)" if value is None else "")
+            for each, value in given.items()
+        )
+        readdressed = bool(set(ADDRESSES) & set(given))
         if readdressed:
             text = f"Changed: {what}. All links given so far were revoked."
             entry = self._entry(name, Kind.ADDRESS_CHANGED, by, text)
         else:
             entry = self._entry(name, Kind.TENANT_CHANGED, by, f"Changed: {what}.")
-        self.tenants.change(name, changes, entry, ends_links=readdressed)
+        self.tenants.change(name, given, entry, ends_links=readdressed)
         return self.tenants.known(name)
 
     def check_client(self, name: str, client_id: str, client_secret: str) -> None:

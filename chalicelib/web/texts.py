@@ -350,7 +350,7 @@ HISTORY: dict[str, tuple[str, str]] = {
     Kind.TENANT_CHANGED: ("us", "updated your company\u2019s details."),
     Kind.ADDRESS_CHANGED: (
         "us",
-        "changed the administrator\u2019s email address. Earlier links no longer work.",
+        "changed an email address that we write to. Earlier links no longer work.",
     ),
     Kind.PIN_LIFTED: (
         "us",

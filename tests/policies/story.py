@@ -382,6 +382,8 @@ def reps(aws: Deployment) -> None:
     """Every command, and a tenant's end."""
     aws.connected("gone")
     aws.rep("tenant_change", tenant="gone", display_name="Gone Ltd")
+    for second in ("b@gone.example", ""):
+        aws.rep("tenant_change", tenant="gone", also_email=second)
     aws.rep("link_send", tenant="gone")
     aws.rep("pin_set", tenant="gone", account=account_of("id-gone"))
     lent = {"display_name": "L", "admin_email": "a@l.example", "account_key": "88"}

@@ -92,6 +92,20 @@ def test_s20_goto_is_compared_with_what_is_assumed_of_it(world: World, run: Run)
         assert secret not in table.out + json.dumps(rows)
 
 
+def test_s29_a_second_contact_is_added_and_taken_out(world: World, run: Run) -> None:
+    """S29: and the rep is told that the links have ended."""
+    world.add_tenant()
+    assert run("tenant", "change", "acme", "--also-email", "boss@acme.example").code == 0
+    assert "boss@acme.example" in run("tenant", "show", "acme").out
+    ran = run("tenant", "change", "acme", "--no-also-email")
+    assert ran.code == 0
+    assert "Next: ha-goto link send acme" in ran.out
+    assert "boss@acme.example" not in run("tenant", "show", "acme").out
+    is_one_sentence(run("tenant", "change", "acme", "--no-also-email"), 2)
+    both = run("tenant", "change", "acme", "--no-also-email", "--also-email", "b@acme.example")
+    is_one_sentence(both, 2)
+
+
 WRONG: list[list[str]] = [
     ["tenant", "add", "Not A Label", "--admin-email", "a@b.example"],
     ["tenant", "add", "acme2"],

@@ -954,6 +954,13 @@ PROTECTIONS = (
         "gap = int(1_000 * self.slots / rate)",
     ),
     Protection(
+        "S29",
+        "a second contact who is taken out ends the links",
+        ONBOARD,
+        "readdressed = bool(set(ADDRESSES) & set(given))",
+        "readdressed = any(given.get(each) for each in ADDRESSES)",
+    ),
+    Protection(
         "S21",
         "GoTo's answers are compared at the rep's word alone",
         "chalicelib/refresh/facts.py",

@@ -373,6 +373,33 @@ def test_s18_a_changed_address_ends_the_former_admins_links(world: World) -> Non
     assert (view.details, view.token) == (None, None)
 
 
+def test_s29_a_second_contact_who_is_taken_out_keeps_no_link(world: World) -> None:
+    """S29: each reminder held one, for 90 days."""
+    world.add_tenant()
+    world.rep("tenant_change", tenant="acme", also_email="boss@acme.example")
+    link = fresh_link(world)
+    answer = world.rep("tenant_change", tenant="acme", also_email="")
+    assert answer["links_revoked"]
+    assert world.tenants.known("acme").also_email is None
+    with pytest.raises(LinkNotUsable):
+        world.visit.open_link(link)
+    newest = world.journal.newest("acme", 1)[0]
+    assert newest.kind == "address_changed"
+    assert newest.text.startswith("Changed: also email (taken out).")
+
+
+@pytest.mark.parametrize("value", ["", " ", "\x1b", 7])
+@pytest.mark.parametrize("field", ["admin_email", "also_email", "display_name"])
+def test_what_must_be_there_or_is_not_is_not_taken_out(
+    world: World, field: str, value: object
+) -> None:
+    """And no link ends by it."""
+    world.add_tenant()
+    before = world.everything()
+    assert world.rep("tenant_change", tenant="acme", **{field: value})["kind"] == "invalid_input"
+    assert world.everything() == before
+
+
 def test_a_changed_display_name_leaves_the_links_alone(world: World) -> None:
     link = world.add_tenant()
     visitor = world.connect(link)
