@@ -144,7 +144,6 @@ class Tenant(TenantDetails):
     link_series: int = 0
     imported: str | None = None
     pin_lifted: bool = False
-    shared_account: str | None = None
 
     @property
     def details(self) -> dict[str, str | None]:

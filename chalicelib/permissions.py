@@ -38,11 +38,13 @@ class GoToAccount(NamedTuple):
 
 class Claim(NamedTuple):
     """That an account becomes a tenant's own; None: there is none to claim. ``over``: the tenant
-    whose claim nothing supports any more, as it stood at ``edition``."""
+    whose claim nothing supports any more, as it stood at ``edition``. ``sharers``: it becomes no
+    tenant's own; these have it too from now on, if nothing has changed since ``edition``."""
 
     account: str | None = None
     over: str | None = None
     edition: int = 0
+    sharers: tuple[str, ...] = ()
 
 
 NO_CLAIM = Claim()

@@ -1,6 +1,7 @@
 """What the tables know of GoTo accounts: whose each is, and what waits for a choice (S26).
 
-An account's row in `Tenants` names the one tenant that it belongs to. New tokens of a person who
+An account's row in `Tenants` names the one tenant that it belongs to, and those with which a rep
+has it shared. New tokens of a person who
 has several accounts wait in a row of `Grants`, beside the refresh tokens, until the admin has
 chosen; nobody else's role reads them there.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.durations import TIME_TO_CHOOSE
 from chalicelib.dynamodb import expressions, journal, rows
@@ -46,6 +47,19 @@ def chosen(table: str, request: AuthorizationRequest) -> list[expressions.Action
     return [expressions.Action("waiting", {"Delete": gone})]
 
 
+class Holders(NamedTuple):
+    """The tenant whose own an account is, and those that share it by a rep's word; ``edition``
+    counts the row's changes."""
+
+    holder: str
+    edition: int = 0
+    sharers: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.holder, *self.sharers)
+
+
 @dataclass(eq=False)
 class AccountClaims:
     """The rows by which a GoTo account is one tenant's, and the end of a connection that is not to
@@ -53,12 +67,13 @@ class AccountClaims:
 
     tables: Tables
 
-    def get(self, account: str) -> tuple[str, int] | None:
-        """The tenant that has an account, and the edition of its claim. Raises
-        `DependencyUnavailable`."""
+    def get(self, account: str) -> Holders | None:
+        """Who has claimed an account, or shares it. Raises `DependencyUnavailable`."""
         key = {"tenant": ACCOUNT + account}
         found = expressions.get(self.tables.client, self.tables.tenants, key)
-        return (found["holder"], found["edition"]) if found else None
+        if not found:
+            return None
+        return Holders(found["holder"], found["edition"], tuple(sorted(found.get("sharers", ()))))
 
     def end_other_account(
         self,

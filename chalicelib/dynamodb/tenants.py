@@ -175,17 +175,15 @@ class Tenants:
         self.change(name, {}, entry, ends_links=True)
 
     def pin(self, name: str, account: str, claim: Claim, entry: JournalEntry) -> None:
-        """Hold the tenant to this GoTo account, whichever it had before (S25); it shares it with
-        another tenant where there is nothing to ``claim`` (S26).
+        """Hold the tenant to this GoTo account, whichever it had before (S25).
 
         Raises `Conflict` with ``account`` when that belongs to another tenant, `UnknownTenant`,
         `DependencyUnavailable`.
         """
-        sharing = account if claim.account is None else None
         change = expressions.update(
             self.tables.tenants,
             {"tenant": name},
-            setting={"pinned_account": account, "pin_lifted": None, "shared_account": sharing},
+            setting={"pinned_account": account, "pin_lifted": None},
             when=EXISTS,
         )
         claims = account_claim(self.tables.tenants, name, claim)
@@ -336,18 +334,23 @@ class Disconnections:
 
 def account_claim(table: str, tenant: str, claim: Claim) -> list[expressions.Action]:
     """The part of a commit by which an account is this tenant's from now on, unless it is another's
-    by then (S26)."""
+    by then (S26); or by which it is shared, unless whose it is has changed."""
     if claim.account is None:
         return []
     values: dict[str, Any] = {}
+    setting: dict[str, Any] = {"holder": tenant}
     when = "attribute_not_exists(#holder) OR #holder = :set_holder"
-    if claim.over is not None:
+    if claim.sharers:
+        setting = {"sharers": dict.fromkeys(claim.sharers, True)}
+        when = "#edition = :edition"
+        values = {"edition": claim.edition}
+    elif claim.over is not None:
         when += " OR (#holder = :over AND #edition = :edition)"
         values = {"over": claim.over, "edition": claim.edition}
     change = expressions.update(
         table,
         {"tenant": ACCOUNT + claim.account},
-        setting={"holder": tenant},
+        setting=setting,
         adding={"edition": 1},
         when=when,
         **values,

@@ -152,18 +152,18 @@ class Onboarding:
         text, claim = "Tenant added.", NO_CLAIM
         if account is not None:
             tenant = replace(tenant, pinned_account=account)
-            claim = self._claim(account, tenant)
+            claim = self._claim(account, name)
             text += f" Only GoTo account {account} can connect."
         with self._claiming(account, name):
             self.tenants.add(tenant, self._entry(name, Kind.TENANT_ADDED, by, text), claim)
         return tenant
 
-    def _claim(self, account: str, tenant: Tenant) -> Claim:
+    def _claim(self, account: str, name: str) -> Claim:
         """Raises `InvalidInput`, `AccountTaken`, `DependencyUnavailable`."""
         check_account(account, self.settings)
-        claim = self.rule.claim(account, replace(tenant, shared_account=None))
+        claim = self.rule.claim(account, name)
         if claim is None:
-            raise self._taken(account, tenant.name)
+            raise self._taken(account, name)
         return claim
 
     def _taken(self, account: str, name: str) -> AccountTaken:
@@ -273,8 +273,8 @@ class Onboarding:
 
         Raises `InvalidInput`, `UnknownTenant`, `AccountTaken`, `DependencyUnavailable`.
         """
-        check_account(account, self.settings)
-        claim = self._claim(account, self.tenants.known(name))
+        self.tenants.known(name)
+        claim = self._claim(account, name)
         text = f"The GoTo account was confirmed: {account}. Only this one can connect."
         with self._claiming(account, name):
             self.tenants.pin(name, account, claim, self._entry(name, Kind.PIN_SET, by, text))
@@ -282,14 +282,17 @@ class Onboarding:
     def share_pin(self, name: str, account: str, by: Actor) -> None:
         """The same where another tenant has the account as well, and rightly (S26).
 
-        Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
+        Raises `InvalidInput`, `UnknownTenant`, `AccountTaken` where whose it is has changed this
+        moment, `DependencyUnavailable`.
         """
         check_account(account, self.settings)
-        holder = self.rule.other_holder(account, name)
-        if holder is None:
+        shared = self.rule.share(account, name)
+        if shared is None:
             raise InvalidInput(f"No other tenant has this account: pin set {name} instead.")
+        holder, claim = shared
         text = f"GoTo account {account} may connect, although tenant {holder} has it as well."
-        self.tenants.pin(name, account, NO_CLAIM, self._entry(name, Kind.PIN_SHARED, by, text))
+        with self._claiming(account, name):
+            self.tenants.pin(name, account, claim, self._entry(name, Kind.PIN_SHARED, by, text))
 
     def lift_pin(self, name: str, by: Actor) -> None:
         """Let the next authorization pin another GoTo account (S03); not by a link that is out

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chalicelib.dynamodb.accounts import AccountClaims
+from chalicelib.dynamodb.accounts import AccountClaims, Holders
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.models import AuthorizationRequest, Reason, Tenant
@@ -72,23 +72,43 @@ class AccountRule:
         if pin is not None and pin not in owner.keys:
             return Serving(owner, NO_CLAIM, OTHER)
         owner = owner._replace(account=pin) if pin else _only(owner)
-        claim = self.claim(owner.account, tenant)
+        claim = self.claim(owner.account, tenant.name)
         return Serving(owner, claim or NO_CLAIM, None if claim else TAKEN)
 
-    def claim(self, account: str | None, tenant: Tenant) -> Claim | None:
-        """How a tenant makes an account its own; None where it is another's (S26). A claim that
-        nothing supports any more is passed over. Raises `DependencyUnavailable`."""
-        if account is None or account == tenant.shared_account:
+    def claim(self, account: str | None, tenant: str) -> Claim | None:
+        """How a tenant makes an account its own; None where it is another's (S26).
+
+        It keeps what it holds, as the first or as one of those that share it. What it does not hold
+        is its own only if nobody does: a claim that nothing supports any more is passed over.
+        Raises `DependencyUnavailable`.
+        """
+        if account is None:
             return NO_CLAIM
-        holder, edition = self.claims.get(account) or (tenant.name, 0)
-        if holder == tenant.name:
-            return Claim(account)
-        return None if self._holds(holder, account) else Claim(account, holder, edition)
+        found = self.claims.get(account) or Holders(tenant)
+        if tenant in found.names and self._holds(tenant, account):
+            return Claim(account) if tenant == found.holder else NO_CLAIM
+        if self._other(found, account, tenant) is not None:
+            return None
+        return Claim(account, found.holder, found.edition)
+
+    def share(self, account: str, tenant: str) -> tuple[str, Claim] | None:
+        """The other tenant that holds an account, and how this one comes to share it; None where no
+        other does. Raises `DependencyUnavailable`."""
+        found = self.claims.get(account) or Holders(tenant)
+        holder = self._other(found, account, tenant)
+        if holder is None:
+            return None
+        sharers = (*found.sharers, tenant)
+        return holder, Claim(account, edition=found.edition, sharers=sharers)
 
     def other_holder(self, account: str, tenant: str) -> str | None:
-        """The other tenant to which an account rightly belongs. Raises `DependencyUnavailable`."""
-        holder, _ = self.claims.get(account) or (tenant, 0)
-        return holder if holder != tenant and self._holds(holder, account) else None
+        """Another tenant to which an account rightly belongs. Raises `DependencyUnavailable`."""
+        return self._other(self.claims.get(account) or Holders(tenant), account, tenant)
+
+    def _other(self, found: Holders, account: str, tenant: str) -> str | None:
+        """Any of them: where the first has left, the account is not free for strangers."""
+        others = (name for name in found.names if name != tenant)
+        return next((name for name in others if self._holds(name, account)), None)
 
     def _holds(self, tenant: str, account: str) -> bool:
         """Whether the tenant is pinned to it, or its pin was lifted and it still reads from it."""

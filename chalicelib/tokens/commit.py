@@ -195,7 +195,7 @@ class Commits:
             found = of_sign_in(tenant, request, owner, pinned_only=pinned_only)
             if isinstance(found, Reason):
                 return found
-            claim = self.rule.claim(found.account, tenant) if tenant else None
+            claim = self.rule.claim(found.account, request.tenant)
             if claim is None:
                 return Reason.ACCOUNT_TAKEN
             try:

@@ -251,6 +251,69 @@ class TestOneTenant:
         assert held(world, "beta").account_key == ACME
         assert not world.rep("pin_share", tenant="beta", account=BETA)["ok"]
 
+    @pytest.mark.parametrize("left", ["removed", "moved"])
+    def test_s26_who_shares_an_account_keeps_it_when_the_first_holder_leaves(
+        self, site: Site, left: str
+    ) -> None:
+        """S26, invariant 7: it is no stranger's then, nor the first one's any more, without a rep's
+        word; the one that shares it goes on."""
+        world = site.world
+        link, rogue = world.add_tenant("beta"), world.add_tenant("rogue")
+        assert world.rep("pin_share", tenant="beta", account=ACME)["ok"]
+        assert signs_in(site, link, ADMIN) is None
+        if left == "removed":
+            assert world.rep("disconnect", tenant="acme")["ok"]
+            world.tick()
+            assert world.rep("tenant_remove", tenant="acme")["ok"]
+            world.add_tenant("acme")  # another customer of that name
+        else:
+            assert world.rep("pin_set", tenant="acme", account=OWN)["ok"]
+        assert signs_in(Site(world), rogue, ADMIN) is Reason.ACCOUNT_TAKEN
+        assert "pin share rogue" in world.journal.newest("beta", 1)[0].text
+        for name in ("rogue", "acme"):
+            assert world.rep("pin_set", tenant=name, account=ACME)["kind"] == "account_taken"
+        if left == "removed":
+            again = signs_in(Site(world), link_of(world, "acme"), ADMIN)
+            assert again is Reason.ACCOUNT_TAKEN
+        new = {"display_name": "N", "admin_email": "n@n.example"}
+        named = world.rep("tenant_add", tenant="n", account_key=ACME, **new)
+        assert named["kind"] == "account_taken"
+        assert signs_in(Site(world), link_of(world, "beta"), ADMIN) is None
+        assert world.rep("pin_set", tenant="beta", account=ACME)["ok"]
+        assert world.rep("pin_share", tenant="acme", account=ACME)["ok"]
+        assert signs_in(Site(world), link_of(world, "acme"), ADMIN) is None
+
+    def test_s26_an_account_that_nobody_holds_any_more_is_free(self, site: Site) -> None:
+        """S26: the first holder and the one that shared it have both moved."""
+        world = site.world
+        world.add_tenant("beta")
+        assert world.rep("pin_share", tenant="beta", account=ACME)["ok"]
+        for name, other in (("acme", OWN), ("beta", BETA)):
+            assert world.rep("pin_set", tenant=name, account=other)["ok"]
+        assert not world.rep("pin_share", tenant="beta", account=ACME)["ok"]
+        assert signs_in(site, world.add_tenant("gamma"), ADMIN) is None
+        assert world.rep("pin_set", tenant="beta", account=ACME)["kind"] == "account_taken"
+
+    def test_s26_a_share_of_what_has_changed_hands_meanwhile_is_refused(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """S26: the rep's word was about the tenant that had the account."""
+        world = site.world
+        world.add_tenant("beta")
+        gamma = world.add_tenant("gamma")
+        pinning = world.tenants.pin
+
+        def later(*arguments: Any) -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(world.tenants, "pin", pinning)
+                assert world.rep("pin_set", tenant="acme", account=OWN)["ok"]
+            assert signs_in(site, gamma, ADMIN) is None
+            pinning(*arguments)
+
+        monkeypatch.setattr(world.tenants, "pin", later)
+        assert world.rep("pin_share", tenant="beta", account=ACME)["kind"] == "account_taken"
+        assert pin(world, "beta") is None
+
     def test_s26_an_account_named_beforehand(self, site: Site) -> None:
         """S26: `tenant add --account-key`, and the import."""
         world = site.world
@@ -326,7 +389,7 @@ class TestOneTenant:
         key = {"tenant": {"S": f"#account#{ACME}"}}
         world.dynamodb.delete_item(TableName=world.settings.tenants_table, Key=key)
         assert signs_in(site, link_of(world, "acme"), ADMIN) is None
-        assert world.deployment.account_rule.claims.get(ACME) == ("acme", 1)
+        assert world.deployment.account_rule.claims.get(ACME) == ("acme", 1, ())
 
 
 def chooses_again(site: Site, link: str, account: str) -> Any:
