@@ -26,9 +26,10 @@ was made, and at each restore more than at the one before. A link that has been 
 dead, as do all others of that time (S14), and the next sign-in counts as newer than what stands in
 `Grants` (F23)."""
 
-DROPPED = {"Tenants": ("pinned_account", "pin_lifted")}
+DROPPED = {"Tenants": ("pinned_account", "pin_lifted", "choosing")}
 """What no restored row brings back: an account that was another's since, or the leave to replace it
-(S25). The next refresh pins the account of the grant that lives."""
+(S25), or the count of sign-ins that waited for a choice then and would keep the tenant from being
+removed for ever (S22). The next refresh pins the account of the grant that lives."""
 
 TOLD_AGAIN = {
     "Journal": (

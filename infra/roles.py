@@ -192,7 +192,8 @@ class _Role:
     def _queue(self, queue: str, actions: list[str]) -> Iterator[Statement]:
         properties = self._properties(queue, "queue")
         yield _allow(f"Use{queue}", "sqs", actions, _arn(queue))
-        if key := properties.get("KmsMasterKeyId"):
+        key = properties.get("KmsMasterKeyId")
+        if key and {"ReceiveMessage", "SendMessage"} & set(actions):
             sends = ["GenerateDataKey*"] if "SendMessage" in actions else []
             yield _through("SQS", key["Fn::GetAtt"][0], ["Decrypt", *sends])
 

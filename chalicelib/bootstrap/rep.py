@@ -50,6 +50,7 @@ def desk(deployment: Deployment) -> Desk:
             connections=deployment.connections,
             disconnections=Disconnections(deployment.tables),
             secret_store=deployment.secret_store,
+            rescue_queue=deployment.rescue_queue,
             revoke_now=refreshing.revoke,
             clock=deployment.clock,
         ),

@@ -17,7 +17,7 @@ from chalicelib.dynamodb import expressions, journal, rows
 from chalicelib.dynamodb.authorization_requests import request_of
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.rows import UNCHANGED
-from chalicelib.dynamodb.tenants import ACCOUNT, EXISTS, account_claim, in_series
+from chalicelib.dynamodb.tenants import ACCOUNT, CHOOSING, EXISTS, account_claim, in_series
 from chalicelib.errors import Conflict
 from chalicelib.models import (
     AuthorizationRequest,
@@ -131,10 +131,20 @@ class Choices:
 
     def offer(self, request: AuthorizationRequest, tokens: str, now: int) -> None:
         """Let the admin choose among the request's accounts; the tokens wait as ``tokens``, where
-        refresh tokens are, and fall due there when nobody has (S26).
+        refresh tokens are, and fall due there when nobody has (S26). The tenant counts them: it is
+        not removed while GoTo may have to hear of them, as its client (S22).
 
-        Raises `Conflict` when the request has ended or is offered already, `DependencyUnavailable`.
+        Raises `Conflict`: ``request`` when that has ended or is offered already, ``tenants`` when
+        its link was revoked or the tenant is gone; `DependencyUnavailable`.
         """
+        serves, series = in_series(request.link_series)
+        counted = expressions.update(
+            self.tables.tenants,
+            {"tenant": request.tenant},
+            adding={CHOOSING: 1},
+            when=serves,
+            **series,
+        )
         offered = expressions.update(
             self.tables.requests,
             {"request": request.key},
@@ -158,6 +168,7 @@ class Choices:
                 expressions.Action(
                     "waiting", {"Put": expressions.put(self.tables.grants, waiting)}
                 ),
+                expressions.Action("tenants", {"Update": counted}),
             ],
         )
 
@@ -219,12 +230,28 @@ class Choices:
         except Conflict:
             return
 
-    def forget(self, key: str) -> None:
-        """Delete tokens that waited. Raises `DependencyUnavailable`."""
-        with expressions.dynamodb_errors():
-            self.tables.client.delete_item(
-                **expressions.delete(self.tables.grants, {"tenant": key})
+    def forget(self, key: str, tenant: str) -> None:
+        """Delete tokens that waited, of which GoTo has heard. Raises `DependencyUnavailable`."""
+        row = {"tenant": key}
+        gone = expressions.delete(self.tables.grants, row, when="attribute_exists(#tenant)")
+        counted = expressions.update(
+            self.tables.tenants,
+            {"tenant": tenant},
+            adding={CHOOSING: -1},
+            when=f"#{CHOOSING} > :none",
+            none=0,
+        )
+        try:
+            expressions.transact(
+                self.tables.client,
+                [
+                    expressions.Action("waiting", {"Delete": gone}),
+                    expressions.Action("tenants", {"Update": counted}),
+                ],
             )
+        except Conflict:  # another has forgotten them; or a version before that counted none
+            with expressions.dynamodb_errors():
+                self.tables.client.delete_item(**expressions.delete(self.tables.grants, row))
 
 
 @dataclass(eq=False)
@@ -281,7 +308,8 @@ def pin_of_sign_in(
     table: str, request: AuthorizationRequest, account_key: str | None, *, pinned_only: bool
 ) -> expressions.Action:
     """Hold the tenant to its first readable GoTo account (S03), and the request to a link that
-    still serves (S14). A pin that was lifted is lifted for this sign-in alone."""
+    still serves (S14). A pin that was lifted is lifted for this sign-in alone. One whose account
+    was chosen waits no longer (`chosen`)."""
     serves, series = in_series(request.link_series)
     allowed = "attribute_not_exists(#pinned_account)"
     if pinned_only:
@@ -292,6 +320,7 @@ def pin_of_sign_in(
         table,
         {"tenant": request.tenant},
         setting={"pinned_account": account_key, "pin_lifted": None},
+        adding={CHOOSING: -1} if request.account else {},
         when=f"{serves} AND {allowed}",
         **series,
     )

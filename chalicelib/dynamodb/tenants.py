@@ -25,6 +25,9 @@ ACCOUNT = "#account#"
 EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
 
 
+CHOOSING = "choosing"
+"""Attribute: how many sign-ins of the tenant wait until an account is chosen (S26)."""
+
 NEW = "attribute_not_exists(#tenant) OR attribute_exists(#removed)"
 """The condition that a name is free."""
 
@@ -65,6 +68,12 @@ class Tenants:
         """Whether there was such a tenant, and is none any more. Raises `DependencyUnavailable`."""
         values = expressions.get(self.tables.client, self.tables.tenants, {"tenant": name})
         return bool(values.get("removed"))
+
+    def choosing(self, name: str) -> bool:
+        """Whether tokens wait until the tenant's admin has chosen an account. Raises
+        `DependencyUnavailable`."""
+        values = expressions.get(self.tables.client, self.tables.tenants, {"tenant": name})
+        return bool(values.get(CHOOSING, 0) > 0)
 
     def without_client(self, name: str) -> bool:
         """Whether the tenant was removed, perhaps added again since, and has no client; where there
@@ -298,7 +307,8 @@ class Disconnections:
         """Leave a tombstone: the name's counters, so that they go on if it comes back (F07).
 
         Raises `Conflict`: ``grants`` or ``tokens`` when it is connected or not yet withdrawn,
-        ``tenants`` when it has changed since it was read; `DependencyUnavailable`.
+        ``tenants`` when it has changed since it was read, or tokens wait for a choice;
+        `DependencyUnavailable`.
         """
         key = {"tenant": tenant.name}
         unchanged, series = in_series(tenant.link_series)
@@ -306,8 +316,9 @@ class Disconnections:
             self.tables.tenants,
             key,
             setting={"removed": True, "link_series": tenant.link_series + 1},
-            remove=_ATTRIBUTES,
-            when=unchanged,
+            remove=(*_ATTRIBUTES, CHOOSING),
+            when=f"{unchanged} AND (attribute_not_exists(#{CHOOSING}) OR #{CHOOSING} <= :none)",
+            none=0,
             **series,
         )
         ended = "attribute_not_exists(#tenant) OR #status = :disconnected"

@@ -29,6 +29,7 @@ from chalicelib.errors import (
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import Actor, JournalEntry, Status
 from chalicelib.opaque import new_value
+from chalicelib.tokens.rescue_queue import RescueQueue
 
 ATTEMPTS = 5
 """Refreshes that may commit in between before a disconnection is given up for now."""
@@ -44,12 +45,13 @@ class Disconnected:
 
 @dataclass(frozen=True, kw_only=True)
 class Disconnecting:
-    """``withdraw_now`` has a refresh function tell GoTo of one tenant, and says whether it did."""
+    """``revoke_now`` has a refresh function tell GoTo of one tenant, and says whether it did."""
 
     tenants: Tenants
     connections: Connections
     disconnections: Disconnections
     secret_store: SecretStore
+    rescue_queue: RescueQueue
     revoke_now: Callable[[str], bool]
     clock: Callable[[], float]
 
@@ -82,7 +84,7 @@ class Disconnecting:
         repeated: the secret goes last, and what kept it from going may be over.
 
         Raises `UnknownTenant`, `DependencyUnavailable`, and `StillConnected` while GoTo has not
-        heard of it: its client is needed until then.
+        heard of it, or there may be other tokens of the tenant's: its client is needed until then.
         """
         if not self.tenants.removed(name):
             self._remove(name, by)
@@ -95,6 +97,7 @@ class Disconnecting:
                 f"{name} is disconnected, but GoTo could not be told yet. The service tries on by"
                 " itself; please remove the tenant once `tenant show` says that it is withdrawn."
             )
+        self._check_nothing_waits(name)
         entry = self._entry(name, Kind.TENANT_REMOVED, by, "Tenant removed.", None)
         try:
             self.disconnections.remove(self.tenants.known(name), entry)
@@ -102,6 +105,22 @@ class Disconnecting:
             raise StillConnected(
                 f"Something changed {name} at the same moment. Please try again."
             ) from None
+
+    def _check_nothing_waits(self, name: str) -> None:
+        """Tokens outside the tenant's grant are revoked as its client, too (S22). The queue can't
+        be asked whose it has, and SQS may count a message a minute late."""
+        if self.tenants.choosing(name):
+            raise StillConnected(
+                f"A sign-in for {name} is waiting for the admin to choose a GoTo account, for an"
+                " hour at most. If nobody chooses, its tokens are revoked. Please remove the tenant"
+                " after that."
+            )
+        if self.rescue_queue.pending():
+            raise StillConnected(
+                f"The rescue queue holds tokens, perhaps some of {name}, and revoking them takes"
+                " the tenant's client. The service works through the queue by itself. Please try"
+                " again in a quarter of an hour."
+            )
 
     def _stop(self, name: str, by: Actor) -> GrantSummary | None:
         """The grant as it was; None where there is none. One that is ended already is left alone.

@@ -7,7 +7,6 @@ none comes within an hour, they are revoked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from chalicelib.durations import BACKOFF_CAP
@@ -62,9 +61,11 @@ class SignIns:
             self.choices.offer(
                 offered, connect_message(request, new_tokens, owner), int(self.clock())
             )
-        except Conflict:  # it has ended, or this very offer has been written before (F04)
-            waiting = self.choices.waiting(waiting_key(request.key))
-            return refused if waiting is not None else Reason.SUPERSEDED
+        except Conflict as error:
+            # It has ended, or this very offer has been written before (F04).
+            if self.choices.waiting(waiting_key(request.key)) is not None:
+                return refused
+            return Reason.ENDED if "tenants" in error.failed else Reason.SUPERSEDED
         return refused
 
     def _tell_holder(self, request: AuthorizationRequest, owner: Owner) -> None:
@@ -94,20 +95,24 @@ class SignIns:
     def expire(self, due: Due) -> bool:
         """End a sign-in for which nobody chose in time, and give its tokens up at GoTo.
 
-        False when that is still to be done. Raises `DependencyUnavailable`.
+        False when that is still to be done. Raises `Conflict` where the choice came at the last
+        moment, and they are a connection; `DependencyUnavailable`.
         """
         found = self.choices.waiting(due.tenant)
         if found is None or found[1] != due.at:
             return True
         request, new_tokens, owner = read_connect_message(found[0])
         reason, now = Reason.ACCOUNT_NOT_CHOSEN, self.clock()
-        with suppress(Conflict):  # it ended before, and said so
-            entry = ending(request, reason, now, owner)
+        entry = ending(request, reason, now, owner)
+        try:
             self.requests.fail(request.key, int(now), ENDS[reason].status, reason, entry)
+        except Conflict:  # it ended before, and said so
+            if self.choices.waiting(due.tenant) is None:
+                raise
         given = given_up(new_tokens)
         told = self.revoker.attempt(request.tenant, request.client_id, *given)
         if told is Revocation.LATER:
             self.choices.put_off(due.tenant, int(now) + BACKOFF_CAP)
             return False
-        self.choices.forget(due.tenant)
+        self.choices.forget(due.tenant, request.tenant)
         return True

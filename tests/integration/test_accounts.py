@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.durations import TIME_TO_CHOOSE
+from chalicelib.dynamodb.accounts import Choices
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.models import Connection, Reason, Revocation, Status
 from chalicelib.permissions import GoToAccount
@@ -172,6 +173,103 @@ def test_s22_the_revocation_is_tried_until_goto_has_heard(site: Site) -> None:
     world.clock.pass_(3_600)
     assert world.tick() == {Outcome.REVOKED: 1}
     assert "refresh-1" not in repr(world.everything()[world.settings.grants_table])
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_s22_no_tenant_is_removed_while_its_tokens_wait_for_a_choice(
+    site: Site, monkeypatch: pytest.MonkeyPatch, counted: bool
+) -> None:
+    """S22: GoTo must hear of them as its client; whether the rep's function sees them when it looks
+    or they come at the very moment."""
+    world = site.world
+    signs_in(site, world.add_tenant(), PARTNER)
+    with monkeypatch.context() as patch:
+        if not counted:
+            patch.setattr(world.tenants, "choosing", lambda _: False)
+        refused = world.rep("tenant_remove", tenant="acme")
+    assert refused["kind"] == "still_connected"
+    assert ("to choose a GoTo account" in refused["error"]) is counted
+    world.clock.pass_(TIME_TO_CHOOSE)
+    world.goto.revocation = Revocation.LATER
+    world.tick()
+    assert world.rep("tenant_remove", tenant="acme")["kind"] == "still_connected"
+    world.goto.revocation = Revocation.DONE
+    world.goto.revoked.clear()
+    world.clock.pass_(3_600)
+    assert world.tick() == {Outcome.REVOKED: 1}
+    assert world.goto.revoked == ["refresh-1"]
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
+def test_s22_a_tenant_is_removed_when_no_choice_waits_any_more(site: Site) -> None:
+    """S22: each sign-in that waits counts, until its own choice or end."""
+    world = site.world
+    link = world.add_tenant()
+    signs_in(Site(world), link, PARTNER)
+    signs_in(site, link, PARTNER)
+    assert chooses(site, ACME) == [None]
+    assert world.rep("disconnect", tenant="acme")["withdrawn"]
+    assert world.rep("tenant_remove", tenant="acme")["kind"] == "still_connected"
+    world.clock.pass_(TIME_TO_CHOOSE)
+    world.tick()
+    assert world.goto.revoked == ["refresh-2", "refresh-1"]
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
+def test_s22_a_sign_in_whose_tenant_goes_before_its_tokens_wait_is_revoked(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S22: they would wait without a client."""
+    world = site.world
+    link = world.add_tenant()
+    offer = Choices.offer
+
+    def late(self: Choices, *arguments: Any) -> None:
+        assert world.rep("tenant_remove", tenant="acme")["ok"]
+        offer(self, *arguments)
+
+    monkeypatch.setattr(Choices, "offer", late)
+    assert signs_in(site, link, PARTNER) is Reason.ENDED
+    assert world.goto.revoked == ["refresh-1"]
+
+
+def test_s22_tokens_that_a_version_before_let_wait_uncounted_are_revoked(site: Site) -> None:
+    """S22, F18: and their tenant can go."""
+    world = site.world
+    signs_in(site, world.add_tenant(), PARTNER)
+    world.dynamodb.update_item(
+        TableName=world.settings.tenants_table,
+        Key={"tenant": {"S": "acme"}},
+        UpdateExpression="REMOVE #choosing",
+        ExpressionAttributeNames={"#choosing": "choosing"},
+    )
+    world.clock.pass_(TIME_TO_CHOOSE)
+    assert world.tick() == {Outcome.REVOKED: 1}
+    assert "refresh-1" not in repr(world.everything()[world.settings.grants_table])
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
+def test_s26_a_choice_at_the_last_moment_is_a_connection_and_stays_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S26, invariant 2: the tick that came to end the waiting revokes nothing then."""
+    world = site.world
+    signs_in(site, world.add_tenant(), PARTNER)
+    world.clock.pass_(TIME_TO_CHOOSE)
+    waiting = Choices.waiting
+
+    def read_before_the_choice(self: Choices, key: str) -> Any:
+        found = waiting(self, key)
+        with monkeypatch.context() as patch:
+            patch.setattr(Choices, "waiting", waiting)
+            chooses(site, ACME)
+        monkeypatch.setattr(Choices, "waiting", waiting)
+        return found
+
+    monkeypatch.setattr(Choices, "waiting", read_before_the_choice)
+    assert world.tick() == {Outcome.SUPERSEDED: 1}
+    assert (held(world, "acme").status, world.goto.revoked) == (Status.CONNECTED, [])
+    assert world.grant().refresh_token == "refresh-1"
 
 
 def test_f24_tokens_of_a_choice_that_dynamodb_will_not_take(

@@ -176,6 +176,18 @@ def test_s25_a_restored_tenant_brings_back_no_pin(world: World, lifted: bool) ->
     assert world.tenants.known("acme").pinned_account == "4000000001"
 
 
+def test_s22_a_restored_tenant_waits_for_no_choice_of_then(world: World) -> None:
+    """S22, F19: that has long been made or ended, and the tenant can be removed."""
+    world.add_tenant()
+    restored_table(world, template()["Resources"]["Tenants"]["Properties"]["KeySchema"])
+    table = world.settings.tenants_table
+    for row in world.dynamodb.scan(TableName=table)["Items"]:
+        world.dynamodb.put_item(TableName="restored", Item=row | {"choosing": {"N": "1"}})
+    outputs = Account({"TenantsTable": table})
+    assert restore.main(["main", "Tenants", "restored", "--over"], outputs) == 0
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+
+
 def test_f19_over_what_is_there(world: World) -> None:
     """F19: whatever GoTo has replaced since is not shown to it: the check comes after."""
     source = backed_up(world, "acme")

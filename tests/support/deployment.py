@@ -217,6 +217,10 @@ class Deployment:
             self.invoke("Rescue", {"Records": [{"body": message["Body"], "receiptHandle": "h"}]})
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    def purge(self, queue: str) -> None:
+        """Throw away what a queue holds: its delays go by the machine's clock, not by ours."""
+        self.client("sqs").purge_queue(QueueUrl=self.queues[queue])
+
     def bring_waiting_mails(self) -> None:
         """What waits for SES, once."""
         sqs, url = self.client("sqs"), self.queues["MailsWaiting"]
