@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from chalicelib.errors import Misconfigured
@@ -21,6 +22,15 @@ STATUS_PATH = PAGE_PATH + "status"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
+class VisitorIdentity(StrEnum):
+    """Whether HA's front names the person at the door: it does not (*off*), may (*optional*), or
+    must, and no link is enough (*required*)."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``.
@@ -29,9 +39,9 @@ class Settings:
     server that has no such endpoint; ``token_rate`` is in refreshes a second, over the whole
     deployment; ``refresh_share`` is the share of a token's life after which its refresh is due.
     ``support_email``: whom customers write to; that of the reps unless another is set,
-    None where there is neither.
-    deployment. ``scope`` None asks for all of a client's scopes, which only another OAuth server
-    than GoTo's needs; a grant without ``needed_scopes`` is of no use.
+    None where there is neither. ``scope`` None asks for all of a client's scopes, which only
+    another OAuth server than GoTo's needs; a grant without ``needed_scopes`` is of no use.
+    ``visitor_key``: the secret that holds the keys which HA's front signs visitors' tokens with.
     """
 
     stage: str
@@ -68,6 +78,8 @@ class Settings:
     intake_function: str | None
     refresh_now_function: str | None
     fleet_table: str
+    visitor_identity: VisitorIdentity
+    visitor_key: str | None
 
     def origin(self, tenant: str) -> str:
         """Scheme, host and port under which a tenant's admin sees this service."""
@@ -136,10 +148,21 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         intake_function=env.get("INTAKE_FUNCTION") or None,
         refresh_now_function=env.get("REFRESH_NOW_FUNCTION") or None,
         fleet_table=_need(env, "FLEET_TABLE"),
+        visitor_identity=_visitor_identity(env),
+        visitor_key=env.get("VISITOR_KEY") or None,
     )
     if settings.client_auth not in ("raw", "rfc6749"):
         raise Misconfigured("GOTO_CLIENT_AUTH must be raw or rfc6749")
+    if settings.visitor_identity is not VisitorIdentity.OFF and settings.visitor_key is None:
+        raise Misconfigured("VISITOR_KEY is not set")
     return settings
+
+
+def _visitor_identity(env: Mapping[str, str]) -> VisitorIdentity:
+    try:
+        return VisitorIdentity(env.get("VISITOR_IDENTITY") or VisitorIdentity.OFF)
+    except ValueError:
+        raise Misconfigured("VISITOR_IDENTITY must be off, optional or required") from None
 
 
 def _need(env: Mapping[str, str], name: str) -> str:

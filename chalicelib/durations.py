@@ -38,6 +38,16 @@ NOTICE_SHOWN_FOR = 600
 TOKEN_SHOWN_FOR = 600
 """For which the browser that completed an authorization may read the token (S18)."""
 
+VISITOR_TOKEN_LIFETIME = 300
+"""At most, from now to a visitor token's ``exp``: it travels from HA's front to here, and clocks
+may be off by a minute or two."""
+
+SHARED_KEYS_KEPT = 60
+"""For which keys that we share are not read again: so long a withdrawn one may go on to serve."""
+
+STARTS_KEPT = 2 * DAY
+"""For which the counts of a person's starts are kept: the day's must not begin anew within it."""
+
 MAIL_PAUSE = DAY
 """Between two mails with a fresh link to the same admin: who holds an old link brings them about,
 and an admin who calls them spam gets no mail at all any more (S15, S29)."""

@@ -3,6 +3,7 @@
 ServiceError
 +-- VisitorError              the admin reads a page with the right next step
 |   +-- LinkNotUsable         unknown, expired or revoked: all look the same (S15)
+|   +-- LoginRequired         HA's front names nobody, and no link is enough (*required*)
 |   +-- IntakeLinkNotUsable   the same for a link of the credential intake, used ones too
 |   +-- MalformedRequest      parameters missing, repeated, too long, not text
 |   +-- CrossSiteRequest      a form that our own page did not send (S13)
@@ -45,6 +46,10 @@ class VisitorError(ServiceError):
 
 class LinkNotUsable(VisitorError):
     status = 404
+
+
+class LoginRequired(VisitorError):
+    status = 401
 
 
 class IntakeLinkNotUsable(VisitorError):

@@ -1,7 +1,6 @@
 """The nouns of the service as frozen values, and the arithmetic of when a refresh is due.
 
-Times are epoch seconds. Fields that hold a secret never appear in a repr.
-Owns no I/O; dictionaries of DynamoDB or GoTo never come this far.
+Times are epoch seconds; no secret is in a repr. No I/O, no dictionaries of DynamoDB or GoTo.
 """
 
 from __future__ import annotations
@@ -186,6 +185,7 @@ class AuthorizationRequest:
     """One press of Get Access Token, with everything its exchange will need (S04).
 
     ``link_series``: that of the link it was pressed at; None where the version before began it.
+    ``pressed_by``: the email address of a person whom HA's front named.
     """
 
     key: str
@@ -200,6 +200,7 @@ class AuthorizationRequest:
     expires_at: int
     verifier: str = field(repr=False)
     link_series: int | None = None
+    pressed_by: str | None = None
     status: RequestStatus = RequestStatus.STARTED
     returned_at: int | None = None
     finished_at: int | None = None
@@ -211,9 +212,8 @@ class AuthorizationRequest:
     @property
     def processing(self) -> bool:
         """Whether the admin is back from GoTo and the outcome is still open."""
-        if self.status in (RequestStatus.EXCHANGING, RequestStatus.CHOSEN):
-            return True
-        return self.status is RequestStatus.STARTED and self.returned_at is not None
+        back = self.status is RequestStatus.STARTED and self.returned_at is not None
+        return back or self.status in (RequestStatus.EXCHANGING, RequestStatus.CHOSEN)
 
 
 @dataclass(frozen=True, slots=True)

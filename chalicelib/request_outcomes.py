@@ -130,7 +130,7 @@ def press(request: AuthorizationRequest, at: float) -> JournalEntry:
         request.tenant,
         at,
         Kind.AUTHORIZATION_STARTED,
-        LINK_HOLDER,
+        request.pressed_by or LINK_HOLDER,
         "Get Access Token was clicked, which leads to GoTo.",
         request.reference,
     )
@@ -147,11 +147,17 @@ def ending(
         request.tenant,
         at,
         Kind(f"authorization_{ENDS[reason].status}"),
-        (tried and tried.principal) or LINK_HOLDER,
-        ENDS[reason].text,
+        (tried and tried.principal) or request.pressed_by or LINK_HOLDER,
+        ENDS[reason].text + _pressed(request),
         request.reference,
         tried=tried,
     )
+
+
+def _pressed(request: AuthorizationRequest) -> str:
+    """Who pressed the button, where HA's front has named a person: GoTo may name another one."""
+    who = request.pressed_by
+    return f" The button was clicked by {who}, logged in to hireanalytiX." if who else ""
 
 
 def connected(
@@ -165,10 +171,11 @@ def connected(
 ) -> JournalEntry:
     """The journal's line on one that did. ``lacking``: scopes that GoTo did not grant (S27);
     ``unread``: an account that is not known is worth a word."""
-    who = owner.principal or LINK_HOLDER
+    who = owner.principal or request.pressed_by or LINK_HOLDER
     named = who if address_fault(who) is None else LINK_HOLDER  # the admin is mailed this (S30)
     account = f" account {owner.account}" if owner.account else ""
     text = f"{'Reconnected' if again else 'Connected'} to GoTo{account} by {named}."
+    text += _pressed(request)
     if unread and owner.account is None:
         text += (
             " The GoTo account could not be read; it will be pinned by the first refresh that can"

@@ -119,6 +119,11 @@ def _front(given: Mapping[str, str]) -> None:
         raise BadParameters(f"TenantOrigin is {origin!r}; it may say {{tenant}} once, no more.")
     if given.get("VisitorHeader") and (front != "forwarded" or given.get("Firewall") == "off"):
         raise BadParameters("VisitorHeader is for the firewall behind a front that forwards.")
+    if given.get("VisitorIdentity", "off") != "off":
+        if front != "forwarded":
+            raise BadParameters("VisitorIdentity is for a front that forwards and names visitors.")
+        if not given.get("VisitorKey"):
+            raise BadParameters("VisitorKey is missing; VisitorIdentity wants the ARN of a secret.")
     if front == "forwarded":
         if given.get("HostedZoneId"):
             raise BadParameters("HostedZoneId is of no use while Front is 'forwarded'.")

@@ -45,16 +45,16 @@ _TYPES = {
     "queue": "AWS::SQS::Queue",
     "table": "AWS::DynamoDB::Table",
 }
-_PARTS = {"tables", "secrets", "queues", "invokes", "publishes", "mails", "looks_at"}
+_PARTS = {"tables", "secrets", "shared_keys", "queues", "invokes", "publishes", "mails", "looks_at"}
 
 
 def policies() -> dict[str, list[Statement]]:
     """Every function's statements, by the function's logical id. Raises `ValueError` where the
     table names what there is not."""
     table = cloudformation.load(TABLE.read_text())
-    made = cloudformation.merged()["Resources"]
+    template = cloudformation.merged()
     return {
-        name: list(_Role(name, parts, table["sets"], made).statements())
+        name: list(_Role(name, parts, table["sets"], template).statements())
         for name, parts in table["functions"].items()
     }
 
@@ -82,18 +82,19 @@ def _named(name: str, statements: list[Statement]) -> dict[str, Any]:
 
 
 class _Role:
-    """One function's part of the table, beside the resources of the template."""
+    """One function's part of the table, beside the template."""
 
     def __init__(
         self,
         function: str,
         parts: Mapping[str, Any],
         sets: Mapping[str, list[str]],
-        made: Mapping[str, Any],
+        template: Mapping[str, Any],
     ) -> None:
         for part in parts:
             _known(part, _PARTS, f"part of {function}")
-        self._function, self._parts, self._sets, self._made = function, parts, sets, made
+        self._function, self._parts, self._sets = function, parts, sets
+        self._template, self._made = template, template["Resources"]
 
     def statements(self) -> Iterator[Statement]:
         yield from self._logs()
@@ -102,6 +103,7 @@ class _Role:
                 yield from self._row(table, verbs, attributes)
         yield from self._table_keys()
         yield from self._secrets()
+        yield from self._shared_keys()
         for queue, actions in self._of("queues").items():
             yield from self._queue(queue, actions)
         for other in self._parts.get("invokes", ()):
@@ -188,6 +190,16 @@ class _Role:
             yield _allow("UseSecrets", "secretsmanager", actions, place)
             stores = ["GenerateDataKey"] if _STORES & set(actions) else []
             yield _through("SecretsManager", _SECRETS_KEY, ["Decrypt", *stores])
+
+    def _shared_keys(self) -> Iterator[Statement]:
+        """Secrets Manager's own key, under which they are, serves whoever may read the secret."""
+        for parameter, condition in self._of("shared_keys").items():
+            _known(parameter, self._template["Parameters"], "parameter")
+            _known(condition, self._template["Conditions"], "condition")
+            # A secret's ARN ends with six characters that AWS makes up.
+            place = _here("secretsmanager", f"secret:${{{parameter}}}-??????")
+            allowed = _allow(f"Read{parameter}", "secretsmanager", ["GetSecretValue"], place)
+            yield {"Fn::If": [condition, allowed, {"Ref": "AWS::NoValue"}]}
 
     def _queue(self, queue: str, actions: list[str]) -> Iterator[Statement]:
         properties = self._properties(queue, "queue")

@@ -41,6 +41,8 @@ _GIVEN = {
         "TenantOrigin": "https://x.example",
         "MailFrom": "a@b.example",
         "KeyOperators": _SOMEBODY,
+        "VisitorIdentity": "required",
+        "VisitorKey": "visitor-key",
     },
     "reader-access": {
         "TokensTableArn": f"arn:aws:dynamodb:{_HERE}:table/product-Tokens",

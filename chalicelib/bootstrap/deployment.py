@@ -18,6 +18,7 @@ from botocore.config import Config
 from chalicelib import config
 from chalicelib.aws import lambda_invoke
 from chalicelib.aws.secrets_manager import SecretStore
+from chalicelib.aws.shared_keys import SharedKeys
 from chalicelib.aws.telemetry import emit_metrics, report
 from chalicelib.concurrency import Run, pooled
 from chalicelib.config import Settings
@@ -190,6 +191,12 @@ class Deployment:
         return SecretStore(
             client, self.settings.secret_prefix, self.settings.secret_key, self.pause
         )
+
+    @cached_property
+    def visitor_keys(self) -> SharedKeys:
+        """With which HA's front signs; its client is made where a token comes first."""
+        secret = self.settings.visitor_key or ""
+        return SharedKeys(self.client("secretsmanager"), secret, self.clock)
 
     @cached_property
     def rescue_queue(self) -> RescueQueue:

@@ -11,10 +11,22 @@ from chalicelib.bootstrap.deployment import Deployment, namespace
 from chalicelib.connect.authorize import AdminVisit
 from chalicelib.connect.client_check import Outcome
 from chalicelib.connect.client_form import IntakeVisit
+from chalicelib.connect.visitors import Door
 from chalicelib.durations import INTAKE_TIMEOUT
 from chalicelib.dynamodb.accounts import Choices
 from chalicelib.request_outcomes import CONNECT_FAILED
 from chalicelib.web.views import Views
+
+
+def door(deployment: Deployment) -> Door:
+    """Who is let in to the pages."""
+    return Door(
+        settings=deployment.settings,
+        tenants=deployment.tenants,
+        links=deployment.links,
+        keys=lambda: deployment.visitor_keys(),  # noqa: PLW0108 - made when a token comes
+        clock=deployment.clock,
+    )
 
 
 def admin_visit(deployment: Deployment) -> AdminVisit:
@@ -22,6 +34,7 @@ def admin_visit(deployment: Deployment) -> AdminVisit:
     complete = deployment.settings.complete_function
     return AdminVisit(
         settings=deployment.settings,
+        door=door(deployment),
         tenants=deployment.tenants,
         links=deployment.links,
         requests=deployment.requests,
@@ -43,6 +56,7 @@ def intake_visit(deployment: Deployment) -> IntakeVisit:
 
     return IntakeVisit(
         settings=deployment.settings,
+        door=door(deployment),
         tenants=deployment.tenants,
         links=deployment.links,
         take=take,
@@ -55,6 +69,7 @@ def views(deployment: Deployment, request: Request) -> Views:
     return Views(
         request=request,
         settings=deployment.settings,
+        door=door(deployment),
         visit=admin_visit(deployment),
         intake_visit=intake_visit(deployment),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from chalicelib import journal_kinds, opaque
 from chalicelib.config import Settings
 from chalicelib.connect import page_views
+from chalicelib.connect.visitors import BrowserCookies, Door, Visitor
 from chalicelib.connection_state import ends_soon, state_of
 from chalicelib.durations import DAY, MAIL_PAUSE, REQUEST_LIFETIME
 from chalicelib.dynamodb.accounts import Choices
@@ -36,7 +37,6 @@ from chalicelib.models import (
     AuthorizationRequest,
     Browser,
     JournalEntry,
-    Link,
     LinkKind,
     Reason,
     Tenant,
@@ -49,27 +49,6 @@ MOST_STARTS = 30
 MOST_STARTS_A_DAY = 100
 """Starts that a link allows in a day: what its holder can add to a tenant's history stays readable
 over the link's whole life (S29)."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrowserCookies:
-    """What a browser brought: the link and its own secret, from cookies; any text or None.
-
-    ``before`` is the secret it went by before it last came back from GoTo. What other tabs had
-    open then still counts; nothing is shown for it.
-    """
-
-    link: str | None = field(repr=False)
-    browser: str | None = field(repr=False)
-    before: str | None = field(default=None, repr=False)
-
-    @property
-    def values(self) -> tuple[str, ...]:
-        """The secrets that count, the newest first; none where that one is missing."""
-        if not opaque.well_formed(self.browser):
-            return ()
-        given = (self.browser, self.before)
-        return tuple(value for value in given if value and opaque.well_formed(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +65,7 @@ class AdminVisit:
     """The admin's way through the pages, up to the callback."""
 
     settings: Settings
+    door: Door
     tenants: Tenants
     links: Links
     requests: AuthorizationRequests
@@ -101,7 +81,7 @@ class AdminVisit:
 
         Raises `LinkNotUsable`, `DependencyUnavailable`.
         """
-        return self._tenant_of(BrowserCookies(link, None))[1]
+        return self.door.visitor(BrowserCookies(link, None)).tenant
 
     def replaced(self, cookies: BrowserCookies, opened: Tenant) -> Tenant | None:
         """The other tenant whose living link this browser holds, and would lose (S28).
@@ -109,7 +89,7 @@ class AdminVisit:
         Raises `DependencyUnavailable`.
         """
         try:
-            _, held = self._tenant_of(cookies)
+            held = self.door.visitor(cookies).tenant
         except LinkNotUsable:
             return None
         return held if held.name != opened.name else None
@@ -137,9 +117,9 @@ class AdminVisit:
     def settings_page(self, cookies: BrowserCookies) -> page_views.SettingsView:
         """The settings page as this browser may see it.
 
-        Raises `LinkNotUsable`, `DependencyUnavailable`.
+        Raises what `Door.visitor` does, `DependencyUnavailable`.
         """
-        _, tenant = self._tenant_of(cookies)
+        tenant = self.door.visitor(cookies).tenant
         browser, request = self._browser(cookies, tenant)
         connection, now = self.connections.get(tenant.name), self.clock()
         seconds = page_views.token_seconds(connection, browser, now)
@@ -168,25 +148,25 @@ class AdminVisit:
     def processing(self, cookies: BrowserCookies) -> bool:
         """Whether this browser's authorization request is still being worked on.
 
-        Raises `LinkNotUsable`, `DependencyUnavailable`.
+        Raises what `Door.visitor` does, `DependencyUnavailable`.
         """
-        _, tenant = self._tenant_of(cookies)
-        _, request = self._browser(cookies, tenant)
+        _, request = self._browser(cookies, self.door.visitor(cookies).tenant)
         return page_views.waiting(request, self.clock())
 
     def start(self, cookies: BrowserCookies, form: FormPost) -> str:
         """Open an authorization request and return GoTo's address for it.
 
         An older request of the same browser that nobody came back from is void from now on.
-        Raises `LinkNotUsable`, `CrossSiteRequest`, `NotReadyToConnect`, `TooManyAttempts`,
-        `DependencyUnavailable`.
+        Raises what `Door.visitor` does, `CrossSiteRequest`, `NotReadyToConnect`,
+        `TooManyAttempts`, `DependencyUnavailable`.
         """
-        link, tenant = self._tenant_of(cookies)
+        visitor = self.door.visitor(cookies)
+        tenant = visitor.tenant
         check_form(self.settings, cookies, form, tenant.name)
         if tenant.client_id is None or tenant.secret_version is None:
             raise NotReadyToConnect("no GoTo client is configured for this tenant")
         now = self._now()
-        self._count(link, now)
+        self._count(visitor, now)
         browser, _ = self._browser(cookies, tenant)
         if browser is not None:
             self.requests.void(browser.current, now)
@@ -203,7 +183,8 @@ class AdminVisit:
             started_at=now,
             expires_at=now + REQUEST_LIFETIME,
             verifier=oauth.new_verifier(),
-            link_series=link.series,
+            link_series=visitor.series,
+            pressed_by=visitor.email,
         )
         self.requests.start(request, press(request, self.clock()))
         return oauth.authorization_url(
@@ -215,13 +196,15 @@ class AdminVisit:
             scope=self.settings.scope,
         )
 
-    def _count(self, link: Link, now: int) -> None:
-        count = self.links.count_start
+    def _count(self, visitor: Visitor, now: int) -> None:
+        count, key = self.links.count_start, visitor.counted
+        if visitor.email is not None:
+            self.links.open_count(key, now)
         if not (
-            count(link.key, now, window=REQUEST_LIFETIME, most=MOST_STARTS)
-            and count(link.key, now, window=DAY, most=MOST_STARTS_A_DAY, counter="daily_start")
+            count(key, now, window=REQUEST_LIFETIME, most=MOST_STARTS)
+            and count(key, now, window=DAY, most=MOST_STARTS_A_DAY, counter="daily_start")
         ):
-            raise TooManyAttempts("too many starts with this link")
+            raise TooManyAttempts("too many starts by this visitor")
 
     def _next_sequence(self, tenant: str) -> int:
         try:
@@ -233,9 +216,9 @@ class AdminVisit:
         """Take the admin's word which of several GoTo accounts is meant (S26).
 
         Nothing happens where this browser has nothing to choose from: the page tells how its
-        sign-in went. Raises `LinkNotUsable`, `CrossSiteRequest`, `DependencyUnavailable`.
+        sign-in went. Raises what `Door.visitor` does, `CrossSiteRequest`, `DependencyUnavailable`.
         """
-        _, tenant = self._tenant_of(cookies)
+        tenant = self.door.visitor(cookies).tenant
         check_form(self.settings, cookies, form, tenant.name)
         _, request = self._browser(cookies, tenant)
         if request is None or account not in {each.key for each in request.accounts}:
@@ -249,9 +232,10 @@ class AdminVisit:
         """Take GoTo's answer: burn the state, keep the code, have the exchange done elsewhere.
 
         Returns the value that the browser goes by from now on; None where it keeps its own. The
-        settings page tells how it went. Raises `MalformedRequest` and `CallbackNotAccepted`
-        (nothing was written), `DependencyUnavailable`.
+        settings page tells how it went. Raises `MalformedRequest`, `LoginRequired` and
+        `CallbackNotAccepted` (nothing was written), `DependencyUnavailable`.
         """
+        self.door.check(cookies)
         answer = oauth.read_callback(parameters)
         request = self._request_of(cookies, answer.state)
         if self.settings.issuer and answer.iss not in (None, self.settings.issuer):
@@ -273,6 +257,8 @@ class AdminVisit:
         request = self.requests.get(opaque.digest(state)) if opaque.well_formed(state) else None
         if request is None:
             raise CallbackNotAccepted("state unknown")
+        if cookies.of_another(request.tenant):
+            raise CallbackNotAccepted("state of another tenant")
         if _value_of(request, cookies, state) is None:
             raise CallbackNotAccepted("state of another browser")
         return request
@@ -339,19 +325,6 @@ class AdminVisit:
             self.requests.fail(request.key, self._now(), ENDS[reason].status, reason, entry)
         except Conflict:  # the start had arrived after all, and has come to its own end
             return
-
-    def _tenant_of(self, cookies: BrowserCookies) -> tuple[Link, Tenant]:
-        link = self._link(cookies.link)
-        tenant = self.tenants.get(link.tenant)
-        if tenant is None or tenant.link_series != link.series:
-            raise LinkNotUsable("the tenant is gone, or its links were revoked")
-        return link, tenant
-
-    def _link(self, link: str | None) -> Link:
-        found = self.links.get(opaque.digest(link)) if link and opaque.well_formed(link) else None
-        if found is None or not found.usable(self.clock()):
-            raise LinkNotUsable("link unknown or expired")
-        return found
 
     def _browser(
         self, cookies: BrowserCookies, tenant: Tenant

@@ -77,7 +77,8 @@ class CredentialIntake:
 
     def take(self, event: Mapping[str, str]) -> Outcome:
         """Check ``client_id`` and ``client_secret`` at GoTo, store them, spend ``link``. With a
-        ``redirect_uri``, only if GoTo does not say that the client has another one.
+        ``redirect_uri``, only if GoTo does not say that the client has another one. ``entered_by``
+        is the email address of a person whom HA's front named, if it did.
 
         The link comes as its text, not as the key of its row: who can read the table has no links.
         Never raises for what AWS or GoTo does: nothing is stored then, or it is stored whole.
@@ -104,16 +105,17 @@ class CredentialIntake:
         uri = event.get("redirect_uri")  # the version before gives none
         if uri and redirect_refused(self.goto, client.client_id, uri):
             return Outcome.REDIRECT_UNKNOWN
-        return self._keep(link, client, event["browser"])
+        return self._keep(link, client, event["browser"], event.get("entered_by"))
 
-    def _keep(self, link: Link, client: ClientCredentials, browser: str) -> Outcome:
+    def _keep(
+        self, link: Link, client: ClientCredentials, browser: str, entered_by: str | None
+    ) -> Outcome:
         """Vault first: a version that no row names is never read, a row without its secret would be
         a tenant that cannot connect."""
         version = self.secret_store.store(link.tenant, client)
-        text = "The customer entered the GoTo client id and secret; GoTo accepts them."
-        entry = JournalEntry(
-            link.tenant, self.clock(), Kind.CREDENTIALS_RECEIVED, "the customer", text
-        )
+        who, kind = entered_by or "the customer", Kind.CREDENTIALS_RECEIVED
+        text = f"{entered_by or 'The customer'} entered the GoTo client id and secret; GoTo accepts"
+        entry = JournalEntry(link.tenant, self.clock(), kind, who, f"{text} them.")
         try:
             self.tables.switch_client(link, browser, client.client_id, version, entry)
         except Conflict:

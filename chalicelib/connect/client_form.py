@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from chalicelib import opaque
 from chalicelib.config import Settings
-from chalicelib.connect.authorize import BrowserCookies, FormPost, check_form
+from chalicelib.connect.authorize import FormPost, check_form
 from chalicelib.connect.client_check import Outcome
+from chalicelib.connect.visitors import BrowserCookies, Door
 from chalicelib.durations import REQUEST_LIFETIME
 from chalicelib.dynamodb.links import Links
 from chalicelib.dynamodb.tenants import Tenants
@@ -76,6 +77,7 @@ class IntakeVisit:
     """The customer's way through the intake."""
 
     settings: Settings
+    door: Door
     tenants: Tenants
     links: Links
     take: Callable[[Mapping[str, str]], Outcome]
@@ -85,7 +87,8 @@ class IntakeVisit:
         """The page behind a link; writes nothing, so that a mail scanner spends nothing (S14).
 
         The browser that the link has served reads that it is done; to all others a used link is
-        like one that never was (S15). Raises `IntakeLinkNotUsable`, `DependencyUnavailable`.
+        like one that never was (S15). Raises `IntakeLinkNotUsable`, `LoginRequired`,
+        `DependencyUnavailable`.
         """
         link, tenant = self._link(cookies)
         csrf = opaque.csrf_value(cookies.browser or "", cookies.link or "")
@@ -94,8 +97,7 @@ class IntakeVisit:
     def submit(self, cookies: BrowserCookies, form: FormPost, entered: EnteredClient) -> IntakeView:
         """Have a GoTo client checked and kept. What was copied along with a value is taken off.
 
-        Raises `IntakeLinkNotUsable`, `CrossSiteRequest`, `TooManyAttempts`,
-        `DependencyUnavailable`.
+        Raises what `page` does, `CrossSiteRequest`, `TooManyAttempts`.
         """
         view = self.page(cookies)
         check_form(self.settings, cookies, form, view.tenant.name)
@@ -140,6 +142,7 @@ class IntakeVisit:
                     "client_id": client_id,
                     "client_secret": secret,
                     "redirect_uri": view.tenant.redirect_uri,
+                    **({"entered_by": cookies.identity.email} if cookies.identity else {}),
                 }
             )
         except DependencyUnavailable:
@@ -154,6 +157,7 @@ class IntakeVisit:
         return self.page(cookies)  # stored, by this press or by the other one of a double click
 
     def _link(self, cookies: BrowserCookies) -> tuple[Link, Tenant]:
+        self.door.check(cookies)
         value = cookies.link
         found = (
             self.links.get(opaque.digest(value)) if value and opaque.well_formed(value) else None
@@ -162,6 +166,8 @@ class IntakeVisit:
             found.usable(self.clock(), LinkKind.INTAKE) or _served(found, cookies)
         ):
             raise IntakeLinkNotUsable("link unknown, used or expired")
+        if cookies.of_another(found.tenant):
+            raise IntakeLinkNotUsable("the link of another tenant than the visitor's")
         tenant = self.tenants.get(found.tenant)
         if tenant is None or tenant.link_series != found.series:
             raise IntakeLinkNotUsable("the tenant is gone, or its links were revoked")

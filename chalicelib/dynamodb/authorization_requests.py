@@ -300,6 +300,7 @@ def _values(request: AuthorizationRequest) -> dict[str, Any]:
         "expires_at": request.expires_at,
         "verifier": request.verifier,
         "link_series": request.link_series,
+        "pressed_by": request.pressed_by,
         "status": request.status,
         "delete_after": request.expires_at + REQUEST_RETENTION,
     }
@@ -320,6 +321,7 @@ def request_of(values: dict[str, Any]) -> AuthorizationRequest:
         expires_at=values["expires_at"],
         verifier=values.get("verifier", ""),
         link_series=values.get("link_series"),
+        pressed_by=values.get("pressed_by"),
         status=RequestStatus(values["status"]),
         returned_at=values.get("returned_at"),
         finished_at=values.get("finished_at"),

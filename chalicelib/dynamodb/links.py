@@ -18,6 +18,7 @@ from chalicelib.durations import (
     LINK_RETENTION,
     REMINDER_KEPT,
     SENT_MAIL_RETENTION,
+    STARTS_KEPT,
 )
 from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.expressions import Tables
@@ -63,6 +64,16 @@ class Links:
         expressions.transact(
             self.tables.client, [expressions.Action("links", {"Put": created}), *told]
         )
+
+    def open_count(self, key: str, now: int) -> None:
+        """Have a row under which a person's starts are counted, though they hold no link.
+
+        Raises `DependencyUnavailable`.
+        """
+        row = expressions.update(
+            self.tables.links, {"link": key}, setting={"delete_after": now + STARTS_KEPT}
+        )
+        expressions.change(self.tables.client, "links", row)
 
     def count_start(
         self, key: str, now: int, *, window: int, most: int, counter: str = "start"

@@ -102,7 +102,7 @@ _LETTERS: dict[tuple[str, Reader], Letter] = {
     (Kind.CREDENTIALS_RECEIVED, Reader.REP): Letter(
         "{tenant}: the GoTo client has arrived",
         (
-            "{name} ({tenant}) has entered client id and secret, and GoTo accepts them.",
+            "{name} ({tenant}): {text}",
             "Next: ha-goto link send {tenant}",
         ),
     ),

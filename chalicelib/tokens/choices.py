@@ -78,9 +78,11 @@ class SignIns:
                     " refused: an account belongs to one tenant. If both rightly use it:"
                     f" pin share {request.tenant} --account {account}"
                 )
-                kind, who = Kind.ACCOUNT_WANTED, owner.principal or LINK_HOLDER
+                kind, who = Kind.ACCOUNT_WANTED, owner.principal or request.pressed_by
                 self.requests.tell(
-                    JournalEntry(holder, self.clock(), kind, who, text, request.reference)
+                    JournalEntry(
+                        holder, self.clock(), kind, who or LINK_HOLDER, text, request.reference
+                    )
                 )
                 return
 

@@ -60,11 +60,10 @@ def refresh_message(asked: Grant, new_tokens: NewTokens, owner: Owner | None = N
 
 def connect_message(request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner) -> str:
     """An exchange's answer, with the authorization request it belongs to."""
-    kept = replace(request, verifier="", code=None)  # used up
     return json.dumps(
         {
             "schema": SCHEMA,
-            "request": asdict(kept),
+            "request": _kept(request),
             "fresh": asdict(new_tokens),
             **owner._asdict(),
         }
@@ -84,8 +83,16 @@ def answer_message(asked: Grant, answer: Answer, asked_at: int) -> str:
 
 def exchange_message(request: AuthorizationRequest, answer: Answer, asked_at: int) -> str:
     """An exchange's answer as it came, likewise."""
-    kept = replace(request, verifier="", code=None)  # used up
-    return json.dumps({"schema": SCHEMA, "request": asdict(kept), **_raw(answer, asked_at)})
+    return json.dumps({"schema": SCHEMA, "request": _kept(request), **_raw(answer, asked_at)})
+
+
+def _kept(request: AuthorizationRequest) -> dict[str, Any]:
+    """Without what is used up, nor an attribute that the version before does not know if it can be
+    left out: that version reads what waits here after a rollback."""
+    values = asdict(replace(request, verifier="", code=None))
+    if request.pressed_by is None:
+        del values["pressed_by"]
+    return values
 
 
 def _raw(answer: Answer, asked_at: int) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from chalice.app import Request, Response
 
 from chalicelib import opaque
 from chalicelib.config import PAGE_PATH, Settings
-from chalicelib.connect.authorize import BrowserCookies, FormPost
+from chalicelib.connect.authorize import FormPost
 from chalicelib.connect.client_form import EnteredClient
+from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import BROWSER_RETENTION, REQUEST_LIFETIME, TOLD_KEPT
 from chalicelib.errors import MalformedRequest
 from chalicelib.models import Tenant
@@ -31,6 +32,9 @@ TOLD_COOKIE = "__Host-ha-told"
 
 COOKIES = (LINK_COOKIE, BROWSER_COOKIE, BEFORE_COOKIE, TOLD_COOKIE)
 """All that a front must pass on."""
+
+VISITOR_TOKEN = "x-visitor-token"  # noqa: S105 - a header's name
+"""Header in which HA's front names the person who is logged in (`VisitorIdentity`)."""
 
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
 """Lax, not Strict: the admin comes back from GoTo's site and must be known then (S12)."""
@@ -63,6 +67,11 @@ def _cookies(request: Request) -> dict[str, str]:
     return {name: value for name, _, value in pairs if given[name] == 1}
 
 
+def visitor_tokens(request: Request) -> list[str]:
+    """Every value of the header in which HA's front names a person."""
+    return [line.strip(" \t") for line in _lines(request, VISITOR_TOKEN) if line.strip(" \t")]
+
+
 def _lines(request: Request, wanted: str) -> list[str]:
     """Every line of a header: API Gateway's ``headers`` hold only the last one."""
     event = request.to_original_event()
@@ -77,11 +86,16 @@ def is_elsewhere(request: Request, settings: Settings, tenant: Tenant) -> bool:
     A front that forwards to the API's own name without X-Forwarded-Host does not tell. Ports
     don't matter: cookies ignore them, and proxies drop them.
     """
+    host = host_of(request)
+    return host is not None and host != urlsplit(settings.origin(tenant.name)).hostname
+
+
+def host_of(request: Request) -> str | None:
+    """The visitor's host, in lower case without its port; None where nobody tells, empty where
+    what is told can't be one."""
     given = _lines(request, "x-forwarded-host")[0] or _lines(request, "host")[0]
     host = _hostname(given.split(",")[0].strip(" \t"))
-    if not given or _OF_API_GATEWAY.fullmatch(host):
-        return False
-    return host != urlsplit(settings.origin(tenant.name)).hostname
+    return None if not given or _OF_API_GATEWAY.fullmatch(host) else host
 
 
 def _hostname(host: str) -> str:

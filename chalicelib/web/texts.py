@@ -13,6 +13,7 @@ from chalicelib.errors import (
     CrossSiteRequest,
     IntakeLinkNotUsable,
     LinkNotUsable,
+    LoginRequired,
     MalformedRequest,
     NotReadyToConnect,
     TooManyAttempts,
@@ -48,9 +49,8 @@ STATUSES: dict[Status, tuple[str, str]] = {
     ),
     Status.DEGRADED: (
         "Interrupted: we're working on it",
-        "GoTo didn\u2019t renew access in time. We\u2019re still trying, and it will come back"
-        " on its"
-        " own. There is nothing you need to do.",
+        "GoTo didn\u2019t renew access in time. We\u2019re still trying, and it will come back on"
+        " its own. There is nothing you need to do.",
     ),
     Status.REAUTHORIZATION_REQUIRED: (
         "Please reconnect",
@@ -229,6 +229,11 @@ ERRORS: dict[type[VisitorError], tuple[str, str]] = {
         "This link no longer works",
         "It may have expired, or part of the address may be missing. We can email a new link to the"
         " administrator on file.",
+    ),
+    LoginRequired: (
+        "Please log in to hireanalytiX first",
+        "This page opens only for people who are logged in to hireanalytiX. Log in, then open this"
+        " page again.",
     ),
     IntakeLinkNotUsable: (
         "This link no longer works",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from urllib.parse import quote
 
 from chalice.app import Request, Response
 
 from chalicelib.aws.telemetry import logger
 from chalicelib.config import PAGE_PATH, Settings
-from chalicelib.connect.authorize import AdminVisit, BrowserCookies, check_form
+from chalicelib.connect.authorize import AdminVisit, check_form
 from chalicelib.connect.client_form import IntakeProblem, IntakeView, IntakeVisit
 from chalicelib.connect.page_views import Form
-from chalicelib.errors import LinkNotUsable
+from chalicelib.connect.visitor_tokens import Refusal
+from chalicelib.connect.visitors import BrowserCookies, Door
+from chalicelib.errors import LinkNotUsable, LoginRequired
 from chalicelib.goto.oauth import is_callback
 from chalicelib.models import Tenant
-from chalicelib.opaque import as_pasted, csrf_value, new_reference, well_formed
+from chalicelib.opaque import as_pasted, csrf_value, new_reference, new_value, well_formed
 from chalicelib.web import http, pages, texts
 
 
@@ -25,13 +28,17 @@ class Views:
 
     request: Request
     settings: Settings
+    door: Door
     visit: AdminVisit
     intake_visit: IntakeVisit
 
     def open_link(self, link: str) -> Response:
         """The emailed link: no row is written, cookies are set, and on to the settings page; after
-        a question where they would replace another tenant's (S28)."""
+        a question where they would replace another tenant's (S28). A person whom HA's front names
+        needs none."""
         link = as_pasted(link)
+        if self._needs_no_link():
+            return http.to_settings_page(self.settings)
         try:
             tenant = self.visit.open_link(link)
         except LinkNotUsable:
@@ -41,6 +48,8 @@ class Views:
     def press_at_link(self, link: str) -> Response:
         """The button on a link's page: a living link may open; for a dead one, mail a fresh one."""
         link = as_pasted(link)
+        if self._needs_no_link():
+            return http.to_settings_page(self.settings)
         try:
             tenant = self.visit.open_link(link)
         except LinkNotUsable:
@@ -54,7 +63,7 @@ class Views:
         """A link of the credential form: instructions and form. Writes nothing."""
         link = as_pasted(link)
         browser = http.known_browser(self.request)
-        view = self.intake_visit.page(BrowserCookies(link, browser))
+        view = self.intake_visit.page(replace(self._brought, link=link, browser=browser))
         if other := self._door(f"/intake/{link}", link, view.tenant):
             return other
         told = http.told(self.request, link)
@@ -68,11 +77,11 @@ class Views:
         """Check and store. What was entered is in no answer and no log line. While the browser
         holds another tenant's link, a press answers the question and enters nothing (S28)."""
         link = as_pasted(link)
-        browser_cookies = replace(http.browser_cookies(self.request), link=link)
+        browser_cookies = replace(self._brought, link=link)
         view = self.intake_visit.page(browser_cookies)
         if http.is_elsewhere(self.request, self.settings, view.tenant):
             return self._to_own_host(f"/intake/{link}", view.tenant)
-        if self.visit.replaced(http.browser_cookies(self.request), view.tenant):
+        if self.visit.replaced(self._brought, view.tenant):
             self._check_form(link, view.tenant)
             cookies = http.switch_cookies(self.request)
             return http.redirect(self.settings, f"/intake/{link}", cookies)
@@ -84,13 +93,17 @@ class Views:
 
     def settings_page(self) -> Response:
         """The settings page, which is also the redirect URI: GoTo's answer arrives here."""
-        browser_cookies = http.browser_cookies(self.request)
+        browser_cookies = self._brought
         parameters = http.parameters(self.request)
         # HEAD changes nothing (S13).
         if is_callback(parameters) and self.request.method == "GET":
             renewed = self.visit.callback(browser_cookies, parameters)
             cookies = http.returned_cookies(browser_cookies, renewed)
             return http.to_settings_page(self.settings, cookies)
+        cookies = []
+        if browser_cookies.identity and not browser_cookies.values:  # no link has set the cookie
+            browser_cookies = replace(browser_cookies, browser=new_value())
+            cookies = [http.browser_cookie(browser_cookies.browser or "")]
         try:
             view = self.visit.settings_page(browser_cookies)
         except LinkNotUsable:
@@ -98,11 +111,11 @@ class Views:
         form = self._form(view.tenant, PAGE_PATH)
         contact = self.settings.support_email
         page = pages.settings_page(view, form, contact=contact)
-        return http.page(self.settings, page, tenant=view.tenant)
+        return http.page(self.settings, page, cookies=cookies, tenant=view.tenant)
 
     def start(self) -> Response:
         """Get Access Token; or the account that was chosen after it."""
-        browser_cookies, form = http.browser_cookies(self.request), http.form_post(self.request)
+        browser_cookies, form = self._brought, http.form_post(self.request)
         account = http.chosen_account(self.request)
         try:
             if account is not None:
@@ -116,10 +129,25 @@ class Views:
     def status(self) -> Response:
         """What the page polls while the credentials are being processed."""
         try:
-            processing = self.visit.processing(http.browser_cookies(self.request))
-        except LinkNotUsable:
+            processing = self.visit.processing(self._brought)
+        except (LinkNotUsable, LoginRequired):
             return http.json_answer(self.settings, {"processing": False}, 401)
         return http.json_answer(self.settings, {"processing": processing})
+
+    @cached_property
+    def _brought(self) -> BrowserCookies:
+        """What the browser brought, and whom HA's front names. A token that names nobody counts
+        for nothing; the log says why."""
+        known = self.door.identify(http.visitor_tokens(self.request), http.host_of(self.request))
+        if isinstance(known, Refusal):
+            logger().warning("a visitor's token was refused", why=known)
+            known = None
+        return replace(http.browser_cookies(self.request), identity=known)
+
+    def _needs_no_link(self) -> bool:
+        """Whether HA's front names a person. Raises `LoginRequired`."""
+        self.door.check(self._brought)
+        return self._brought.identity is not None
 
     def _without_link(self, browser_cookies: BrowserCookies) -> Response:
         """An old link, kept in a cookie, leads to its own page, which offers a fresh one."""
@@ -145,7 +173,7 @@ class Views:
         question whether it may replace another tenant's; None where it may open (S28)."""
         if http.is_elsewhere(self.request, self.settings, tenant):
             return self._to_own_host(path, tenant)
-        held = self.visit.replaced(http.browser_cookies(self.request), tenant)
+        held = self.visit.replaced(self._brought, tenant)
         if held is None:
             return None
         browser = http.known_browser(self.request)

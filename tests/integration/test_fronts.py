@@ -6,9 +6,13 @@ is not the API's own is 403); "Amazon API Gateway quotas and important notes", D
 """
 
 import json
+import re
+import shutil
 import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.connect import visitor_tokens
+from chalicelib.connect.visitor_tokens import Identity
 from chalicelib.web.http import COOKIES, LINK_COOKIE
 from infra.cloudformation import load
 from sandbox.environment import ROOT
@@ -25,6 +31,8 @@ from tests.support.nginx import Nginx, example
 EXAMPLES = ROOT / "docs" / "examples"
 OURS = "; ".join(f"{name}={number}" for number, name in enumerate(COOKIES))
 MOST = 10_240
+LOCATION = "location ~ "
+NOBODY = 'proxy_set_header X-Visitor-Token "";'
 
 
 @dataclass
@@ -62,11 +70,28 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-def nginx(api: Api, tmp_path: Path) -> Iterator[Nginx]:
-    port = free_port()
-    front = Nginx(tmp_path, port, example(port, f"127.0.0.1:{api.server.server_port}/api"))
-    yield front
-    front.stop()
+def nginx_of(api: Api, tmp_path: Path) -> Iterator[Callable[..., Nginx]]:
+    """Starts the example, with lines beside its location, and within it instead of the one that
+    names nobody."""
+    started: list[Nginx] = []
+
+    def start(within: str = NOBODY, beside: str = "") -> Nginx:
+        port = free_port()
+        text = example(port, f"127.0.0.1:{api.server.server_port}/api")
+        for old, new in ((NOBODY, within), (LOCATION, beside + LOCATION)):
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        started.append(Nginx(tmp_path, port, text))
+        return started[-1]
+
+    yield start
+    for front in started:
+        front.stop()
+
+
+@pytest.fixture
+def nginx(nginx_of: Callable[..., Nginx]) -> Nginx:
+    return nginx_of()
 
 
 def test_nginx_sends_the_api_s_host_and_the_browser_s_beside_it(nginx: Nginx, api: Api) -> None:
@@ -79,6 +104,55 @@ def test_nginx_sends_the_api_s_host_and_the_browser_s_beside_it(nginx: Nginx, ap
     assert given["x-forwarded-host"] == "acme.example.com"
     assert given["x-visitor"] == "127.0.0.1"
     assert "referer" not in given
+
+
+def test_s14_nginx_drops_a_token_that_the_visitor_sent(nginx: Nginx, api: Api) -> None:
+    """S14: nobody but HA's front says who is logged in."""
+    nginx.ask("GET", "/connect/l", X_Visitor_Token="forged")
+    assert "x-visitor-token" not in api.asked[-1][2]
+
+
+class Application:
+    """HA's own: knows Ann by her cookie, and hands nginx the token that names her."""
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                known = self.headers.get("Cookie") == "session=ann"
+                self.send_response(200)
+                self.send_header("X-Visitor-Token", "signed" if known else "")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+
+def test_s14_nginx_asks_the_application_who_is_logged_in(
+    nginx_of: Callable[..., Nginx], api: Api
+) -> None:
+    """S14: by the lines of docs/deploying.md."""
+    application = Application()
+    beside, within = nginx_lines()
+    here = beside.replace("127.0.0.1:8080", f"127.0.0.1:{application.server.server_port}")
+    front = nginx_of(within, here)
+    assert front.ask("GET", "/connect/l", X_Visitor_Token="forged") == 200
+    assert "x-visitor-token" not in api.asked[-1][2]
+    assert front.ask("GET", "/connect/l", Cookie="session=ann", X_Visitor_Token="forged") == 200
+    assert api.asked[-1][2]["x-visitor-token"] == "signed"
+    assert "cookie" not in api.asked[-1][2]
+    application.server.shutdown()
+    application.server.server_close()
+
+
+def nginx_lines() -> tuple[str, str]:
+    """What docs/deploying.md adds beside the example's location, and within it."""
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    [lines] = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
+    beside, _, within = str(lines).partition("# In it,")
+    return beside, f"# {within}"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +235,7 @@ def test_cloudfront_forwards_what_it_must_and_keeps_nothing() -> None:
 def test_cloudfront_tells_the_host_that_the_browser_asked_for() -> None:
     code = cloudfront()["VisitorsHost"]["Properties"]["FunctionCode"]
     headers = {"host": "acme.example.com", "x-forwarded-host": "evil.example", "referer": "x"}
+    headers["x-visitor-token"] = "forged"
     event = {
         "viewer": {"ip": "192.0.2.1"},
         "request": {"headers": {name: {"value": value} for name, value in headers.items()}},
@@ -172,6 +247,41 @@ def test_cloudfront_tells_the_host_that_the_browser_asked_for() -> None:
         "x-forwarded-host": {"value": "acme.example.com"},
         "x-visitor": {"value": "192.0.2.1"},
     }
+
+
+@pytest.mark.parametrize("language", ["php", "python"])
+@pytest.mark.parametrize("email", ["ann@acme.example", "o'neil+goto/1@acme.example"])
+def test_s14_a_front_s_token_names_the_visitor(language: str, email: str) -> None:
+    """S14: as the examples make it; for two minutes, with our key, at the tenant's host alone."""
+    key, origin, person = "k" * 32, "https://acme.example.com", "7f3c-\u00fc"
+    given = [key, origin, "acme", person, email]
+    made = run_example(language, given)
+
+    def named(key: str = key, host: str = "acme.example.com", later: int = 0) -> object:
+        now = time.time() + later
+        return visitor_tokens.read(made, [key], host=host, origin_of=lambda _: origin, now=now)
+
+    assert named() == Identity("acme", person, email)
+    assert named(key="o" * 32) is visitor_tokens.Refusal.NOT_SIGNED
+    assert named(host="beta.example.com") is visitor_tokens.Refusal.OTHER_HOST
+    assert named(later=121) is visitor_tokens.Refusal.EXPIRED
+
+
+def run_example(language: str, given: list[str]) -> str:
+    """What docs/examples/visitor_token gives in one of the languages."""
+    if language == "python":
+        code = (
+            "import sys, visitor_token; print(visitor_token.visitor_token(*sys.argv[1:]), end='')"
+        )
+        command = [sys.executable, "-c", code, *given]
+    else:
+        program = shutil.which("php")
+        if program is None:
+            pytest.skip("PHP is missing: install it (Debian: `php-cli`)")
+        code = "require 'visitor_token.php'; echo visitor_token(...array_slice($argv, 1));"
+        command = [program, "-r", code, "--", *given]
+    ran = subprocess.run(command, cwd=EXAMPLES, capture_output=True, text=True, check=True)
+    return ran.stdout
 
 
 def test_cloudfront_s_template_is_linted() -> None:

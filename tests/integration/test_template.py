@@ -11,7 +11,7 @@ from infra import package
 from infra.cloudformation import load
 from infra.roles import policies
 from sandbox.environment import ROOT
-from tests.policies.roles import FUNCTIONS
+from tests.policies.roles import FUNCTIONS, packaged
 from tests.support.cloudwatch import children, objectives
 
 CSP = "Content-Security-Policy"
@@ -30,8 +30,12 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
 def statements(resources: dict[str, Any], function: str) -> list[dict[str, Any]]:
     role = resources[function]["Properties"]["Role"]["Fn::GetAtt"][0]
     [policy] = resources[role]["Properties"]["Policies"]
-    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
-    return found
+    return allowed(policy["PolicyDocument"]["Statement"])
+
+
+def allowed(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Statements, under whatever condition of the template."""
+    return [one.get("Fn::If", [None, one])[1] for one in statements]
 
 
 def test_every_resource_has_a_type(resources: dict[str, Any]) -> None:
@@ -45,7 +49,7 @@ def test_s21_every_function_has_its_own_role_and_policy(resources: dict[str, Any
     roles = {resources[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS}
     assert len(roles) == len(FUNCTIONS)
     for function, expanded in policies().items():
-        assert statements(resources, function) == expanded
+        assert statements(resources, function) == allowed(expanded)
 
 
 def test_s21_no_policy_names_everything(resources: dict[str, Any]) -> None:
@@ -62,9 +66,22 @@ def test_s21_no_policy_names_everything(resources: dict[str, Any]) -> None:
 
 def test_s19_the_web_role_reaches_no_grant_and_no_secret(resources: dict[str, Any]) -> None:
     """S19: refresh tokens and client secrets have their own tables, keys and roles."""
-    text = json.dumps(statements(resources, "APIHandler"))
-    for beyond in ("Grants", "GrantsKey", "SecretsKey", "secretsmanager", "ses:"):
+    held = statements(resources, "APIHandler")
+    secrets = [one for one in held if "secretsmanager" in json.dumps(one)]
+    [place] = [one["Resource"]["Fn::Sub"] for one in secrets]
+    assert place.endswith(":secret:${VisitorKey}-??????")
+    text = json.dumps(held)
+    for beyond in ("Grants", "GrantsKey", "SecretsKey", "ha-goto/", "ses:"):
         assert beyond not in text
+
+
+def test_s19_the_visitors_key_is_read_where_visitors_are_known() -> None:
+    """S19: in *off* the web role reads no secret at all, and none is a tenant's."""
+    for mode, count in (("off", 0), ("optional", 1), ("required", 1)):
+        held = packaged(VisitorIdentity=mode).statements["APIHandler"]
+        assert sum("secretsmanager" in json.dumps(one) for one in held) == count
+    with pytest.raises(ValueError, match="VisitorKey"):
+        packaged(VisitorKey="ha-goto/test/acme")
 
 
 def test_s19_the_intake_keeps_secrets_and_reads_none(resources: dict[str, Any]) -> None:

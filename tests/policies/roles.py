@@ -18,7 +18,14 @@ STAGE = "test"
 FUNCTIONS = tuple(policies())
 """Every function that has a role: `test_template` holds it to the functions of the template."""
 
-GIVEN = {"Stage": STAGE, "TenantOrigin": "https://x.example", "MailFrom": "goto@analytics.example"}
+GIVEN = {
+    "Stage": STAGE,
+    "TenantOrigin": "https://x.example",
+    "MailFrom": "goto@analytics.example",
+    "VisitorIdentity": "optional",
+    "VisitorKey": "visitor-key",
+}
+"""Parameters that bring every statement about."""
 
 
 @dataclass(frozen=True)

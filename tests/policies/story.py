@@ -22,6 +22,7 @@ from tests.support.deployment import Deployment
 from tests.support.recorder import acting_as
 from tests.support.site import PAGE, Site
 from tests.support.stubs import ACCOUNT, account_of, refusal
+from tests.support.visitors import Person
 
 DAY = 86_400
 HOUR = 3_600
@@ -104,6 +105,15 @@ def _taken(aws: Deployment) -> None:
     aws.rep("tenant_remove", tenant="seventy")
     aws.connected("seventh")
     aws.goto.account_key = ACCOUNT
+
+
+def people(aws: Deployment) -> None:
+    """Somebody whom HA's front names, and who holds no link."""
+    aws.tenant("named")
+    person = Person(aws, "named")
+    aws.come_back(person, error="access_denied")
+    aws.come_back(person, code="a-code")
+    assert "access-" in person.get(PAGE).body
 
 
 def _ended(aws: Deployment, link: str) -> str:
@@ -450,6 +460,7 @@ def reminders(aws: Deployment) -> None:
 def everything(aws: Deployment) -> None:
     """All of it."""
     admins(aws)
+    people(aws)
     intakes(aws)
     for refreshed, name in ((by_schedule, "tick"), (by_lane, "lane")):
         aws.set_row("Grants", "#provider", forms=None)  # whoever meets a form first tells of it

@@ -85,6 +85,10 @@ REFRESH, ACCOUNTS, TENANTS = (
     )
 )
 ROLES, TEMPLATE = "infra/roles.yaml", "infra/template/gateway.yaml"
+DOOR, VISITOR_TOKENS, SHARED_KEYS = (
+    f"chalicelib/{name}.py"
+    for name in ("connect/visitors", "connect/visitor_tokens", "aws/shared_keys")
+)
 GUARD, CONTROL = "sandbox/guard.py", "sandbox/goto/control.py"
 
 PROTECTIONS = (
@@ -115,6 +119,13 @@ PROTECTIONS = (
         AUTHORIZE,
         "if _value_of(request, cookies, state) is None:",
         "if not request.browser:",
+    ),
+    Protection(
+        "S02",
+        "a state is of the person's own tenant",
+        AUTHORIZE,
+        "if cookies.of_another(request.tenant):",
+        "if not request.tenant:",
     ),
     Protection(
         "S03",
@@ -266,6 +277,97 @@ PROTECTIONS = (
     ),
     Protection(
         "S14",
+        "a visitor's token is signed",
+        VISITOR_TOKENS,
+        "algorithms=[ALGORITHM])",
+        'algorithms=[ALGORITHM], options={"verify_signature": False})',
+    ),
+    Protection(
+        "S14",
+        "a visitor's token is signed by one algorithm",
+        VISITOR_TOKENS,
+        "algorithms=[ALGORITHM]",
+        'algorithms=["HS256", "HS384", "HS512"]',
+    ),
+    Protection(
+        "S14",
+        "a visitor's token ends",
+        VISITOR_TOKENS,
+        "return now < expires <= now",
+        "return expires <= now",
+    ),
+    Protection(
+        "S14",
+        "a visitor's token ends within minutes",
+        VISITOR_TOKENS,
+        "return now < expires <= now + VISITOR_TOKEN_LIFETIME",
+        "return now < expires",
+    ),
+    Protection(
+        "S14",
+        "a visitor's token is for this origin",
+        VISITOR_TOKENS,
+        'if claims.get("aud") != origin:',
+        "if not origin:",
+    ),
+    Protection(
+        "S14",
+        "a visitor's token names a tenant, no row of ours",
+        VISITOR_TOKENS,
+        "or not _TENANT.fullmatch(tenant)",
+        "or not tenant",
+    ),
+    Protection(
+        "S14",
+        "a visitor's subject shows as it is",
+        VISITOR_TOKENS,
+        "<= LONGEST_SUBJECT and printable(subject)",
+        "<= LONGEST_SUBJECT",
+    ),
+    Protection(
+        "S14",
+        "a visitor's email is an address",
+        VISITOR_TOKENS,
+        "if shown and address_fault(email) is None else None",
+        "if shown else None",
+    ),
+    Protection(
+        "S14",
+        "in required no link opens anything",
+        DOOR,
+        "if required and cookies.identity is None:",
+        "if required and cookies.identity is None and not cookies.link:",
+    ),
+    Protection(
+        "S14",
+        "in off no token is looked at",
+        DOOR,
+        "if self.settings.visitor_identity is VisitorIdentity.OFF or not tokens:",
+        "if not tokens:",
+    ),
+    Protection(
+        "S14",
+        "a visitor's key can't be guessed",
+        SHARED_KEYS,
+        "SHORTEST = 32",
+        "SHORTEST = 1",
+    ),
+    Protection(
+        "S14",
+        "a visitor's key that is taken out counts no more",
+        SHARED_KEYS,
+        "if not self._keys or now - self._read_at >= SHARED_KEYS_KEPT:",
+        "if not self._keys:",
+    ),
+    Protection(
+        "S14",
+        "a person enters no client for another tenant",
+        INTAKE,
+        "if cookies.of_another(found.tenant):",
+        "if not found.tenant:",
+    ),
+    Protection(
+        "S14",
         "what was begun at a revoked link connects nothing",
         ACCOUNT_ROWS,
         "serves, series = in_series(request.link_series)",
@@ -281,9 +383,9 @@ PROTECTIONS = (
     Protection(
         "S15",
         "a dead link tells nothing of what it was",
-        AUTHORIZE,
+        DOOR,
         'raise LinkNotUsable("link unknown or expired")',
-        'raise (LinkNotUsable if found is None else CrossSiteRequest)("which one")',
+        'raise (LinkNotUsable if found is None else NotReadyToConnect)("which one")',
     ),
     Protection(
         "S16",
@@ -333,6 +435,13 @@ PROTECTIONS = (
         ROLES,
         "      Links:\n        get:\n        update: [link, start_window",
         "      Grants:\n        get:\n        update: [link, start_window",
+    ),
+    Protection(
+        "S19",
+        "the web function reads one secret, where visitors are known",
+        ROLES,
+        "    shared_keys: {VisitorKey: KnowsVisitors}",
+        "    secrets: [GetSecretValue]",
     ),
     Protection(
         "S19",
@@ -906,6 +1015,13 @@ PROTECTIONS = (
     ),
     Protection(
         "S24",
+        "a visitor's token given twice counts as not given",
+        DOOR,
+        "if len(tokens) > 1:",
+        "if len(tokens) > 9:",
+    ),
+    Protection(
+        "S24",
         "every line of a header is read",
         WEB,
         'return lines or [request.headers.get(wanted) or ""]',
@@ -929,8 +1045,22 @@ PROTECTIONS = (
         "S28",
         "a link opens at its own host",
         WEB,
-        "return host != urlsplit(settings.origin(tenant.name)).hostname",
-        "return host is None",
+        "return host is not None and host != urlsplit(settings.origin(tenant.name)).hostname",
+        "return False",
+    ),
+    Protection(
+        "S28",
+        "a visitor's token counts at its tenant's own host",
+        VISITOR_TOKENS,
+        "if host != urlsplit(origin).hostname:",
+        "if not urlsplit(origin).hostname:",
+    ),
+    Protection(
+        "S28",
+        "an identity goes before a link",
+        DOOR,
+        "if cookies.identity is not None:\n            return self._person",
+        "if cookies.identity and not cookies.link:\n            return self._person",
     ),
     Protection(
         "S28",

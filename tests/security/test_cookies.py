@@ -6,7 +6,7 @@ import pytest
 from chalice.app import Request
 
 from chalicelib import opaque
-from chalicelib.connect.authorize import BrowserCookies
+from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import REQUEST_LIFETIME
 from chalicelib.web import http
 from tests.support.site import PAGE, Site, proxy_event

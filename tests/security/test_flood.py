@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.connect.authorize import MOST_STARTS, MOST_STARTS_A_DAY, BrowserCookies
+from chalicelib.connect.authorize import MOST_STARTS, MOST_STARTS_A_DAY
+from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import DAY, LINK_LIFETIME, MAIL_PAUSE, REQUEST_LIFETIME
 from chalicelib.dynamodb.authorization_requests import MOST_TOLD
 from chalicelib.dynamodb.journal import MOST_PAGES, PAGE

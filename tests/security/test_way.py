@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import opaque
-from chalicelib.connect.authorize import BrowserCookies
+from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import NOTICE_SHOWN_FOR, PROCESSING_TIMEOUT
 from chalicelib.errors import LinkNotUsable, NotReadyToConnect
 from chalicelib.models import AuthorizationRequest, Reason, RequestStatus

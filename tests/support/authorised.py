@@ -160,10 +160,13 @@ def _selected(request: Parameters, index: bool) -> str:
 
 
 def _secretsmanager(operation: str, given: Parameters) -> Iterator[Asked]:
-    """A secret's ARN ends with six characters that AWS makes up."""
+    """A secret's ARN ends with six characters that AWS makes up. Those of tenants are under a key
+    of the stack's."""
     name = given.get("SecretId") or given["Name"]
     yield Asked(f"secretsmanager:{operation}", arn("secretsmanager", f"secret:{name}-AbCdEf"))
     actions: tuple[str, ...] = ()
+    if not name.startswith("ha-goto/"):
+        return
     if operation == "GetSecretValue":
         actions = ("kms:Decrypt",)
     elif operation in ("CreateSecret", "PutSecretValue", "UpdateSecret"):

@@ -28,6 +28,7 @@ from tests.support.recorder import acting, acting_as, listen
 from tests.support.site import PAGE, Site
 from tests.support.sts import Sts, proved
 from tests.support.stubs import Clock, ObedientGoTo, account_of
+from tests.support.visitors import KEY, VISITOR_KEY
 
 STAGE = "test"
 SENDER = "goto@analytics.example"
@@ -249,6 +250,7 @@ class Deployment:
         mail = self.client("sesv2")
         mail.create_email_identity(EmailIdentity=SENDER)
         mail.create_configuration_set(ConfigurationSetName=f"{STACK}-MailConfiguration")
+        self.client("secretsmanager").create_secret(Name=VISITOR_KEY, SecretString=KEY)
         functions = {
             "COMPLETE_FUNCTION": "Complete",
             "INTAKE_FUNCTION": "Intake",
@@ -266,6 +268,8 @@ class Deployment:
             MAILS_WAITING=self.queues["MailsWaiting"],
             SECRETS_KEY=key_arn("SecretsKey"),
             TOKEN_RATE="1",
+            VISITOR_IDENTITY="optional",
+            VISITOR_KEY=VISITOR_KEY,
             **{variable: f"{STACK}-{name}" for variable, name in functions.items()},
         )
 

@@ -18,6 +18,7 @@ from chalicelib.connect.client_check import CredentialIntake
 from chalicelib.connect.client_form import IntakeVisit
 from chalicelib.connect.complete import Completion
 from chalicelib.connect.invitations import Invitations
+from chalicelib.connect.visitors import Door
 from chalicelib.notify.announcer import Announcer
 from chalicelib.notify.fleet_counts import FleetCounts
 from chalicelib.notify.mail_feedback import MailFeedback
@@ -42,6 +43,7 @@ ENTERED: tuple[tuple[type, str, str], ...] = (
     (Completion, "*", "Complete"),
     (CredentialIntake, "*", "Intake"),
     (Disconnecting, "*", "RepCommand"),
+    (Door, "*", "APIHandler"),
     (Facts, "of", "RefreshNow"),
     (FleetCounts, "*", "Announce"),
     (BulkImport, "*", "RepCommand"),

@@ -14,11 +14,12 @@ from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.bootstrap import complete, intake, notify, refresh, rep, rescue, restore, web
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.config import Settings
-from chalicelib.connect.authorize import AdminVisit, BrowserCookies, FormPost
+from chalicelib.connect.authorize import AdminVisit, FormPost
 from chalicelib.connect.client_check import CredentialIntake
 from chalicelib.connect.client_form import IntakeVisit
 from chalicelib.connect.complete import Completion
 from chalicelib.connect.invitations import Invitations
+from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import CONFIRM_PAUSE
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.dynamodb.connections import Connections

@@ -1,0 +1,123 @@
+"""The token in which HA's front names a visitor: a JWT that it signs with a key of ours both.
+
+PyJWT checks form and signature; what a token claims is checked here, by our own clock. Pure. No
+token and no part of one is ever logged or shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from chalicelib.durations import VISITOR_TOKEN_LIFETIME
+from chalicelib.untrusted_text import address_fault, printable
+
+ALGORITHM = "HS256"
+"""The only one (RFC 8725 3.1): what a token says of its algorithm decides nothing."""
+
+LONGEST_TOKEN = 2_048
+LONGEST_SUBJECT = 128
+"""Characters."""
+
+_TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""As `rep/onboarding.py` takes names: none is the key of a row of ours."""
+
+
+class Identity(NamedTuple):
+    """A person who is logged in to hireanalytiX, and whose page they may open."""
+
+    tenant: str
+    subject: str
+    email: str
+
+
+class Refusal(StrEnum):
+    """Why a token names nobody, in words for the log."""
+
+    REPEATED = "the header is there more than once"
+    NOT_SIGNED = "not an HS256 JWT that one of our keys has signed"
+    EXPIRED = "exp has passed, is missing, or is more than five minutes away"
+    NO_TENANT = "tenant is no name of a tenant"
+    OTHER_ORIGIN = "aud is not the tenant's origin"
+    OTHER_HOST = "the visitor is at another host than the tenant's"
+    NO_PERSON = "sub is not printable, or email is no email address"
+
+
+def read(
+    token: str,
+    keys: Sequence[str],
+    *,
+    host: str | None,
+    origin_of: Callable[[str], str],
+    now: float,
+) -> Identity | Refusal:
+    """Whom a token names, if everything about it is right.
+
+    ``host``: where the visitor is, without its port; None where nothing tells. ``origin_of`` gives
+    a tenant's origin; ``now`` is in epoch seconds.
+    """
+    claims = _claims(token, keys)
+    if claims is None:
+        return Refusal.NOT_SIGNED
+    return _identity(claims, host, origin_of, now)
+
+
+def _identity(
+    claims: Mapping[str, Any], host: str | None, origin_of: Callable[[str], str], now: float
+) -> Identity | Refusal:
+    if not _in_time(claims.get("exp"), now):
+        return Refusal.EXPIRED
+    tenant = claims.get("tenant")
+    if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+        return Refusal.NO_TENANT
+    origin = origin_of(tenant)
+    if claims.get("aud") != origin:
+        return Refusal.OTHER_ORIGIN
+    if host != urlsplit(origin).hostname:
+        return Refusal.OTHER_HOST
+    person = _person(claims.get("sub"), claims.get("email"))
+    return Identity(tenant, *person) if person else Refusal.NO_PERSON
+
+
+def _claims(token: str, keys: Sequence[str]) -> dict[str, Any] | None:
+    """What a token says, if one of the keys has signed it."""
+    if not token.isascii() or len(token) > LONGEST_TOKEN:
+        return None
+    # Here and not above: where no front names visitors, no cold start pays for it.
+    from jwt.api_jws import PyJWS
+    from jwt.exceptions import PyJWTError
+
+    for key in keys:
+        try:
+            signed: bytes = PyJWS().decode(token, key, algorithms=[ALGORITHM])
+        except PyJWTError:
+            continue
+        return _object(signed)
+    return None
+
+
+def _object(signed: bytes) -> dict[str, Any] | None:
+    try:
+        claims = json.loads(signed)
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _in_time(expires: object, now: float) -> bool:
+    """Whether a token lives now, and not for much longer: a copy of it is of use for minutes."""
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        return False
+    return now < expires <= now + VISITOR_TOKEN_LIFETIME
+
+
+def _person(subject: object, email: object) -> tuple[str, str] | None:
+    """The two as they came, if they can stand in a line of ours (S30)."""
+    if not isinstance(subject, str) or not isinstance(email, str):
+        return None
+    shown = 0 < len(subject) <= LONGEST_SUBJECT and printable(subject)
+    return (subject, email) if shown and address_fault(email) is None else None
