@@ -83,7 +83,9 @@ def _fits(name: str, value: str, parameter: Mapping[str, Any]) -> None:
         )
     pattern = parameter.get("AllowedPattern")
     if pattern and not re.fullmatch(pattern, value):
-        raise BadParameters(f"{name} is {value!r}, which is none: {parameter['Description']}")
+        # Whoever took one for the other has put the key itself there.
+        given = "" if name == "VisitorKey" else f" is {value!r}, which"
+        raise BadParameters(f"{name}{given} is none: {parameter['Description']}")
     if parameter["Type"] == "Number":
         low, high = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**12)
         if not value.isdecimal() or not low <= int(value) <= high:
@@ -123,7 +125,7 @@ def _front(given: Mapping[str, str]) -> None:
         if front != "forwarded":
             raise BadParameters("VisitorIdentity is for a front that forwards and names visitors.")
         if not given.get("VisitorKey"):
-            raise BadParameters("VisitorKey is missing; VisitorIdentity wants the ARN of a secret.")
+            raise BadParameters("VisitorKey is missing; VisitorIdentity wants a secret's name.")
     if front == "forwarded":
         if given.get("HostedZoneId"):
             raise BadParameters("HostedZoneId is of no use while Front is 'forwarded'.")

@@ -11,12 +11,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from chalicelib.config import VisitorIdentity
 from cli.proof import prove
 from infra import package
 from infra.parameters import declared
 from sandbox.edge import Edge, Log
 from sandbox.environment import ROOT, private_folder
 from sandbox.keys import VARIABLE, Key
+from sandbox.login import Login
 from sandbox.mailbox import Mailbox
 from sandbox.ministack import REGION, UNKNOWN_HERE, MiniStack
 from sandbox.processes import Child, Failed, Started, require_free
@@ -27,6 +29,7 @@ REP_MAIL = "reps@hireanalytix.example"
 SUPPORT_EMAIL = "support@hireanalytix.example"
 _ACCESS_TOKEN_SECONDS = 180
 """Life of an access token at the sandbox's GoTo: short, so that a refresh is soon to be seen."""
+_VISITOR_KEY = "visitor-key"
 _TABLES = ("tokens", "tenants", "links", "authorization_requests", "grants", "journal")
 _FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce", "rescue", "refresh_now")
 
@@ -124,8 +127,19 @@ class LocalCloud:
         upstream = ("127.0.0.1", ports.aws)
         self.aws.publish_reader(self.tables["tokens"], outputs["RefreshNowFunction"])
         self._edge = Edge(
-            ports.edge, upstream, _prefix(outputs), self._log, self.key.header, self.mailbox
+            ports.edge,
+            upstream,
+            _prefix(outputs),
+            self._log,
+            self.key.header,
+            self.mailbox,
+            self._login(),
         )
+
+    def _login(self) -> Login | None:
+        if self.settings.visitor_identity is VisitorIdentity.OFF:
+            return None
+        return Login(self.aws.shared_key(_VISITOR_KEY), self.origin)
 
     def deploy(self, built: package.Package) -> dict[str, str]:
         """Put a package there, in place of another where one runs; the stack's outputs.
@@ -173,10 +187,13 @@ class LocalCloud:
             "MailFrom": MAIL_FROM,
             "RepMail": REP_MAIL,
             "SupportEmail": SUPPORT_EMAIL,
+            "VisitorIdentity": settings.visitor_identity,
             **UNKNOWN_HERE,
         }
         if settings.login_origins is not None:
             parameters["GoToLoginOrigins"] = settings.login_origins
+        if settings.visitor_identity is not VisitorIdentity.OFF:
+            parameters["VisitorKey"] = _VISITOR_KEY
         return parameters
 
     def _mails(self) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
 """The edge: stands where HA's own web front stands, for every `<tenant>.localhost`.
 
 It forwards the paths that the front forwards, byte for byte, and answers 404 to all else. It adds
-the host that the browser asked for and the local cloud's key, and drops both where the browser sent
-them. Its log lines hold neither a query nor what follows a link's path.
+the host that the browser asked for, the local cloud's key and, with a login, who is logged in; it
+drops each where the browser sent it. Its log lines hold neither a query nor what follows a link's
+path.
 """
 
 import errno
@@ -16,7 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from urllib.parse import unquote
 
-from sandbox import mailbox
+from sandbox import login, mailbox
+from sandbox.login import Login
 from sandbox.mailbox import Mailbox
 
 FORWARDED = ("/connect/", "/intake/", "/admin/settings/activities")
@@ -66,6 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         box = self.server.mailbox
         if box is not None and secrets.compare_digest(path.encode(), box.path.encode()):
             status = self._say(200, box.page(), mailbox.HEADERS)
+        elif self.server.login is not None and (headers := self.server.login.answer(path)):
+            status = self._say(303, "", headers)
         else:
             status = self._forward() if forwards(path) else self._say(404, _NOT_FOUND)
         took = (time.monotonic() - begun) * 1000
@@ -104,8 +108,12 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[http.client.HTTPResponse, bytes]:
         target = self.server.edge.prefix + self.path
         upstream.putrequest(self.command, target, skip_host=True, skip_accept_encoding=True)
-        own = {"X-Forwarded-Host": self.headers.get("Host", ""), **self.server.key}
-        for name, value in [*_end_to_end(self.headers.items(), own), *own.items()]:
+        host, cookies = self.headers.get("Host", ""), self.headers.get_all("Cookie", [])
+        own = {"X-Forwarded-Host": host, **self.server.key}
+        if self.server.login is not None:
+            own |= self.server.login.headers(host, "; ".join(cookies))
+        given = _end_to_end(self.headers.items(), [*own, login.HEADER])
+        for name, value in [*given, *own.items()]:
             upstream.putheader(name, value)
         upstream.endheaders(body or None)
         answer = upstream.getresponse()
@@ -164,6 +172,7 @@ class _Server(ThreadingHTTPServer):
         self.key = edge.key
         self.log = log
         self.mailbox = edge.mailbox
+        self.login = edge.login
         super().__init__((address, port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -181,14 +190,16 @@ class Edge:
         log: Log,
         key: Mapping[str, str] = MappingProxyType({}),
         mailbox: Mailbox | None = None,
+        login: Login | None = None,
     ) -> None:
         """Listen. `prefix` stands before each path at the upstream, `key` is the header that opens
-        it, `mailbox` a page of its own; raises `OSError` if the port is taken. `prefix` can be set
-        to another while it listens."""
+        it, `mailbox` a page of its own, `login` names visitors to the service; raises `OSError` if
+        the port is taken. `prefix` can be set to another while it listens."""
         self.upstream = upstream
         self.prefix = prefix
         self.key = key
         self.mailbox = mailbox
+        self.login = login
         self._servers = [_Server(socket.AF_INET, "127.0.0.1", port, self, log)]
         self.port = int(self._servers[0].server_address[1])
         try:

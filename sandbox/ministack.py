@@ -5,6 +5,7 @@ answers only those who have its key (`guard.py`).
 """
 
 import json
+import secrets
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -124,6 +125,13 @@ class MiniStack:
         ssm.put_parameter(
             Name=f"/ha-goto/{STAGE}/reader", Value=names, Type="String", Overwrite=True
         )
+
+    def shared_key(self, name: str) -> str:
+        """A key that the service shares with another program, as the operator makes it once."""
+        store = self.session.client("secretsmanager", endpoint_url=self.endpoint)
+        with suppress(store.exceptions.ResourceExistsException):
+            store.create_secret(Name=name, SecretString=secrets.token_urlsafe(32))
+        return store.get_secret_value(SecretId=name)["SecretString"]
 
     def mails(self) -> list[dict[str, Any]]:
         """The mails that SES was given, oldest first: `To`, `Subject`, `BodyText`, `BodyHtml`."""

@@ -10,9 +10,10 @@ from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.config import VisitorIdentity
 from chalicelib.untrusted_text import inert
 from infra.stack import StackFailed
-from sandbox import settings, tenants
+from sandbox import login, settings, tenants
 from sandbox.cloud import LocalCloud
 from sandbox.environment import STATE, private_folder, step, write_private
 from sandbox.logs import Follower
@@ -79,6 +80,7 @@ def _summarize(cloud: LocalCloud, link: str, seconds: float) -> None:
         "Connect link": link,
         "Mails": f"{cloud.origin('mail')}{cloud.mailbox.path}",
         "Product": f"{cloud.origin('<tenant>')}/",
+        **_login(cloud),
         "GoTo": f"{cloud.goto_url}/ (sandbox)" if not cloud.settings.provider else token_server,
         "Local cloud": cloud.aws.endpoint,
         "Endpoints": _shown(ENDPOINTS),
@@ -88,6 +90,13 @@ def _summarize(cloud: LocalCloud, link: str, seconds: float) -> None:
     for name, value in rows.items():
         print(f"{name}: {value}")
     print("\nLogs of the edge and the functions:", flush=True)
+
+
+def _login(cloud: LocalCloud) -> dict[str, str]:
+    if cloud.settings.visitor_identity is VisitorIdentity.OFF:
+        return {}
+    origin = cloud.origin("<tenant>")
+    return {"Log in, log out": f"{origin}{login.ENTER}, {origin}{login.LEAVE}"}
 
 
 def _end(cloud: LocalCloud) -> None:

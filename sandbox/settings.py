@@ -6,6 +6,7 @@ Without any, it is a whole world of its own; with `GOTO_*` it connects to anothe
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.config import VisitorIdentity
 from chalicelib.permissions import SCOPE_NEEDED, SCOPE_READ
 
 DEFAULT_PORT = 8000
@@ -56,6 +57,7 @@ class Settings:
     scope: str = SCOPE_READ
     needed_scopes: str = SCOPE_NEEDED
     login_origins: str | None = None
+    visitor_identity: VisitorIdentity = VisitorIdentity.OFF
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -75,7 +77,14 @@ def load(environment: Mapping[str, str]) -> Settings:
         scope=environment.get("GOTO_SCOPE", scope).strip(),
         needed_scopes="" if provider else SCOPE_NEEDED,
         login_origins=environment.get("GOTO_LOGIN_ORIGINS"),
+        visitor_identity=_visitor_identity(environment.get("VISITOR_IDENTITY") or "off"),
     )
+
+
+def _visitor_identity(text: str) -> VisitorIdentity:
+    if text not in list(VisitorIdentity):
+        raise BadSettings("VISITOR_IDENTITY must be off, optional or required.")
+    return VisitorIdentity(text)
 
 
 def _ports(text: str) -> Ports:

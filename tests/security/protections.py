@@ -31,6 +31,7 @@ TESTS = (
     "tests/integration/test_on_demand.py",
     "tests/integration/test_template.py",
     "tests/sandbox/test_control.py",
+    "tests/unit/test_edge.py",
     "tests/rep/test_proof.py",
     "tests/unit/test_caller.py",
     "tests/unit/test_config.py",
@@ -365,6 +366,13 @@ PROTECTIONS = (
         INTAKE,
         "if cookies.of_another(found.tenant):",
         "if not found.tenant:",
+    ),
+    Protection(
+        "S14",
+        "the edge drops a visitor's own token",
+        "sandbox/edge.py",
+        "[*own, login.HEADER]",
+        "own",
     ),
     Protection(
         "S14",

@@ -90,3 +90,16 @@ def test_a_share_is_given_in_percent() -> None:
 def test_a_rate_that_is_none_is_refused(rate: str) -> None:
     with pytest.raises(Misconfigured, match="TOKEN_RATE"):
         config.load(environment(TABLES, TOKEN_RATE=rate))
+
+
+def test_s14_visitors_are_not_known_unless_it_is_said() -> None:
+    """S14: a mode that is misspelt is no *off*, and none but *off* goes without a key."""
+    assert config.load(environment(TABLES)).visitor_identity == "off"
+    given = {"VISITOR_IDENTITY": "required", "VISITOR_KEY": "visitor-key"}
+    assert config.load(environment(TABLES, **given)).visitor_identity == "required"
+    for wrong, name in (
+        ({"VISITOR_IDENTITY": "on"}, "VISITOR_IDENTITY must be"),
+        ({"VISITOR_IDENTITY": "optional", "VISITOR_KEY": ""}, "VISITOR_KEY is not set"),
+    ):
+        with pytest.raises(Misconfigured, match=name):
+            config.load(environment(TABLES, **given | wrong))

@@ -11,9 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from chalicelib.connect import visitor_tokens
+from chalicelib.connect.visitor_tokens import Identity
+from sandbox import login
 from sandbox.edge import FORWARDED, Edge, forwards, loggable
 from sandbox.environment import ROOT
 from sandbox.guard import HEADER
+from sandbox.login import Login
 from sandbox.processes import Failed, free_port, require_free
 
 LONG_QUERY = "/admin/settings/activities/?code=" + "x" * 10_000
@@ -67,7 +71,7 @@ def ask(
     edge: Edge, method: str, path: str, body: bytes = b"", **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=10)
-    connection.putrequest(method, path)
+    connection.putrequest(method, path, skip_host="Host" in headers)
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)
     if body:
@@ -112,6 +116,53 @@ def test_the_edge_says_which_host_was_asked_for_and_shows_the_key(
             ("X-Forwarded-Host", host),
             ("X-Sandbox-Key", "the-key"),
         ]
+
+
+@pytest.fixture
+def logged(upstream: Upstream) -> Iterator[Edge]:
+    """An edge with HA's login, at whatever port."""
+    address = ("127.0.0.1", upstream.server.server_port)
+    login = Login("k" * 32, lambda tenant: f"http://{tenant}.localhost")
+    standing = Edge(0, address, "", upstream.log.append, login=login)
+    yield standing
+    standing.close()
+
+
+def test_s14_a_token_that_the_visitor_sent_is_dropped(
+    edge: Edge, logged: Edge, upstream: Upstream
+) -> None:
+    """S14: by every edge, with a login and without, logged in or not."""
+    for each in (edge, logged):
+        ask(each, "GET", "/connect/a", X_Visitor_Token="forged")
+    ask(logged, "GET", "/connect/a", Cookie="sandbox-login=1", x_visitor_token="forged")
+    sent = [pair for _, _, headers, _ in upstream.requests for pair in headers]
+    assert "forged" not in [value for _, value in sent]
+
+
+def test_the_edge_names_who_is_logged_in_to_the_service(logged: Edge, upstream: Upstream) -> None:
+    """As HA's front does: for the tenant of the host, until they log out."""
+    answer, _ = ask(logged, "GET", "/login", Host="acme.localhost:1")
+    assert (answer.status, answer.headers["Location"]) == (303, "/admin/settings/activities/")
+    cookie = answer.headers["Set-Cookie"].split(";")[0]
+    ask(logged, "GET", "/connect/a", Cookie=f"a=b; {cookie}", Host="acme.localhost:1")
+    answer, _ = ask(logged, "GET", "/logout")
+    assert "Max-Age=0" in answer.headers["Set-Cookie"]
+    for strange in ("", "a=b", "\x7f=;;=", "other-sandbox-login=1"):
+        ask(logged, "GET", "/connect/a", Cookie=strange)
+    tokens = [dict(headers).get(login.HEADER) for _, _, headers, _ in upstream.requests]
+    assert tokens[1:] == [None] * 4
+    named = visitor_tokens.read(
+        str(tokens[0]),
+        ["k" * 32],
+        host="acme.localhost",
+        origin_of=lambda tenant: f"http://{tenant}.localhost",
+        now=time.time(),
+    )
+    assert named == Identity("acme", "ann@acme", "ann@acme.example")
+
+
+def test_without_a_login_the_edge_has_no_such_page(edge: Edge) -> None:
+    assert ask(edge, "GET", "/login")[0].status == 404
 
 
 def test_repeated_cookies_stay_apart(edge: Edge) -> None:

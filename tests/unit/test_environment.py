@@ -111,3 +111,10 @@ def test_another_server_needs_all_of_its_settings() -> None:
 def test_an_empty_scope_is_left_out() -> None:
     assert load({"GOTO_SCOPE": ""}).scope == ""
     assert "identity:" in load({}).scope
+
+
+def test_the_edge_names_visitors_where_it_is_told_to() -> None:
+    assert load({}).visitor_identity == load({"VISITOR_IDENTITY": ""}).visitor_identity == "off"
+    assert load({"VISITOR_IDENTITY": "required"}).visitor_identity == "required"
+    with pytest.raises(BadSettings, match="must be off, optional or required"):
+        load({"VISITOR_IDENTITY": "on"})

@@ -13,6 +13,10 @@ from infra.deploy import main
 GOOD = json.loads((parameters.STAGES / "example.json").read_text())
 
 OWN = {"Front": "host", "HostedZoneId": "Z1", "TenantOrigin": "https://goto.example.com"}
+KNOWN = {
+    "VisitorIdentity": "required",
+    "VisitorKey": "visitor-key-prod",
+}
 WILDCARD = {"Front": "wildcard", "HostedZoneId": "Z1"}
 
 
@@ -38,6 +42,8 @@ def test_the_example_is_taken_as_it_is(template: Path) -> None:
         {"TenantOrigin": "https://goto.example.com"},
         {"VisitorHeader": "X-Visitor"},
         WILDCARD | {"Firewall": "off"},
+        KNOWN,
+        KNOWN | {"VisitorIdentity": "off"},
     ],
 )
 def test_each_way_to_stand_in_front_is_taken(
@@ -77,6 +83,11 @@ def test_each_way_to_stand_in_front_is_taken(
         (OWN | {"VisitorHeader": "X-Visitor"}, "VisitorHeader is for the firewall"),
         ({"VisitorHeader": "X-Visitor", "Firewall": "off"}, "VisitorHeader is for the firewall"),
         ({"VisitorHeader": "X Visitor"}, "VisitorHeader is 'X Visitor'"),
+        ({"VisitorIdentity": "on"}, "must be one of off, optional, required"),
+        (KNOWN | {"VisitorKey": None}, "VisitorKey is missing"),
+        (KNOWN | {"VisitorKey": "a key itself"}, "VisitorKey is none: Name of the secret"),
+        (KNOWN | {"VisitorKey": "ha-goto/prod/acme"}, "VisitorKey is none: Name of the secret"),
+        (OWN | KNOWN, "VisitorIdentity is for a front that forwards"),
         ({"Stage": "other"}, "is of stage 'other', not 'prod'"),
     ],
 )
