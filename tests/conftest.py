@@ -14,7 +14,8 @@ from botocore.loaders import create_loader
 pytest_plugins = ["tests.support.fixtures"]
 
 OWN_CLOUD = tuple(
-    f"tests/e2e/test_{name}.py" for name in ("cookies", "deploying", "gateway_errors", "upgrade")
+    f"tests/e2e/test_{name}.py"
+    for name in ("cookies", "deploying", "gateway_errors", "upgrade", "visitors")
 )
 """End-to-end tests that don't use the cloud that the others share."""
 

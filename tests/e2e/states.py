@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from chalicelib.connect.authorize import MOST_STARTS
+from chalicelib.errors import LoginRequired
 from chalicelib.models import Reason, Status
 from chalicelib.web import texts
 from tests.e2e import account_states, story
@@ -260,6 +261,15 @@ def _not_ready(stage: Stage) -> Page:
     return page
 
 
+def _login_required(stage: Stage) -> Page:
+    """Where HA's own login stands before the pages, and nobody has logged in."""
+    tenant, page = stage.tenant(), stage.page()
+    required = {"VISITOR_IDENTITY": "required", "VISITOR_KEY": "unread"}
+    with story.changed_function(stage.cloud, stage.cloud.functions["web"], **required):
+        page.goto(tenant.link)
+    return page
+
+
 def _unavailable(stage: Stage) -> Page:
     """A row that nobody can read stands for whatever is broken on our side."""
     tenant, page = stage.connected()
@@ -329,6 +339,7 @@ STATES: dict[str, State] = {
     "error-cross-site": _cross_site,
     "error-too-many": _too_many,
     "error-not-ready": _not_ready,
+    "error-login-required": _login_required,
     "error-unavailable": _unavailable,
     "fresh-link-mailed": _fresh_link_mailed,
     "intake": _intake,
@@ -348,6 +359,7 @@ HEADLINES = {
     "token-died": texts.STATUSES[Status.DEGRADED][0],
     "reconnect-soon": texts.RECONNECT_SOON[0],
     "error-too-many": "Too many attempts",
+    "error-login-required": texts.ERRORS[LoginRequired][0],
     "error-unavailable": texts.UNAVAILABLE[0],
 }
 """What must stand on the page, where arranging it could go wrong unnoticed."""

@@ -6,7 +6,8 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -233,6 +234,18 @@ def let_confirm(tenant: Tenant) -> None:
     if "refused_since" in tenant.row("grants"):
         now = int(time.time())
         change(tenant, "grants", refused_since=now - 2 * CONFIRM_PAUSE, next_refresh_at=now)
+
+
+@contextmanager
+def changed_function(cloud: LocalCloud, function: str, **variables: str) -> Iterator[None]:
+    """A function runs with other settings meanwhile."""
+    aws: Any = cloud.aws.lambda_  # its stubs want a type of their own
+    found = aws.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    aws.update_function_configuration(
+        FunctionName=function, Environment={"Variables": found | variables}
+    )
+    yield
+    aws.update_function_configuration(FunctionName=function, Environment={"Variables": found})
 
 
 def drop(tenant: Tenant, table: str, attribute: str) -> None:

@@ -127,7 +127,7 @@ def rescue(cloud: LocalCloud, tenant: story.Tenant) -> set[str]:
     with unscheduled(cloud, tick):
         story.eventually(lambda: "lease_until" not in tenant.row("grants"), "a tick still has it")
         before = tenant.row("tokens")
-        with without_tokens_table(cloud, tick):
+        with story.changed_function(cloud, tick, TOKENS_TABLE="none"):  # transactions fail
             story.change(tenant, "grants", next_refresh_at=1)
             assert "rescued" in cloud.aws.invoke(tick, TICK)
             assert tenant.row("tokens") == before
@@ -147,17 +147,6 @@ def unscheduled(cloud: LocalCloud, function: str) -> Iterator[None]:
     yield
     for name in rules:
         events.enable_rule(Name=name)
-
-
-@contextmanager
-def without_tokens_table(cloud: LocalCloud, function: str) -> Iterator[None]:
-    """A function's transactions fail, for one of their tables is out of reach; its reads don't."""
-    aws: Any = cloud.aws.lambda_  # its stubs want a type of their own
-    found = aws.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-    broken = {"Variables": found | {"TOKENS_TABLE": "none"}}
-    aws.update_function_configuration(FunctionName=function, Environment=broken)
-    yield
-    aws.update_function_configuration(FunctionName=function, Environment={"Variables": found})
 
 
 def take_in(cloud: LocalCloud, browser: Browser) -> set[str]:
