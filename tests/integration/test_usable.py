@@ -224,13 +224,13 @@ class TestScope:
     def test_s27_a_forgotten_box_is_told_at_once_and_mended(
         self, site: Site, granted: str, lacking: tuple[str, ...], box: str
     ) -> None:
-        """S27: never "Connected" alone; admin and rep read what to tick."""
+        """S27: never "Connected" alone; admin and rep read what to check."""
         world = site.world
         link = world.add_tenant()
         world.goto.scope = granted
         page = site.connect(link).body
         assert "Connected, but a permission is missing" in page
-        assert f"tick {box} of the client" in page
+        assert f"check {box} of the client" in page
         assert "there is nothing you need to do" not in page
         shown = world.rep("tenant_show", tenant="acme")
         assert (shown["missing_scopes"], shown["usable"]) == (list(lacking), "scope_missing")
