@@ -1,7 +1,7 @@
 """The rep's commands: which there are, what each needs, and how it answers.
 
-A command needs proof of who calls (S32) unless its line below says otherwise: one that only looks,
-or does what harms nobody. A new one is therefore protected.
+A command needs proof of who calls (S32) unless its line below says otherwise: one that only looks.
+A new one is therefore protected.
 
 An answer is ``{"ok": true, ...}`` or ``{"ok": false, "kind": ..., "error": one sentence}``.
 """
