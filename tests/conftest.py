@@ -13,11 +13,20 @@ from botocore.loaders import create_loader
 
 pytest_plugins = ["tests.support.fixtures"]
 
-OWN_CLOUD = tuple(
+ALONE = tuple(
     f"tests/e2e/test_{name}.py"
-    for name in ("cookies", "deploying", "gateway_errors", "upgrade", "visitors")
+    for name in (
+        "cookies",
+        "deploying",
+        "fronts",
+        "gateway_errors",
+        "hostile_days",
+        "upgrade",
+        "visitors",
+    )
 )
-"""End-to-end tests that don't use the cloud that the others share."""
+"""End-to-end tests that start a cloud of their own, or wait for minutes: not in a row with the
+others, which share one."""
 
 ROW = re.compile(r"\b[SsFf][0-3][0-9]\b")
 """A row of the requirements, as tests name it."""
@@ -59,7 +68,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class TogetherScheduling(LoadScopeScheduling):  # type: ignore[misc]  # likewise
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            shared = file.startswith("tests/e2e/") and file not in OWN_CLOUD
+            shared = file.startswith("tests/e2e/") and file not in ALONE
             return "tests/e2e" if shared else file
 
     return TogetherScheduling(config, log)

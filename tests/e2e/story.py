@@ -281,8 +281,8 @@ def everything(cloud: LocalCloud) -> dict[str, list[dict[str, Any]]]:
 
 
 def slow_down_next_exchange(cloud: LocalCloud) -> None:
-    """Have GoTo take two seconds for its next answer: long enough for an eye to see the wait."""
-    fail_next_exchange(cloud, status=None, delay=2, after=True)
+    """Have GoTo take five seconds for its next answer: the wait is seen on a busy machine, too."""
+    fail_next_exchange(cloud, status=None, delay=5, after=True)
 
 
 def fail_next_exchange(cloud: LocalCloud, **failure: Any) -> None:
