@@ -15,6 +15,7 @@ from chalicelib.models import Reason, Status
 from chalicelib.notify.email_templates import letters
 from chalicelib.permissions import GoToAccount, Usable, missing, writing
 from chalicelib.refresh.on_demand import RefreshOutcome
+from chalicelib.tokens.probe import Prober
 from tests.support.site import PAGE, Site
 from tests.support.stubs import ObedientGoTo
 from tests.support.world import World
@@ -243,6 +244,18 @@ class TestScope:
         again = site.connect(link).body
         assert "a permission is missing" not in again
         assert world.rep("tenant_show", tenant="acme")["usable"] == "yes"
+
+    def test_s27_the_commit_tells_it_before_any_probe(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """S27: in the same transaction, so that no moment says "Connected" alone."""
+        world.goto.scope = "identity:"
+        monkeypatch.setattr(Prober, "after_connect", lambda *_: None)
+        world.connect(world.add_tenant())
+        assert world.history()[-1] == "scope_missing"
+        connection = world.connections.get("acme")
+        assert connection is not None
+        assert connection.usable is Usable.SCOPE_MISSING
 
     def test_s27_goto_refuses_the_scope(self, site: Site) -> None:
         """S27: at authorize; nothing else has changed, and the rep is told."""

@@ -11,9 +11,11 @@ import pytest
 
 from chalicelib import opaque, untrusted_text
 from chalicelib.aws.telemetry import logger
+from chalicelib.errors import DependencyUnavailable
 from chalicelib.goto.oauth import Answer
 from chalicelib.models import Reason, Status
 from chalicelib.notify.email_templates import Letter, write
+from chalicelib.tokens.rescue import Rescued
 from sandbox.logs import readable
 from tests.support.hostile import HOSTILE, obeyed
 from tests.support.site import PAGE, Site
@@ -99,6 +101,29 @@ def test_s30_what_goto_tells_is_kept_printable_and_bounded(site: Site, text: str
     assert obeyed(page.body + json.dumps(world.everything(), ensure_ascii=False)) == set()
     assert "<script>alert" not in page.body
     assert "49" not in row["principal"]["S"]
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise DependencyUnavailable("dynamodb", "InternalServerError")
+
+
+@memory_only
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_s30_what_waited_in_the_rescue_queue_is_read_as_at_the_entrance(
+    world: World, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """S30: a version without that check may have put it there."""
+    visitor = world.browser(world.add_tenant())
+    with monkeypatch.context() as broken:
+        broken.setattr(world.connections, "commit_connect", unavailable)
+        world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+        world.complete()
+    [message] = world.rescue_queue.messages
+    content = json.loads(message)
+    content["principal"] = f"a {text}" * 200
+    world.rescue_queue.messages[0] = json.dumps(content)
+    assert world.rescue() == [Rescued.COMMITTED]
+    assert obeyed(json.dumps(world.everything(), ensure_ascii=False)) == set()
 
 
 class Isolated(HTMLParser):

@@ -504,17 +504,52 @@ def test_s25_a_pin_set_while_a_refresh_reads_the_account_stays(world: World) -> 
     ended(world, ADMIN)
 
 
-def _at_the_commit(world: World, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+def _at_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch, act: Any, name: str = "commit_refresh"
+) -> None:
     """Have something happen once, after the commit has read the pin and before it writes."""
-    commit = world.connections.commit_refresh
+    commit = getattr(world.connections, name)
 
     def late(*given: Any, **named: Any) -> None:
-        monkeypatch.setattr(world.connections, "commit_refresh", commit)
+        monkeypatch.setattr(world.connections, name, commit)
         with acting_as(None):
             act()
         commit(*given, **named)
 
-    monkeypatch.setattr(world.connections, "commit_refresh", late)
+    monkeypatch.setattr(world.connections, name, late)
+
+
+def test_s03_a_pin_set_at_the_moment_of_a_sign_in_s_commit_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S03: after the rule has found none; the commit itself depends on it."""
+    moved_in(world)
+    begin(world, world.add_tenant(), RIVAL)
+    set_pin = {"tenant": "acme", "account": ACCOUNTS[ADMIN]}
+    _at_the_commit(world, monkeypatch, lambda: world.rep("pin_set", **set_pin), "commit_connect")
+    assert world.complete() == [Reason.OTHER_ACCOUNT]
+    assert (pin(world), world.connections.get("acme")) == (ACCOUNTS[ADMIN], None)
+
+
+def test_s25_a_lifted_pin_serves_one_sign_in_to_its_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S25: another has used it up after the rule has looked."""
+    moved_in(world)
+    assert sign_in(world, world.add_tenant(), ADMIN) is None
+    world.rep("pin_lift", tenant="acme")
+    begin(world, world.rep("link_create", tenant="acme")["url"].rsplit("/", 1)[1], RIVAL)
+
+    def use_up() -> None:
+        world.dynamodb.update_item(
+            TableName=world.settings.tenants_table,
+            Key={"tenant": {"S": "acme"}},
+            UpdateExpression="REMOVE pin_lifted",
+        )
+
+    _at_the_commit(world, monkeypatch, use_up, "commit_connect")
+    assert world.complete() == [Reason.ACCOUNT_NOT_CONFIRMED]
+    assert row(world)["account_key"] == ACCOUNTS[ADMIN]
 
 
 def test_s25_a_pin_lifted_at_the_moment_of_the_commit_stays_lifted(

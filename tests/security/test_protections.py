@@ -14,5 +14,5 @@ def test_every_row_has_a_protection() -> None:
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=lambda each: f"{each.row}: {each.what}")
 def test_what_is_removed_stands_there(protection: Protection) -> None:
-    there = protection.stands in (ROOT / protection.file).read_text("utf-8")
-    assert there, f"{protection.file} has changed: update tests/security/protections.py"
+    count = (ROOT / protection.file).read_text("utf-8").count(protection.stands)
+    assert count == 1, f"{count} times in {protection.file}: update tests/security/protections.py"
