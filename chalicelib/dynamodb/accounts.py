@@ -1,9 +1,8 @@
 """What the tables know of GoTo accounts: whose each is, and what waits for a choice (S26).
 
 An account's row in `Tenants` names the one tenant that it belongs to, and those with which a rep
-has it shared. New tokens of a person who
-has several accounts wait in a row of `Grants`, beside the refresh tokens, until the admin has
-chosen; nobody else's role reads them there.
+has it shared. New tokens of a person who has several accounts wait in a row of `Grants`, beside the
+refresh tokens, until the admin has chosen; nobody else's role reads them there.
 """
 
 from __future__ import annotations

@@ -24,7 +24,6 @@ ACCOUNT = "#account#"
 
 EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
 
-
 CHOOSING = "choosing"
 """Attribute: how many sign-ins of the tenant wait until an account is chosen (S26)."""
 
