@@ -148,6 +148,29 @@ def test_each_outcome_that_the_runbook_looks_for_is_one_of_a_refresh() -> None:
     assert named <= {str(outcome) for outcome in Outcome}
 
 
+def test_each_alarm_says_how_urgent_it_is_and_what_to_do() -> None:
+    """The index by urgency agrees with the sections, and neither leaves one out."""
+    index, _, sections = RUNBOOK.partition("\n## First, in each shell")
+    urgency = {
+        name: urgent
+        for urgent, names in re.findall(r"^\| (\w.*?) \| (\[.*) \|$", index, re.MULTILINE)
+        for name in re.findall(r"\[(\w+)\]", names)
+    }
+    found = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", sections, re.MULTILINE | re.DOTALL))
+    assert set(found) == set(urgency)
+    for name, text in found.items():
+        said = " ".join(text.split())
+        assert f"**Urgency:** {urgency[name]}" in said, name
+        assert re.search(r"\*\*Impact:.*\*\*Do this.*\*\*if that fails", said, re.IGNORECASE), name
+
+
+def test_each_decision_is_dated() -> None:
+    page = PAGES["docs/decisions.md"]
+    assert len(re.findall(r"^### ", page, re.MULTILINE)) == len(
+        re.findall(r"^### .*\n\n\*2026-\d\d-\d\d(?:, 2026-\d\d-\d\d)*\.\* ", page, re.MULTILINE)
+    )
+
+
 def test_a_front_is_pointed_at_the_one_output_for_it() -> None:
     """The gateway's own address ends with a slash, and is switched off where there is a host."""
     assert "PagesURL" in template()["Outputs"]
