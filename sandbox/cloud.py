@@ -4,6 +4,7 @@
 """
 
 import json
+import ssl
 import sys
 import urllib.request
 from collections.abc import Callable
@@ -45,9 +46,11 @@ class LocalCloud:
         folder: Path,
         log: Log = lambda _line: None,
         built: package.Package | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Start nothing yet. State goes to `folder`; `log` hears of each request at the edge.
-        ``built``: what to deploy, where it is not the sources as they are."""
+        ``built``: what to deploy, where it is not the sources as they are; ``tls``: the edge's,
+        where its pages are to be at https."""
         self.settings = settings
         self.folder = private_folder(folder)
         self.key = Key.of(self.folder)
@@ -55,6 +58,8 @@ class LocalCloud:
         self.functions: dict[str, str] = {}
         self._log = log
         self._built = built
+        self._tls = tls
+        self._scheme = "https" if tls else "http"
         self._ministack: MiniStack | None = None
         self._goto: Child | None = None
         self._edge: Edge | None = None
@@ -78,13 +83,13 @@ class LocalCloud:
 
     def origin(self, tenant: str) -> str:
         """Address under which a tenant's admin sees the product."""
-        return f"http://{tenant}.localhost:{self.settings.ports.edge}"
+        return f"{self._scheme}://{tenant}.localhost:{self.settings.ports.edge}"
 
     @property
     def endpoints(self) -> dict[str, Any]:
         """Where everything is, for other programs."""
         return {
-            "edge": f"http://localhost:{self.settings.ports.edge}",
+            "edge": f"{self._scheme}://localhost:{self.settings.ports.edge}",
             "aws": {
                 "endpoint": self.aws.endpoint,
                 "region": REGION,
@@ -134,6 +139,7 @@ class LocalCloud:
             self.key.header,
             self.mailbox,
             self._login(),
+            self._tls,
         )
 
     def _login(self) -> Login | None:

@@ -10,6 +10,7 @@ import errno
 import http.client
 import secrets
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -174,6 +175,11 @@ class _Server(ThreadingHTTPServer):
         self.mailbox = edge.mailbox
         self.login = edge.login
         super().__init__((address, port), _Handler)
+        if edge.tls is not None:
+            # Each connection's own thread shakes hands: a silent browser holds up no other.
+            self.socket = edge.tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Nothing: a browser that hangs up is no news."""
@@ -191,15 +197,18 @@ class Edge:
         key: Mapping[str, str] = MappingProxyType({}),
         mailbox: Mailbox | None = None,
         login: Login | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Listen. `prefix` stands before each path at the upstream, `key` is the header that opens
-        it, `mailbox` a page of its own, `login` names visitors to the service; raises `OSError` if
-        the port is taken. `prefix` can be set to another while it listens."""
+        it, `mailbox` a page of its own, `login` names visitors to the service, `tls` makes it
+        https; raises `OSError` if the port is taken. `prefix` can be set to another while it
+        listens."""
         self.upstream = upstream
         self.prefix = prefix
         self.key = key
         self.mailbox = mailbox
         self.login = login
+        self.tls = tls
         self._servers = [_Server(socket.AF_INET, "127.0.0.1", port, self, log)]
         self.port = int(self._servers[0].server_address[1])
         try:

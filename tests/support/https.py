@@ -42,7 +42,7 @@ class SecureSite(ThreadingHTTPServer):
         self.pages: dict[str, str] = {}
         self.decoding = "utf-8"
         self.lock = threading.Lock()
-        self.socket = _context().wrap_socket(self.socket, server_side=True)
+        self.socket = tls_context().wrap_socket(self.socket, server_side=True)
 
     @property
     def rules(self) -> str:
@@ -118,7 +118,8 @@ def _consent(query: str) -> str:
     return f'<!doctype html><title>GoTo</title><a href="{escape(back)}">Allow</a>'
 
 
-def _context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """A server's, with a certificate of its own making, which a browser must be told to accept."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"*.{DOMAIN}")])
     now = datetime.now(UTC)

@@ -3,6 +3,7 @@
 import http.client
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sandbox.environment import ROOT
 from sandbox.guard import HEADER
 from sandbox.login import Login
 from sandbox.processes import Failed, free_port, require_free
+from tests.support.https import tls_context
 
 LONG_QUERY = "/admin/settings/activities/?code=" + "x" * 10_000
 
@@ -224,3 +226,18 @@ def test_a_taken_port_is_one_sentence_that_names_it() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Failed, match=rf"^Port {port} is taken: .*`PORT=`\.$"):
             require_free(port)
+
+
+def test_at_https_a_silent_browser_holds_up_no_other(upstream: Upstream) -> None:
+    address = ("127.0.0.1", upstream.server.server_port)
+    edge = Edge(0, address, "", upstream.log.append, tls=tls_context())
+    with socket.create_connection(("127.0.0.1", edge.port)):  # it never shakes hands
+        trusting = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", edge.port, timeout=5, context=trusting
+        )
+        connection.request("GET", "/connect/x")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (303, b"body")
+        connection.close()
+    edge.close()
