@@ -220,11 +220,31 @@ def write_private(file: Path, text: str) -> None:
 
 def chromium() -> Path:
     """Path of Chromium; raises `Missing`."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    return _program("Chromium", "chromium", "chromium", "chromium-browser", "google-chrome")
+
+
+def firefox() -> Path:
+    """Path of Firefox; raises `Missing`."""
+    return _program("Firefox", "firefox-esr", "firefox-esr", "firefox")
+
+
+def webkit() -> Path:
+    """Path of WebKit's driver, which starts WebKitGTK's own small browser; raises `Missing`."""
+    return _program("WebKit's driver", "webkit2gtk-driver", "WebKitWebDriver")
+
+
+def xvfb() -> Path:
+    """Path of the X server without a screen, which WebKit's window needs; raises `Missing`."""
+    return _program("Xvfb", "xvfb", "Xvfb")
+
+
+def _program(title: str, package: str, *names: str) -> Path:
+    """Path of the first of these programs that is here; raises `Missing`."""
+    for name in names:
         found = shutil.which(name)
         if found:
             return Path(found)
-    raise Missing("Chromium is missing: install it (Debian: `apt-get install chromium`).")
+    raise Missing(f"{title} is missing: install it (Debian: `apt-get install {package}`).")
 
 
 def java() -> Path:
@@ -269,6 +289,9 @@ def _php() -> bool:
 
 _TOOLS = (
     _Tool("Chromium", lambda: _found(chromium), ("chromium",)),
+    _Tool("Firefox", lambda: _found(firefox), ("firefox-esr",)),
+    _Tool("WebKit's driver", lambda: _found(webkit), ("webkit2gtk-driver",)),
+    _Tool("Xvfb, for WebKit's window", lambda: _found(xvfb), ("xvfb",)),
     _Tool("libatomic, for the browser's driver", lambda: find_library("atomic"), ("libatomic1",)),
     _Tool("a JDK of Java 17 or newer", lambda: _found(java), ("default-jdk-headless",)),
     _Tool("npm", lambda: shutil.which("npm"), ("npm",)),

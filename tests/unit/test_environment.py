@@ -79,7 +79,17 @@ def test_what_tests_lack_is_named_at_once(
     monkeypatch.setattr(environment, "_ensure_node_packages", lambda: None)
     environment.prepare_tests()
     [line] = capsys.readouterr().out.splitlines()
-    for package in ("chromium", "libatomic1", "default-jdk-headless", "npm", "nginx", "php-cli"):
+    for package in (
+        "chromium",
+        "firefox-esr",
+        "webkit2gtk-driver",
+        "xvfb",
+        "libatomic1",
+        "default-jdk-headless",
+        "npm",
+        "nginx",
+        "php-cli",
+    ):
         assert package in line
 
 
