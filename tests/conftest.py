@@ -16,6 +16,7 @@ pytest_plugins = ["tests.support.fixtures"]
 ALONE = tuple(
     f"tests/e2e/test_{name}.py"
     for name in (
+        "browsers",
         "cookies",
         "deploying",
         "fronts",
