@@ -4,6 +4,7 @@ are stood in for: an STS that checks every signature."""
 import io
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from chalicelib.rep.caller_identity import CallerIdentity
 from cli.service import Service
 from infra.cfn_intrinsics import ACCOUNT
 from tests.rep.program import Ran, Run
+from tests.support import rep_contract
 from tests.support.aws import REGION
 from tests.support.sts import ANN, ENDPOINT, Sts
 from tests.support.world import World
@@ -34,22 +36,35 @@ def sts() -> Sts:
 
 
 @pytest.fixture
-def wire(world: World, sts: Sts, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every payload that would have gone to the function, from a rep whom STS knows."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ANN.key)  # after `world`, whose moto has set its own
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ANN.secret)
-    sent: list[dict[str, Any]] = []
+def function(world: World, sts: Sts) -> Callable[[bytes], bytes]:
+    """The function itself: a payload to its answer, by the clock of this machine."""
     callers = CallerIdentity(
         endpoint=ENDPOINT, outbound=sts, proofs=Proofs(world.tables), clock=time.time
     )
 
-    def invoke(self: Service, payload: dict[str, Any]) -> Any:
-        received = json.loads(json.dumps(payload))
-        sent.append(received)
+    def invoke(payload: bytes) -> bytes:
+        received = json.loads(payload)
         answer = commands.run(
             world.desk(), received, lambda: callers.identify(received, "a-number", FUNCTION)
         )
-        return json.loads(json.dumps(answer))
+        rep_contract.check_answer(received["command"], answer)
+        return json.dumps(answer).encode()
+
+    return invoke
+
+
+@pytest.fixture
+def wire(
+    function: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> list[dict[str, Any]]:
+    """Every payload that would have gone to the function, from a rep whom STS knows."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ANN.key)  # after `world`, whose moto has set its own
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ANN.secret)
+    sent: list[dict[str, Any]] = []
+
+    def invoke(self: Service, payload: dict[str, Any]) -> Any:
+        sent.append(json.loads(json.dumps(payload)))
+        return json.loads(function(json.dumps(payload).encode()))
 
     monkeypatch.setattr(Service, "_invoke", invoke)
     return sent

@@ -42,6 +42,7 @@ from chalicelib.rep.health_check import Part
 from chalicelib.rep.onboarding import Onboarding
 from chalicelib.tokens.commit import Commits
 from chalicelib.tokens.rescue import Rescue, Rescued
+from tests.support import rep_contract
 from tests.support.aws import REGION, environment, session
 from tests.support.stubs import Clock, ObedientGoTo, RescueBox
 
@@ -230,8 +231,10 @@ class World:
         return visitor
 
     def rep(self, command: str, **arguments: Any) -> RepAnswer:
-        """One command of the rep."""
-        return run(self.desk(), {"command": command, **arguments}, lambda: TESTER)
+        """One command of the rep. Its answer is as docs/rep-command.schema.json says."""
+        answer = run(self.desk(), {"command": command, **arguments}, lambda: TESTER)
+        rep_contract.check_answer(command, answer)
+        return answer
 
     def desk(self) -> Desk:
         desk = rep.desk(self.deployment)
