@@ -43,6 +43,7 @@ PAGES = (
     "docs/local.md",
     "docs/deploying.md",
     "docs/contract.md",
+    "docs/rep-contract.md",
     "docs/slo.md",
     "docs/runbook.md",
     "docs/costs.md",

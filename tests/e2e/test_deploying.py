@@ -20,6 +20,7 @@ from infra.smoke import LOOK_SECONDS, Smoke
 from infra.stack import Plan, StackFailed
 from infra.versions import BEFORE, LIVE, TAGS, Versions
 from sandbox.ministack import STACK, UNKNOWN_HERE, MiniStack
+from tests.policies import operators
 
 STAGE = "shown"
 GIVEN = {
@@ -36,7 +37,10 @@ def aws(tmp_path: Path) -> Iterator[MiniStack]:
         port = free.getsockname()[1]
     cloud = MiniStack(tmp_path, port)
     try:
-        yield cloud
+        with operators.overheard(cloud.session) as calls:
+            yield cloud
+        # S21: whatever the commands have asked for, infra/deployer-access.yaml allows.
+        assert operators.denied(calls, "DeployPolicy") == []
     finally:
         cloud.stop()
 

@@ -1,7 +1,7 @@
 """`make prove` on the local cloud: what it can show is as believed, all else is unproven."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from infra.beliefs import Stage
 from infra.package import STAGE
 from infra.smoke import TICK
 from sandbox.cloud import LocalCloud
+from tests.policies import operators
 
 SHOWN_HERE = (
     "the stack is protected from deletion",
@@ -21,7 +22,7 @@ SHOWN_HERE = (
 
 
 @pytest.fixture
-def stage(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """The local cloud's, with somebody on call."""
     for name, value in {
         "AWS_ENDPOINT_URL": cloud.aws.endpoint,
@@ -31,7 +32,11 @@ def stage(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Stage:
     }.items():
         monkeypatch.setitem(os.environ, name, value)
     session: Any = cloud.aws.session
-    return prove.stage_of(session, cloud.aws.stack, STAGE, local=True, endpoint=cloud.aws.endpoint)
+    stack, endpoint = cloud.aws.stack, cloud.aws.endpoint
+    with operators.overheard(session) as calls:
+        yield prove.stage_of(session, stack, STAGE, local=True, endpoint=endpoint)
+    # S21: whatever it has asked for, infra/deployer-access.yaml allows those on call.
+    assert operators.denied(calls, "OperatePolicy") == []
 
 
 def test_s20_every_line_of_it_and_no_secret(cloud: LocalCloud, stage: Stage) -> None:
