@@ -79,7 +79,6 @@ class Function:
 class _Refresher:
     limiter: RateLimiter
     function: Function
-    fleet_well: bool = True
     lives_left: list[int] = field(default_factory=list)
 
     def refresh(self, _: Due) -> Outcome:

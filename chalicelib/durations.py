@@ -140,6 +140,10 @@ CONFIRM_PAUSE = 300
 which GoTo has been seen at other servers to refuse what is good, and than the two turns after which
 refusals of many count as GoTo's own affair (F26)."""
 
+CONFIRM_ALONE = 1_200
+"""From a refusal to the one that confirms it where GoTo has given nobody tokens since: a small
+fleet cannot tell a dead grant from GoTo's bad quarter of an hour sooner (F26)."""
+
 END_GRACE = DAY
 """Past a refresh token's own end, for which one is still tried that GoTo could not be asked about:
 the outage may be over before, and GoTo may have extended it (F25)."""

@@ -58,7 +58,8 @@ class Provider:
 
     ``asked``, ``failed``, ``refused`` and ``limited`` (429) count since the last turn. The trends
     are in thousandths of a request and fade from turn to turn; ``rate`` is in thousandths of a
-    request a second, None for the cap. ``ticked_at``: when the last tick came to its end.
+    request a second, None for the cap. ``tokens_given_at``: when a batch last ended in which GoTo
+    gave somebody tokens. ``ticked_at``: when the last tick came to its end.
     """
 
     turn: int = 0
@@ -67,6 +68,7 @@ class Provider:
     failed: int = 0
     refused: int = 0
     limited: int = 0
+    tokens_given_at: int = 0
     ticked_at: int = 0
     trend_asked: int = 0
     trend_failed: int = 0

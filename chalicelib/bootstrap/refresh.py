@@ -130,7 +130,7 @@ def refresher(
         accounts=Accounts(goto, deployment.clock, time_left, deployment.report),
         goto=goto,
         rate_limiter=rate_limiter,
-        fleet_well=True,
+        provider=deployment.provider,
         clock=deployment.clock,
         random=deployment.random,
         pause=deployment.pause,

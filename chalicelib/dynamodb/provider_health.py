@@ -28,7 +28,7 @@ _SET = (
     "open_since",
     "rate",
 )
-ATTRIBUTES = (*_ADDED, *_SET, "ticked_at")
+ATTRIBUTES = (*_ADDED, "tokens_given_at", *_SET, "ticked_at")
 
 
 @dataclass(eq=False)
@@ -40,9 +40,16 @@ class ProviderRow:
         key = {"tenant": PROVIDER}
         return Provider(**expressions.get(self.tables.client, self.tables.grants, key, ATTRIBUTES))
 
-    def add(self, asked: int, failed: int, refused: int, limited: int) -> None:
-        """Count requests on top of what is there. Raises `DependencyUnavailable`."""
+    def add(
+        self, asked: int, failed: int, refused: int, limited: int, given_at: int | None
+    ) -> None:
+        """Count requests on top of what is there; ``given_at``: when GoTo gave tokens for one of
+        them, None where for none. Raises `DependencyUnavailable`."""
         change = self._adding(asked, failed, refused, limited)
+        if given_at is not None:
+            change["UpdateExpression"] += " SET #given = :given"
+            change["ExpressionAttributeNames"]["#given"] = "tokens_given_at"
+            change["ExpressionAttributeValues"][":given"] = expressions.encode(given_at)
         expressions.change(self.tables.client, "provider", change)
 
     def acquire_slot(self, now: int, gap: int, saved: int) -> bool:

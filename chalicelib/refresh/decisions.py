@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chalicelib.durations import CONFIRM_PAUSE, END_GRACE
+from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, END_GRACE
 from chalicelib.goto.oauth import Failure, FailureClass
 from chalicelib.goto.token_answers import seconds_to_wait
 from chalicelib.lifecycle import EndCause
@@ -28,7 +28,7 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmThenEnd:
-    """Refused: asked once more in `CONFIRM_PAUSE`, and believed then."""
+    """Refused: asked again each `CONFIRM_PAUSE` until it can be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class Attempt:
     ``ends_at``: the refresh token's own end. ``refused_since``: when GoTo first refused it, if it
     has. ``unknown``: GoTo may have acted on an earlier request without our knowing;
     ``answer_may_come``: its answer may still wait in the rescue queue. ``restored``: a backup came
-    back. ``fleet_well``: GoTo does not fail or refuse the fleet as a whole. ``may_repeat``: the one
-    declared retry is left; ``newer_secret``: the client's secret was entered anew meanwhile.
+    back. ``fleet_well``: GoTo does not fail or refuse the fleet as a whole; ``tokens_given_at``:
+    when it last gave somebody tokens. ``may_repeat``: the one declared retry is left;
+    ``newer_secret``: the client's secret was entered anew meanwhile.
     """
 
     now: int
@@ -59,6 +60,7 @@ class Attempt:
     answer_may_come: bool = False
     restored: bool = False
     fleet_well: bool = True
+    tokens_given_at: int = 0
     may_repeat: bool = False
     newer_secret: bool = False
 
@@ -85,11 +87,14 @@ def decide(failure: Failure, attempt: Attempt) -> Decision:
 def _confirmed(attempt: Attempt) -> bool:
     """Whether GoTo has refused it before, long enough ago, and no earlier answer can come (F10).
 
-    Not while GoTo refuses nearly everybody: that is GoTo's own affair (F26).
+    Not while GoTo refuses nearly everybody: that is GoTo's own affair. Where it has given tokens to
+    nobody since the first refusal, perhaps it refuses everybody: that takes longer to tell (F26).
     """
     since = attempt.refused_since
-    long_ago = since is not None and attempt.now - since >= CONFIRM_PAUSE
-    return long_ago and attempt.fleet_well and not (attempt.unknown and attempt.answer_may_come)
+    if since is None or not attempt.fleet_well:
+        return False
+    pause = CONFIRM_PAUSE if attempt.tokens_given_at >= since else CONFIRM_ALONE
+    return attempt.now - since >= pause and not (attempt.unknown and attempt.answer_may_come)
 
 
 def _past_its_end(failure: Failure, attempt: Attempt) -> bool:

@@ -18,13 +18,14 @@ from chalicelib.durations import (
     TIME_TO_ASK,
 )
 from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.provider_health import ProviderRow
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto import oauth
 from chalicelib.goto.oauth import Answer, Failure, FailureClass, GoToClient, failure_of
 from chalicelib.goto.token_answers import judge
 from chalicelib.journal_kinds import Kind
-from chalicelib.lifecycle import EndCause, Phase
+from chalicelib.lifecycle import EndCause, Phase, Provider
 from chalicelib.models import (
     ClientCredentials,
     Due,
@@ -89,9 +90,8 @@ class _Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Refresher:
-    """``fleet_well``: GoTo does not fail or refuse the fleet as a whole; while it does, nobody is
-    ended (F26). ``lives_left``: seconds that the access tokens of the tenants it took had left,
-    negative for dead ones; threads may append at once."""
+    """``lives_left``: seconds that the access tokens of the tenants it took had left, negative for
+    dead ones; threads may append at once."""
 
     tenants: Tenants
     connections: Connections
@@ -103,7 +103,7 @@ class Refresher:
     accounts: Accounts
     goto: GoToClient
     rate_limiter: Limiter
-    fleet_well: bool
+    provider: ProviderRow
     clock: Callable[[], float]
     random: Callable[[], float]
     pause: Callable[[float], None]
@@ -148,7 +148,7 @@ class Refresher:
         unknown = grant.outcome_unknown_since is not None
         if unknown and self._answer_may_come(grant, RESCUE_PATIENCE):
             waiting = Failure(FailureClass.INTERNAL, "an earlier answer may still come")
-            self._setback().put_off(grant, waiting, known=True)
+            self._setback(self._fleet()).put_off(grant, waiting, known=True)
             return Outcome.WAITING
         asked = self._ask(grant)
         if isinstance(asked.verdict, Failure):
@@ -227,7 +227,6 @@ class Refresher:
             refused_since=grant.refused_since,
             unknown=not known or grant.outcome_unknown_since is not None,
             restored=grant.restored,
-            fleet_well=self.fleet_well,
         )
 
     def _failed(self, grant: Grant, asked: _Asked, failure: Failure) -> Outcome:
@@ -237,12 +236,17 @@ class Refresher:
             return Outcome.SUPERSEDED
         if failure.kind is FailureClass.RATE_LIMITED:
             self.rate_limiter.slow_down()
-        attempt = self._attempt(grant, known=asked.known)
+        fleet = self._fleet()
+        attempt = replace(
+            self._attempt(grant, known=asked.known),
+            fleet_well=fleet.open_since is None,
+            tokens_given_at=fleet.tokens_given_at,
+        )
         if refused and attempt.unknown:
             attempt = replace(
                 attempt, answer_may_come=self._answer_may_come(grant, ANSWER_LOST_AFTER)
             )
-        setback, known = self._setback(), asked.known and failure.known
+        setback, known = self._setback(fleet), asked.known and failure.known
         match decide(failure, attempt):
             case EndCredentials(cause):
                 setback.end(grant, failure, cause)
@@ -261,10 +265,18 @@ class Refresher:
                 setback.put_off(grant, failure, known=known)
         return _NOT_GOTOS.get(failure.kind, Outcome.TRANSIENT)
 
-    def _setback(self) -> Setback:
+    def _fleet(self) -> Provider:
+        """GoTo as the whole fleet finds it; while nobody can tell, nobody is ended (F26)."""
+        try:
+            return self.provider.get()
+        except DependencyUnavailable as error:
+            self.report(error)
+            return Provider(open_since=0)
+
+    def _setback(self, fleet: Provider) -> Setback:
         return Setback(
             connections=self.connections,
-            fleet_well=self.fleet_well,
+            fleet_well=fleet.open_since is None,
             clock=self.clock,
             random=self.random,
         )
@@ -354,7 +366,7 @@ class Refresher:
             entry = JournalEntry(grant.tenant, self.clock(), Kind.REVOKED, SCHEDULER, text)
             self.connections.commit_revoked(grant, entry)
             return Outcome.REVOKED
-        self._setback().revoke_later(grant)
+        self._setback(self._fleet()).revoke_later(grant)
         return later
 
     def _revoke_new_tokens(self, grant: Grant, new_tokens: NewTokens) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chalicelib.concurrency import Run
 from chalicelib.durations import CIRCUIT_TURN, TICK_WORKS_FOR
@@ -48,15 +48,9 @@ NEWS = {
 
 _REFUSED = (Outcome.UNCONFIRMED, Outcome.GRANT_REFUSED, Outcome.CLIENT_REFUSED)
 
-_ANSWERED = (
-    *_REFUSED,
-    Outcome.REFRESHED,
-    Outcome.RESCUED,
-    Outcome.LOST,
-    Outcome.OTHER_ACCOUNT,
-    Outcome.SUPERSEDED,
-    Outcome.REVOKED,
-)
+_TOKENS_GIVEN = (Outcome.REFRESHED, Outcome.RESCUED, Outcome.LOST, Outcome.OTHER_ACCOUNT)
+
+_ANSWERED = (*_REFUSED, *_TOKENS_GIVEN, Outcome.SUPERSEDED, Outcome.REVOKED)
 
 HandOver = Callable[[Sequence[int], float, float], None]
 """Starts another function with some lanes, its share of the rate, the seconds it waits at first."""
@@ -147,7 +141,7 @@ class Schedule:
         more = any(len(rows) == LANE_BATCH for rows in lanes.values())
         needed = rate if more else min(rate, len(due) / TICK_WORKS_FOR)
         if down or needed <= TICK_CARRIES:
-            refresher = replace(self._refresher_for(rate, TICK_WORKS_FOR, 0.0), fleet_well=not down)
+            refresher = self._refresher_for(rate, TICK_WORKS_FOR, 0.0)
             return self._refreshed(refresher, due[:PROBES] if down else due)
         busy = [lane for lane, rows in lanes.items() if rows]
         functions = min(len(busy), _functions(needed))
@@ -235,7 +229,9 @@ class Schedule:
         if asked:
             try:
                 refused = sum(counts[outcome] for outcome in _REFUSED)
-                self._provider.add(asked, failed, refused, limited)
+                given = any(counts[outcome] for outcome in _TOKENS_GIVEN)
+                given_at = int(self._clock()) if given else None
+                self._provider.add(asked, failed, refused, limited, given_at)
             except (Conflict, DependencyUnavailable) as error:
                 self._report(error)
         return counts

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib import opaque
-from chalicelib.durations import CONFIRM_PAUSE
+from chalicelib.durations import CONFIRM_ALONE
 from sandbox import tenants
 from sandbox.cloud import LocalCloud
 from sandbox.settings import Client
@@ -233,7 +233,7 @@ def let_confirm(tenant: Tenant) -> None:
     """Let some minutes have passed since GoTo first refused the tenant's grant (F26)."""
     if "refused_since" in tenant.row("grants"):
         now = int(time.time())
-        change(tenant, "grants", refused_since=now - 2 * CONFIRM_PAUSE, next_refresh_at=now)
+        change(tenant, "grants", refused_since=now - 2 * CONFIRM_ALONE, next_refresh_at=now)
 
 
 @contextmanager

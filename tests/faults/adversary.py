@@ -8,7 +8,7 @@ still unless it is moved; so a run is the same each time it is played.
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -17,6 +17,8 @@ from chalicelib.bootstrap import complete, refresh
 from chalicelib.durations import CONFIRM_PAUSE, LEASE_MARGIN
 from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb.provider_health import ProviderRow
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.models import Due, Grant
 from chalicelib.refresh.refresher import Refresher
@@ -65,6 +67,14 @@ class Worker:
     outcome: object = None
 
 
+def _healthy(tables: Tables, memory: Any) -> ProviderRow:
+    """GoTo as a large fleet finds it, where others get tokens all the time. A refusal is then
+    confirmed at the first occasion, which is the hardest for what is searched here."""
+    provider = ProviderRow(replace(tables, client=memory))
+    provider.add(0, 0, 0, 0, given_at=2**40)
+    return provider
+
+
 class Adversary:
     """Two connected tenants, and full control over everything that happens to their workers.
 
@@ -96,6 +106,7 @@ class Adversary:
             goto=lambda connections, ask_deadline=None: self.goto,
             rescue_queue=self.queue,
             connections=self._watched(connections),
+            provider=_healthy(self.world.tables, memory),
             # The world's own takes from a time that all workers would share.
             pause=lambda seconds: None,
         )

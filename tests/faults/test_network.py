@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chalicelib import config
 from chalicelib.bootstrap import deployment, intake, rep, rescue
 from chalicelib.bootstrap.deployment import Deployment
-from chalicelib.durations import CONFIRM_PAUSE, TIME_FOR_ONE
+from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, TIME_FOR_ONE
 from chalicelib.goto.client import GoTo
 from chalicelib.goto.http import Outbound
 from chalicelib.lifecycle import EndCause
@@ -369,7 +369,7 @@ def test_f02_f09_a_rotation_whose_answer_was_lost_on_the_way_is_flagged(
     assert seen_by_readers(due).access_token == "access-1"
     assert due.history() == []
     assert due.due().at - int(due.clock.now) == CONFIRM_PAUSE
-    due.pass_until_due()
+    due.clock.pass_(CONFIRM_ALONE)
     with server(INVALID_GRANT) as (address, _):
         assert tick(due, address) == {Outcome.GRANT_REFUSED: 1}
     grant = due.grant()

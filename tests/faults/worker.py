@@ -143,6 +143,7 @@ def _shorten(timing: Timing) -> None:
     for module, constant, seconds in (
         (refresher, "LEASE_MARGIN", timing.lease_margin),
         (decisions, "CONFIRM_PAUSE", timing.confirm_pause),
+        (decisions, "CONFIRM_ALONE", timing.confirm_pause),
         (setback, "CONFIRM_PAUSE", timing.confirm_pause),
         (refresher, "TIME_FOR_ONE", timing.time_for_one),
         (refresher, "TIME_TO_ASK", timing.time_for_one * 0.75),

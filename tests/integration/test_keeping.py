@@ -160,10 +160,8 @@ def test_f06_an_answer_after_the_verdict_brings_the_connection_back(
     connected.pass_until_due()
     connected.tick()
     messages, connected.rescue_queue.messages = connected.rescue_queue.messages, []
-    connected.goto.script = [refusal(400, "invalid_grant")] * 2
-    for _ in range(2):
-        connected.pass_until_due()
-        connected.tick()
+    connected.pass_until_due()
+    connected.tick_refused(refusal(400, "invalid_grant"))
     assert connected.grant().status is Status.REAUTHORIZATION_REQUIRED
     connected.rescue_queue.messages = messages
     assert connected.rescue() == [Rescued.COMMITTED]

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.bootstrap import refresh
 from chalicelib.durations import (
+    CONFIRM_ALONE,
     CONFIRM_PAUSE,
     DEMAND_AGAIN,
     DEMAND_SAVED,
@@ -119,7 +120,7 @@ def test_f10_f11_whose_turn_it_is(connected: World) -> None:
         ended = connected.on_demand(tenant="acme", rejected_version=1)
         connected.goto.script = [refusal(401, "invalid_client")]
         rejected = connected.on_demand(tenant="beta", rejected_version=1)
-        connected.clock.pass_(CONFIRM_PAUSE)
+        connected.clock.pass_(CONFIRM_ALONE)
     assert ended.outcome is RefreshOutcome.REAUTHORIZATION_REQUIRED
     assert rejected.outcome is RefreshOutcome.CREDENTIALS_REJECTED
     assert connected.on_demand(tenant="acme", min_valid_seconds=60).outcome is ended.outcome

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.durations import CONFIRM_PAUSE, LEASE_MARGIN
+from chalicelib.durations import CONFIRM_ALONE, LEASE_MARGIN
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.goto.oauth import Answer
 from chalicelib.lifecycle import EndCause
@@ -170,7 +170,7 @@ def test_f02_a_grant_refused_after_a_lost_answer_says_so(connected: World) -> No
     connected.goto.script = [refusal(400, "invalid_grant")] * 2
     assert connected.tick() == {Outcome.UNCONFIRMED: 1}
     assert connected.grant().status is Status.CONNECTED
-    connected.clock.pass_(CONFIRM_PAUSE)
+    connected.clock.pass_(CONFIRM_ALONE)
     assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
     assert connected.grant().ended_by is EndCause.RESPONSE_LOST
     assert connected.history().count("reauthorization_required") == 1
@@ -315,10 +315,8 @@ def test_f09_two_answers_that_never_come_leave_the_outcome_unknown(connected: Wo
     assert connected.tick() == {Outcome.TRANSIENT: 1}
     assert len(connected.goto.asked) == 3
     assert connected.grant().inflight is not None
-    connected.goto.script = [refusal(400, "invalid_grant")] * 2
-    for _ in range(2):
-        connected.pass_until_due()
-        connected.tick()
+    connected.pass_until_due()
+    connected.tick_refused(refusal(400, "invalid_grant"))
     assert connected.grant().ended_by is EndCause.RESPONSE_LOST
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chalicelib.connection_state import GrantSummary
-from chalicelib.durations import CONFIRM_PAUSE, DAY, DEMAND_AGAIN
+from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, DAY, DEMAND_AGAIN
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable, ProviderUnreachable
 from chalicelib.models import JournalEntry, Status
 from tests.support.reps import connected, show
@@ -215,7 +215,7 @@ def test_a_refresh_at_the_reps_word_is_journalled(world: World) -> None:
     world.pass_until_due()
     world.goto.script = [refusal(400, "invalid_grant")] * 2
     assert world.rep("refresh", tenant="acme")["outcome"] == "later", "it is to be confirmed"
-    world.clock.pass_(CONFIRM_PAUSE)
+    world.clock.pass_(CONFIRM_ALONE)
     assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
 
 
@@ -236,7 +236,7 @@ def test_f10_a_rep_in_a_hurry_confirms_no_refusal_too_early(world: World) -> Non
         assert world.due() == due
         world.clock.pass_(59)
     assert len(world.goto.script) == 1
-    world.clock.pass_(60)
+    world.clock.pass_(CONFIRM_ALONE)
     assert world.rep("refresh", tenant="acme")["kind"] == "not_connected"
     assert world.history()[-1] == Status.REAUTHORIZATION_REQUIRED
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib import opaque
-from chalicelib.durations import CONFIRM_PAUSE, KEPT_AFTER_REFUSAL, REMINDER_TURN
+from chalicelib.durations import CONFIRM_ALONE, KEPT_AFTER_REFUSAL, REMINDER_TURN
 from chalicelib.errors import HandlerFailed, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
 from chalicelib.models import LANES, Revocation, lane
@@ -160,7 +160,7 @@ def intakes(aws: Deployment) -> None:
     for _ in range(2):
         aws.goto.script = [refusal(401, "invalid_client")]
         aws.tick()
-        aws.clock.pass_(CONFIRM_PAUSE)
+        aws.clock.pass_(CONFIRM_ALONE)
     aws.announce()
     _enter(aws, "refused", "id-refused")
     aws.tick()
@@ -197,7 +197,7 @@ def _succeed_and_fail(aws: Deployment, ask: Ask, name: str) -> None:
         _due(aws, name)
         aws.goto.script = list(script)
         ask(aws, name)
-        aws.clock.pass_(CONFIRM_PAUSE)
+        aws.clock.pass_(CONFIRM_ALONE)
     assert aws.row("Grants", name)["status"]["S"] == "reauthorization_required"
     aws.rep("retry", tenant=name)
     aws.rep("retry_since", ended_since=0)
@@ -205,7 +205,7 @@ def _succeed_and_fail(aws: Deployment, ask: Ask, name: str) -> None:
     for _ in range(2):
         _due(aws, name)
         ask(aws, name)
-        aws.clock.pass_(CONFIRM_PAUSE)
+        aws.clock.pass_(CONFIRM_ALONE)
     aws.clock.pass_(KEPT_AFTER_REFUSAL)
     aws.tick()
     assert aws.row("Tenants", name)["pinned_account"]["S"] == account_of(f"id-{name}")
@@ -283,7 +283,7 @@ def _have_its_client_refused(aws: Deployment, ask: Ask, name: str) -> None:
     for _ in range(2):
         aws.goto.script = [enter_anew]
         ask(aws, name)
-        aws.clock.pass_(CONFIRM_PAUSE)
+        aws.clock.pass_(CONFIRM_ALONE)
         _due(aws, name)
 
 
@@ -449,7 +449,7 @@ def reminders(aws: Deployment) -> None:
         _due(aws, "reminded")
         aws.goto.script = [refusal(400, "invalid_grant")]
         aws.tick()
-        aws.clock.pass_(CONFIRM_PAUSE)
+        aws.clock.pass_(CONFIRM_ALONE)
     assert aws.row("Grants", "reminded")["status"]["S"] == "reauthorization_required"
     aws.announce()
     aws.clock.now = (aws.clock.now // REMINDER_TURN + 1) * REMINDER_TURN + DAY

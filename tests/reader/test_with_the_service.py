@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.connection_state import GrantSummary
-from chalicelib.durations import CONFIRM_PAUSE, SETTLED_FOR
+from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, SETTLED_FOR
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.models import Status
 from ha_goto_tokens import (
@@ -159,7 +159,7 @@ def test_a_refusal_met_by_the_reader_itself(connected: World, answer: Any, turn:
     with pytest.raises(Unavailable) as unconfirmed:
         reader_of(connected).get("acme")
     assert 0 < (unconfirmed.value.retry_after or 0) <= CONFIRM_PAUSE
-    connected.clock.pass_(CONFIRM_PAUSE)
+    connected.clock.pass_(CONFIRM_ALONE)
     with pytest.raises(ReauthorizationRequired) as told:
         reader_of(connected).get("acme")
     assert told.value.whose_turn == turn

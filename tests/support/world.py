@@ -20,7 +20,7 @@ from chalicelib.connect.client_form import IntakeVisit
 from chalicelib.connect.complete import Completion
 from chalicelib.connect.invitations import Invitations
 from chalicelib.connect.visitors import BrowserCookies
-from chalicelib.durations import CONFIRM_PAUSE
+from chalicelib.durations import CONFIRM_ALONE
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.expressions import Tables
@@ -259,7 +259,7 @@ class World:
         its confirmation (F10, F11)."""
         self.goto.script[:0] = answers
         self.tick()
-        self.clock.pass_(CONFIRM_PAUSE)
+        self.clock.pass_(CONFIRM_ALONE)
         self.goto.script[:0] = answers
         return self.tick()
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.durations import CONFIRM_PAUSE, END_GRACE
+from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, END_GRACE
 from chalicelib.goto.oauth import Failure, FailureClass
 from chalicelib.lifecycle import EndCause
 from chalicelib.refresh.decisions import (
@@ -20,7 +20,7 @@ from chalicelib.refresh.decisions import (
 
 NOW = 1_800_000_000
 FRESH = Attempt(now=NOW, ends_at=NOW + 86_400)
-REFUSED_BEFORE = replace(FRESH, refused_since=NOW - CONFIRM_PAUSE)
+REFUSED_BEFORE = replace(FRESH, refused_since=NOW - CONFIRM_PAUSE, tokens_given_at=NOW - 60)
 PAST_END = replace(FRESH, ends_at=NOW)
 LONG_PAST = replace(FRESH, ends_at=NOW - END_GRACE)
 GRANT, CLIENT = FailureClass.GRANT_REFUSED, FailureClass.CLIENT_REFUSED
@@ -51,7 +51,27 @@ def test_f11_a_secret_entered_meanwhile_is_tried_at_once() -> None:
     [
         pytest.param(FRESH, None, id="F10, the first refusal"),
         pytest.param(
-            replace(FRESH, refused_since=NOW - CONFIRM_PAUSE + 1), None, id="F10, a second too soon"
+            replace(REFUSED_BEFORE, refused_since=NOW - CONFIRM_PAUSE + 1),
+            None,
+            id="F10, a second too soon",
+        ),
+        pytest.param(
+            replace(REFUSED_BEFORE, tokens_given_at=NOW - CONFIRM_PAUSE - 1),
+            None,
+            id="F26, nobody got tokens since",
+        ),
+        pytest.param(
+            replace(FRESH, refused_since=NOW - CONFIRM_ALONE + 1),
+            None,
+            id="F26, nobody ever, a second too soon",
+        ),
+        pytest.param(
+            replace(FRESH, refused_since=NOW - CONFIRM_ALONE), "own", id="F26, nobody for long"
+        ),
+        pytest.param(
+            replace(REFUSED_BEFORE, tokens_given_at=NOW - CONFIRM_PAUSE),
+            "own",
+            id="F26, somebody in the same second",
         ),
         pytest.param(replace(REFUSED_BEFORE, fleet_well=False), None, id="F26, GoTo refuses many"),
         pytest.param(
