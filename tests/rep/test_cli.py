@@ -282,7 +282,7 @@ def test_a_broken_function_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyP
 def test_a_confirmation_is_typed(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal the name is asked for; anything else changes nothing."""
     add(run)
-    monkeypatch.setattr("cli.cli._interactive", lambda: True)
+    monkeypatch.setattr("cli.program.interactive", lambda: True)
     before = world.everything()
     is_one_sentence(run("tenant", "remove", "acme", stdin="yes\n"), 2)
     assert world.everything() == before
@@ -302,7 +302,7 @@ def test_help_and_completion_are_there(run: Run, capsys: pytest.CaptureFixture[s
     assert "--install-completion" in run("--help").out
     for arguments in COMMANDS:
         command = [each for each in arguments if re.fullmatch("[a-z]+", each)][:2]
-        ran = run(*command[: 2 if command[0] in cli.cli.groups else 1], "--help")
+        ran = run(*command[: 2 if command[0] in cli.program.groups else 1], "--help")
         assert "--json" in ran.out
         assert "--stage" in ran.out
 

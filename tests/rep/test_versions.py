@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli import cli
+from cli import cli, program
 from cli.service import Answer, Service
 from tests.rep.program import HEADER, Run, row
 
@@ -70,7 +70,7 @@ def test_what_can_not_be_left_out_is_named(run: Run, monkeypatch: pytest.MonkeyP
 def test_every_command_is_tried() -> None:
     groups = {
         f"{name} {each.name}"
-        for name, group in cli.groups.items()
+        for name, group in program.groups.items()
         for each in group.registered_commands
     }
     alone = {

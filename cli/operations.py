@@ -1,0 +1,143 @@
+"""Looking at the fleet and acting on it."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from cli import outside, shown
+from cli.program import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, pages, tell
+from cli.service import FAILED, WRONG, Service, Stopped
+
+MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]
+"""How a moment may be given."""
+
+WATCHED_EVERY = 10
+"""Seconds between two looks of `status --watch`."""
+
+
+@app.command(rich_help_panel=LOOK)
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every ten seconds, until Ctrl-C.")
+    ] = False,
+    stage: Stage = MAIN,
+    as_json: Json = False,
+) -> None:
+    """Show the whole fleet: how many tenants are in each state, and who needs a person."""
+    service = Service(stage)
+    while True:
+        answer = service.ask("status")
+        if as_json:
+            shown.as_json(answer)
+        else:
+            shown.fleet(answer, clear=watch)
+        if not watch:
+            return
+        time.sleep(WATCHED_EVERY)
+
+
+@app.command(rich_help_panel=LOOK)
+def export(stage: Stage = MAIN, as_json: Json = False) -> None:
+    """Print all tenants, without secrets, as JSON Lines (as one array with --json)."""
+    rows = pages(Service(stage), "export")
+    if as_json:
+        shown.as_json({"tenants": rows})
+        return
+    for row in rows:
+        shown.console.out(outside.one_line(row))
+
+
+@app.command(rich_help_panel=LOOK)
+def doctor(stage: Stage = MAIN, as_json: Json = False) -> int:
+    """Check a stage, and say what to do about each failure."""
+    findings = outside.examine(Service(stage))
+    if as_json:
+        shown.as_json({"findings": findings})
+    else:
+        for each in findings:
+            shown.finding(each)
+    return 0 if all(each["well"] for each in findings) else FAILED
+
+
+@app.command(rich_help_panel=LOOK)
+def facts(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
+    """Compare the real GoTo with what we assume of it. Asks with a connected tenant's client.
+
+    Changes nothing at GoTo. Ask the customer first.
+    """
+    answer = Service(stage).ask("facts", tenant=name)
+    if as_json:
+        shown.as_json(answer)
+        return
+    shown.compared(answer.need("facts"))
+
+
+@app.command(rich_help_panel=ACT)
+def refresh(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
+    """Renew a tenant's token now."""
+    answer = Service(stage).ask("refresh", tenant=name)
+    sentence = f"{name}: {answer['outcome']}; the token is valid until"
+    later = f" Try again in {answer['retry_after']} s." if answer["retry_after"] else ""
+    tell(answer, as_json, f"{sentence} {shown.day(answer['expires_at'])}.{later}")
+
+
+@app.command(rich_help_panel=ACT)
+def retry(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The tenant's name.")] = None,
+    ended_since: Annotated[
+        datetime | None,
+        typer.Option(help="Everyone who has ended since then (UTC).", formats=MOMENTS),
+    ] = None,
+    stage: Stage = MAIN,
+    as_json: Json = False,
+) -> None:
+    """Put tenants back that GoTo ended wrongly; their refresh tokens are kept for a week."""
+    if (ended_since is None) is (name is None):
+        raise Stopped(WRONG, "Name a tenant, or give --ended-since.")
+    service = Service(stage)
+    if ended_since is None:
+        told = "It is tried again within a minute."
+        tell(service.ask("retry", tenant=name), as_json, f"{name} is put back. {told}")
+        return
+    since, names, after = int(ended_since.replace(tzinfo=UTC).timestamp()), [], None
+    while True:
+        answer = service.ask("retry_since", ended_since=since, after=after)
+        names += answer.need("retried")
+        after = answer["after"]
+        if after is None:
+            break
+    listed = f": {', '.join(names)}" if names else ""
+    tell({"retried": names}, as_json, f"{len(names)} tenants are put back{listed}.")
+
+
+@app.command(rich_help_panel=ACT)
+def disconnect(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The tenant's name.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every tenant of the stage.")] = False,
+    yes: Yes = False,
+    stage: Stage = MAIN,
+    as_json: Json = False,
+) -> None:
+    """Disconnect a tenant: revoke its grant at GoTo and delete it. Keeps the history."""
+    if everybody is (name is not None):
+        raise Stopped(WRONG, "Name a tenant, or give --all.")
+    service = Service(stage)
+    if name is not None:
+        confirm(f"Disconnect {name}? Its admin must connect again.", name, yes)
+        answer = service.ask("disconnect", tenant=name)
+        told = "GoTo has revoked it." if answer.get("withdrawn") else "GoTo is still to be told."
+        links = f"All its links are revoked; to connect again: link send {name}."
+        tell(answer, as_json, f"{name} is disconnected. {told} {links}")
+        return
+    confirm(f"Disconnect EVERY tenant of {stage}?", f"disconnect all of {stage}", yes)
+    count, after = 0, None
+    while True:
+        answer = service.ask("disconnect_all", after=after)
+        count += answer.need("disconnected")
+        after = answer["after"]
+        if after is None:
+            break
+    links = "Their links are revoked; to connect one again: link send NAME."
+    tell({"disconnected": count}, as_json, f"Disconnected {shown.number(count, 'tenant')}. {links}")

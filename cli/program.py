@@ -1,0 +1,85 @@
+"""What all commands share: the program and its groups, their options, how they ask and tell."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from cli import shown
+from cli.outside import PROGRAM
+from cli.service import WRONG, Service, Stopped
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Manage tenants' GoTo connections. To onboard a customer: tenant add, intake send, and,"
+    " once the customer has entered their GoTo client, link send.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings=_HELP,
+)
+ONBOARD, LOOK, ACT = "Onboard a customer", "Look", "Act"
+_GROUPS = {
+    "tenant": (ONBOARD, "Add, find, show, change and remove tenants."),
+    "intake": (ONBOARD, "The one-time form where a customer enters their GoTo client."),
+    "link": (ONBOARD, "The link where the customer's admin connects."),
+    "credentials": (ONBOARD, "Enter a GoTo client that the customer gave you."),
+    "pin": (ACT, "The GoTo account that a tenant belongs to."),
+}
+groups = {
+    name: typer.Typer(help=text, no_args_is_help=True, context_settings=_HELP)
+    for name, (_, text) in _GROUPS.items()
+}
+for _name, _group in groups.items():
+    app.add_typer(_group, name=_name, rich_help_panel=_GROUPS[_name][0])
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The tenant's name, a DNS label.")]
+Stage = Annotated[str, typer.Option(envvar="HA_GOTO_STAGE", help="Which deployment.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
+
+MAIN = "main"
+
+
+def tell(answer: dict[str, Any], as_json: bool, *sentences: str) -> None:
+    if as_json:
+        shown.as_json(answer)
+        return
+    for sentence in sentences:
+        shown.say(sentence)
+
+
+def tell_expiry(answer: dict[str, Any], how: str) -> None:
+    """On standard error, so that standard output is the link alone."""
+    if answer.get("expires_at"):  # a service of an older version does not say
+        until = shown.moment(answer["expires_at"])
+        shown.errors.print(shown.plain(f"{how} until {until} {shown.zone()}."))
+
+
+def confirm(question: str, wanted: str, yes: bool) -> None:
+    """Nothing that can't be undone without being asked. Raises `Stopped`."""
+    if yes:
+        return
+    if not interactive():
+        raise Stopped(WRONG, f"{question} Confirm it with --yes.")
+    asked = shown.plain(f"{question} Type {wanted!r} to go on").plain
+    if typer.prompt(asked, default="", show_default=False) != wanted:
+        raise Stopped(WRONG, "Nothing was changed.")
+
+
+def interactive() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def pages(service: Service, command: str, **given: Any) -> list[dict[str, Any]]:
+    """All pages of a list."""
+    rows: list[dict[str, Any]] = []
+    after = None
+    while True:
+        answer = service.ask(command, after=after, **given)
+        rows += answer.need("tenants")
+        after = answer["after"]
+        if after is None:
+            return rows
