@@ -14,12 +14,12 @@ _NAME_OWN = ("MissingParameter", "BadOptionUsage")
 
 def sentence(app: typer.Typer, arguments: list[str], error: Any) -> str:
     """One sentence on a usage error of Click's (S20)."""
-    if type(error).__name__ in _NAME_OWN:
-        return str(error.format_message())
     path, close = _closest(get_command(app), arguments)
-    if close:
-        return f"There is no such command or option. Did you mean: {' '.join([*path, close])}?"
     command = " ".join(path)
+    if type(error).__name__ in _NAME_OWN:
+        return f"{error.format_message()} See {command} --help."
+    if close:
+        return f"There is no such command or option. Did you mean: {command} {close}?"
     return (
         f"{command} does not take what was typed; nothing was sent. See {command} --help. If you"
         " typed a secret, delete it from your shell's history: secrets are read from standard"

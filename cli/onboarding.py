@@ -27,7 +27,10 @@ from cli.service import FAILED, WRONG, Service, Stopped
 
 @groups["intake"].command("send")
 def intake_send(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Email the one-time form for the GoTo client to the tenant's admin."""
+    """Email the one-time form for client ID and secret to the tenant's admin.
+
+    The reps are mailed once they are entered. Then: link send NAME.
+    """
     answer = Service(stage).ask("intake_send", tenant=name)
     tell(
         answer,
@@ -82,7 +85,10 @@ def link_send(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Email a new connect link to the tenant's admin."""
+    """Email a new connect link to the tenant's admin.
+
+    Whether the admin has connected, says: tenant show NAME.
+    """
     given = {"anyway": True} if anyway else {}
     answer = Service(stage).ask("link_send", tenant=name, **given)
     tell(

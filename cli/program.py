@@ -4,6 +4,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cli import shown
 from cli.outside import PROGRAM
@@ -11,10 +12,36 @@ from cli.service import WRONG, Service, Stopped
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
+_ORDER = (
+    "tenant",
+    "intake",
+    "credentials",
+    "link",
+    "import",
+    "status",
+    "doctor",
+    "export",
+    "facts",
+)
+"""Of commands in the help, as a rep comes to need them; the others follow."""
+
+
+class _InOrder(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        others = (name for name in super().list_commands(ctx) if name not in _ORDER)
+        return [*_ORDER, *others]
+
+
 app = typer.Typer(
     name=PROGRAM,
-    help="Manage tenants' GoTo connections. To onboard a customer: tenant add, intake send, and,"
-    " once the customer has entered their GoTo client, link send.",
+    cls=_InOrder,
+    help="Manage tenants' GoTo connections.\n\n"
+    "To onboard a customer: tenant add NAME; then intake send NAME, so that the customer enters the"
+    " client ID and secret of their GoTo (or, if they gave you both, credentials set NAME); then"
+    " link send NAME, so that their admin connects. What to do next is always said by: tenant show"
+    " NAME.\n\n"
+    "You act with your AWS login (AWS_PROFILE, AWS_REGION), on one stage (--stage,"
+    " HA_GOTO_STAGE).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=_HELP,
@@ -22,9 +49,9 @@ app = typer.Typer(
 ONBOARD, LOOK, ACT = "Onboard a customer", "Look", "Act"
 _GROUPS = {
     "tenant": (ONBOARD, "Add, find, show, change and remove tenants."),
-    "intake": (ONBOARD, "The one-time form where a customer enters their GoTo client."),
+    "intake": (ONBOARD, "The one-time form where a customer enters client ID and secret."),
     "link": (ONBOARD, "The link where the customer's admin connects."),
-    "credentials": (ONBOARD, "Enter a GoTo client that the customer gave you."),
+    "credentials": (ONBOARD, "Enter client ID and secret that the customer gave you."),
     "pin": (ACT, "The GoTo account that a tenant belongs to."),
 }
 groups = {
@@ -34,8 +61,11 @@ groups = {
 for _name, _group in groups.items():
     app.add_typer(_group, name=_name, rich_help_panel=_GROUPS[_name][0])
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The tenant's name, a DNS label.")]
-Stage = Annotated[str, typer.Option(envvar="HA_GOTO_STAGE", help="Which deployment.")]
+_NAME_HELP = "The tenant's name: a-z, 0-9 and inner hyphens."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=_NAME_HELP)]
+Stage = Annotated[
+    str, typer.Option(envvar="HA_GOTO_STAGE", help="Which deployment, as its operator calls it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 

@@ -8,7 +8,12 @@ from cli import shown
 from cli.program import MAIN, Json, Name, Stage, Yes, confirm, groups, pages, tell
 from cli.service import WRONG, Service, Stopped
 
-Account = Annotated[str, typer.Option(help="The account's key, as GoTo writes it.")]
+Account = Annotated[
+    str,
+    typer.Option(
+        help="The account's key at GoTo, such as 4000000001; tenant show has those tried."
+    ),
+]
 
 STATES = (
     "awaiting_credentials",
@@ -26,19 +31,25 @@ STATES = (
 @groups["tenant"].command("add")
 def tenant_add(
     name: Name,
-    admin_email: Annotated[str, typer.Option(help="The customer's admin.")],
+    admin_email: Annotated[
+        str, typer.Option(help="The customer's GoTo admin, who gets the form and the link.")
+    ],
     display_name: Annotated[
         str, typer.Option(help="What the customer is called; NAME if left out.")
     ] = "",
     *,
     also_email: Annotated[str | None, typer.Option(help="A second contact for reminders.")] = None,
     account_key: Annotated[
-        str | None, typer.Option(help="The customer's GoTo account: no other can connect.")
+        str | None,
+        typer.Option(help="The key of their GoTo account, if you know it: no other can connect."),
     ] = None,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Add a tenant; prints the redirect URI and what to do next."""
+    """Add a tenant; prints the redirect URI and what to do next.
+
+    NAME becomes part of the address of the customer's page and can't be changed.
+    """
     given = {"account_key": account_key, "also_email": also_email}
     known = {field: value for field, value in given.items() if value}
     answer = Service(stage).ask(

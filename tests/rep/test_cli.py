@@ -307,6 +307,32 @@ def test_help_and_completion_are_there(run: Run, capsys: pytest.CaptureFixture[s
         assert "--stage" in ran.out
 
 
+def test_the_help_begins_with_what_a_new_rep_needs(run: Run) -> None:
+    """Who acts where, how to onboard, and those commands before the others."""
+    told = " ".join(run("--help").out.split())
+    wanted = ["tenant add", "intake send", "credentials set", "link send", "tenant show"]
+    places = [told.index(each) for each in (*wanted, "AWS_PROFILE", "Onboard a", "Look", "Act")]
+    assert places == sorted(places)
+    for name in cli.program._ORDER:
+        assert run(name, "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "page"),
+    [
+        ("tenant add acme", "ha-goto tenant add"),
+        ("tenant show", "ha-goto tenant show"),
+        ("link send acme --stage", "ha-goto link send"),
+    ],
+)
+def test_what_is_missing_is_told_with_the_page_that_helps(
+    run: Run, arguments: str, page: str
+) -> None:
+    ran = run(*arguments.split())
+    is_one_sentence(ran, 2)
+    assert ran.err.strip().endswith(f"See {page} --help.")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_credentials_come_in_the_encodings_of_windows(
     world: World, run: Run, encoding: str
