@@ -1,6 +1,6 @@
 # `make run` needs nothing but Python 3.11; everything else is set up on the way.
 PYTHON ?= python3
-do = @$(PYTHON) -m sandbox.environment
+do = @$(PYTHON) sandbox/start.py
 
 .PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback prove adopt restore destroy
 

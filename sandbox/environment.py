@@ -1,7 +1,8 @@
 """What the sandbox needs on this machine: virtual environments, Chromium, Java, DynamoDB Local.
 
-Runs on a bare Python before any package is there, so it imports the standard library only. Each
-tool that cannot be had is one sentence (`Missing`), never a traceback.
+Runs on a bare Python before any package is there, so it imports the standard library only; start.py
+has seen that this Python is new enough. Each tool that cannot be had is one sentence (`Missing`),
+never a traceback.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes.util import find_library
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from infra import runtime
@@ -30,9 +30,9 @@ UV = VENV / "bin" / "uv"
 CLOUD_VENV = STATE / "cloud-venv"
 NODE = STATE / "node"
 LOCK = ROOT / "requirements-dev.txt"
+RUN_LOCK = ROOT / "requirements-run.txt"
+"""A part of `LOCK`, with the same versions."""
 CLOUD_LOCK = ROOT / "sandbox" / "requirements-cloud.txt"
-OLDEST = (3, 11)
-_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 _MODULES = {
     "run": "sandbox.run",
@@ -59,14 +59,33 @@ _MODULES = {
 
 _SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
 
-_UNREACHABLE = (
+_CAUSES = {
+    "No space left on device|ENOSPC|Disk quota exceeded": "the disk is full",
+    "CERTIFICATE_VERIFY_FAILED|invalid peer certificate|SELF_SIGNED_CERT|certificate verif": (
+        "a server's certificate is not trusted; give pip the certificate of your network's proxy"
+        " (PIP_CERT, SSL_CERT_FILE), npm likewise (NODE_EXTRA_CA_CERTS)"
+    ),
     "NewConnectionError|ConnectTimeout|name resolution|Name or service not known|dns error"
-    "|tcp connect error|Connection refused|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT"
-)
-"""How pip, uv, npm and apt say that they reach nothing."""
+    "|tcp connect error|Connection refused|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT": (
+        "nothing can be fetched; check the network, a proxy, pip's own settings"
+    ),
+}
+"""How pip, uv, npm, apt and Python say what is in the way, and that in plain words."""
 
 _FOR_AWS = ("deploy", "diff")
 """Commands that make the package that AWS gets."""
+_WITH_TOOLS = (
+    "setup",
+    "test",
+    "coverage",
+    "pictures",
+    "processes",
+    "protections",
+    "mutants",
+    "bench",
+    "newcomer",
+)
+"""Commands that run tests or the like: they need Chromium, Java and so on."""
 
 
 class Missing(Exception):
@@ -86,17 +105,6 @@ def step(title: str) -> Iterator[None]:
     print(f"{'.' * max(3, 46 - len(title))} {time.monotonic() - begun:5.1f} s", flush=True)
 
 
-def interpreter() -> str:
-    """Path of a Python that is new enough: this one, or the first on PATH."""
-    if sys.version_info >= OLDEST:
-        return sys.executable
-    for name in _PYTHONS:
-        found = shutil.which(name)
-        if found:
-            return found
-    raise Missing("Python 3.11 or newer is needed: install it, or name it with `make PYTHON=...`.")
-
-
 def digest(*files: Path) -> str:
     """SHA-256 over the contents of the files, in their order."""
     total = hashlib.sha256()
@@ -105,31 +113,44 @@ def digest(*files: Path) -> str:
     return total.hexdigest()
 
 
-def virtual_environment(folder: Path, lock: Path, title: str, base: str | None = None) -> Path:
+def virtual_environment(
+    folder: Path, lock: Path, title: str, base: str = sys.executable, part: Path | None = None
+) -> Path:
     """Make the virtual environment, unless it holds this very lock already; its interpreter.
 
-    ``base``: the Python that it is made of, where that is not any that is new enough.
+    ``base``: the Python that it is made of. ``part``: a lock that this one contains; where the
+    environment holds that, the rest is added.
     """
     python = folder / "bin" / "python"
-    mark = folder / "lock-digest"
-    wanted = digest(lock)
-    if python.exists() and mark.exists() and mark.read_text() == wanted:
+    if _holds(folder, lock, base):
         return python
     with step(title):
-        base = base or interpreter()
-        if not _has_venv(base):
-            _apt(["python3-venv"])
-        pip = () if folder == VENV else ("--without-pip",)
-        venv = [base, "-m", "venv", "--clear", *pip, str(folder)]
-        call(venv, "Making a virtual environment failed")
+        if part is None or not _holds(folder, part, base):
+            pip = () if folder == VENV else ("--without-pip",)
+            venv = [base, "-m", "venv", "--clear", *pip, str(folder)]
+            call(venv, "Making a virtual environment failed")
         _install(python, lock)
-        mark.write_text(wanted)
+        (folder / "lock-digest").write_text(digest(lock))
     return python
 
 
-def _has_venv(base: str) -> bool:
-    """Debian has Python's own venv in a package of its own."""
-    tried = [base, "-c", "import ensurepip"]
+def _holds(folder: Path, lock: Path, base: str = sys.executable) -> bool:
+    """Whether an environment is whole, made from this lock, and of the Python that `make PYTHON=`
+    asks for."""
+    mark = folder / "lock-digest"
+    if not ((folder / "bin" / "python").exists() and mark.exists()):
+        return False
+    asked = base == sys.executable and os.environ.get("PYTHON")
+    if asked and _version(folder) != sys.version_info[:2]:
+        return False
+    return mark.read_text() == digest(lock)
+
+
+def _has_venv() -> bool:
+    """Debian has Python's own venv in a package of its own. Not asked where `.venv` is made."""
+    if _holds(VENV, LOCK) or _holds(VENV, RUN_LOCK):
+        return True
+    tried = [sys.executable, "-c", "import ensurepip, venv"]
     return not subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode
 
 
@@ -158,19 +179,39 @@ def _locked(name: str, lock: str) -> str:
     return found[0]
 
 
-def prepare() -> Path:
-    """Everything that `make run` needs; the interpreter to go on with."""
+def prepare(command: str = "") -> Path:
+    """Everything that a command of `make` needs but tools of tests; the interpreter to go on with.
+    Raises `Missing`."""
     private_folder(STATE)
     with (STATE / "setup.lock").open("w") as lock:
         # Two commands at once would write the same virtual environment.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return _prepare()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("  Waiting for another command that sets up this checkout.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        return _prepare(command)
 
 
-def _prepare() -> Path:
-    python = virtual_environment(VENV, LOCK, "Packages of the product and its tools")
+def _prepare(command: str) -> Path:
+    if command == "run" and not _holds(VENV, LOCK):
+        python = virtual_environment(VENV, RUN_LOCK, "Packages of the product")
+    else:
+        title = "Packages of the product and its tools"
+        python = virtual_environment(VENV, LOCK, title, part=RUN_LOCK)
     virtual_environment(CLOUD_VENV, CLOUD_LOCK, "Packages of the local cloud")
     return python
+
+
+def _require_writable(*folders: Path) -> None:
+    """Raise `Missing` where this user could not make or change them."""
+    for folder in folders:
+        there = folder if folder.exists() else folder.parent
+        owner = there.stat().st_uid
+        if os.geteuid() not in (0, owner):
+            raise Missing(f"{there} belongs to another user: use a checkout of your own.")
+        if not os.access(there, os.W_OK):
+            raise Missing(f"{there} is read-only: use a checkout that you may write in.")
 
 
 def prepare_package() -> Path:
@@ -273,7 +314,7 @@ def axe() -> Path:
 
 @dataclass(frozen=True)
 class _Tool:
-    """A program that only tests need, and the Debian packages that bring it."""
+    """What this machine must have, and the Debian packages that bring it."""
 
     name: str
     here: Callable[[], object]
@@ -287,6 +328,12 @@ def _php() -> bool:
     return b"curl" in subprocess.run(modules, stdout=subprocess.PIPE, check=False).stdout
 
 
+def _npm() -> bool:
+    return bool(shutil.which("npm"))
+
+
+_VENV_TOOL = _Tool("Python's venv", _has_venv, ("python3-venv",))
+_NPM = _Tool("npm", _npm, ("npm",))
 _TOOLS = (
     _Tool("Chromium", lambda: _found(chromium), ("chromium",)),
     _Tool("Firefox", lambda: _found(firefox), ("firefox-esr",)),
@@ -294,7 +341,7 @@ _TOOLS = (
     _Tool("Xvfb, for WebKit's window", lambda: _found(xvfb), ("xvfb",)),
     _Tool("libatomic, for the browser's driver", lambda: find_library("atomic"), ("libatomic1",)),
     _Tool("a JDK of Java 17 or newer", lambda: _found(java), ("default-jdk-headless",)),
-    _Tool("npm", lambda: shutil.which("npm"), ("npm",)),
+    _NPM,
     _Tool(
         "nginx, for the example of a front", lambda: shutil.which("nginx", path=_SBIN), ("nginx",)
     ),
@@ -310,14 +357,36 @@ def _found(program: Callable[[], Path]) -> bool:
     return True
 
 
-def prepare_tests() -> None:
-    """Get what only tests need. What cannot be had is said here and by the tests that skip."""
-    packages = [package for tool in _TOOLS if not tool.here() for package in tool.packages]
-    for ensure in (partial(_apt, packages), _ensure_node_packages):
-        try:
-            ensure()
-        except Missing as missing:
-            print(f"  {missing}", flush=True)
+def prepare_tools(command: str) -> None:
+    """Install what this machine lacks for a command. Where that can't be done, all of it is named
+    in one sentence: it is raised as `Missing` where nothing goes on without, else printed."""
+    wanted = (_VENV_TOOL, *_tools(command))
+    lacking = [tool for tool in wanted if not tool.here()]
+    try:
+        _get(lacking)
+    except Missing as missing:
+        if _VENV_TOOL in lacking or command not in _WITH_TOOLS:
+            raise
+        print(f"  {missing} Tests that need them are skipped.", flush=True)
+
+
+def _tools(command: str) -> tuple[_Tool, ...]:
+    if command in _WITH_TOOLS:
+        return _TOOLS
+    return (_NPM,) if command in ("docs", "lock") else ()
+
+
+def prepare_node(command: str) -> None:
+    """The packages from npm. Raises `Missing` where nothing goes on without."""
+    if command not in (*_WITH_TOOLS, "docs"):
+        return
+    try:
+        if _npm():
+            _ensure_node_packages()
+    except Missing as missing:
+        if command == "docs":
+            raise
+        print(f"  {missing}", flush=True)
 
 
 def _ensure_node_packages() -> None:
@@ -334,18 +403,20 @@ def _ensure_node_packages() -> None:
         mark.write_text(digest(*manifest))
 
 
-def _apt(packages: list[str]) -> None:
-    """Install packages where this user may. Raises `Missing`, with the command that does it."""
-    if not packages:
+def _get(tools: list[_Tool]) -> None:
+    """Install tools where this user may. Raises `Missing`, with the command that does it."""
+    if not tools:
         return
-    words = " ".join(packages)
+    words = " ".join(package for tool in tools for package in tool.packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
+        names = "; ".join(tool.name for tool in tools)
         raise Missing(
-            f"This machine lacks something; on Debian root gets it by `apt-get install {words}`."
+            f"This machine lacks {names}. On Debian, root installs all of it by"
+            f" `apt-get install {words}`."
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     wait = ["-o", "DPkg::Lock::Timeout=120"]  # another installation, at most so many seconds
-    install = ["apt-get", "install", *wait, "-qq", "-y", "--no-install-recommends", *packages]
+    install = ["apt-get", "install", *wait, "-qq", "-y", "--no-install-recommends", *words.split()]
     with step(f"{words} (apt-get)"):
         call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
         call(install, f"apt-get install {words} failed", environment)
@@ -365,10 +436,11 @@ def call(command: list[str], failure: str, environment: dict[str, str] | None = 
 def _cause(output: str) -> str:
     """In a sentence, why a program failed that gets something from a network. All that it said is
     kept in a file."""
-    log = STATE / "setup.log"
+    log = private_folder(STATE) / "setup.log"
     write_private(log, output)
-    if re.search(_UNREACHABLE, output, re.IGNORECASE):
-        return f"nothing can be fetched; check the network, a proxy, pip's own settings. All: {log}"
+    for said, cause in _CAUSES.items():
+        if re.search(said, output, re.IGNORECASE):
+            return f"{cause}. All: {log}"
     lines = [line for line in output.splitlines() if line.strip()] or ["it gave no reason"]
     errors = [line for line in lines if re.match(r"(E:|error|npm err)", line, re.IGNORECASE)]
     return f"{(errors or lines[-1:])[0].strip()} (all: {log})"
@@ -396,11 +468,10 @@ def main(arguments: list[str]) -> int:
         if command == "clean":
             _clean()
             return 0
-        python = prepare_package() if command in _FOR_AWS else prepare()
-        if command in ("setup", "test", "coverage", "pictures", "processes", "bench", "newcomer"):
-            prepare_tests()
-        if command == "docs":
-            _ensure_node_packages()  # its diagrams are drawn by a library from npm
+        _require_writable(STATE, VENV)
+        prepare_tools(command)
+        python = prepare_package() if command in _FOR_AWS else prepare(command)
+        prepare_node(command)
         if command == "setup":
             _setup()
             return 0

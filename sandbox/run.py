@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.config import VisitorIdentity
 from chalicelib.untrusted_text import inert
+from infra.package import NotPackaged
 from infra.stack import StackFailed
 from sandbox import login, settings, tenants
 from sandbox.cloud import LocalCloud
@@ -27,7 +28,7 @@ _DEMO = ("acme", "Acme Analytics", "admin@acme.example")
 _FOLLOW_SECONDS = 1.0
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, being told to end, and a terminal that is closed."""
-_EXPECTED = (Failed, StackFailed, OSError, BotoCoreError, ClientError)
+_EXPECTED = (Failed, NotPackaged, StackFailed, OSError, BotoCoreError, ClientError)
 
 
 class _Stop(BaseException):

@@ -1,12 +1,20 @@
 """Setting up: what is there is not made again; settings that make no sense are a sentence."""
 
+import fcntl
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sandbox import environment
+from infra.package import NotPackaged
+from sandbox import environment, run
+from sandbox.environment import ROOT
 from sandbox.settings import BadSettings, load
 
 OTHER_SERVER = {
@@ -70,27 +78,212 @@ def test_pip_gets_uv_itself_by_its_version_and_hashes(
     assert all(line.strip().startswith("--hash=sha256:") for line in others)
 
 
-def test_what_tests_lack_is_named_at_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An ordinary user's checkout, on a machine that has nothing but Python."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(environment, "find_library", lambda _: None)
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    monkeypatch.setattr(environment, "_ensure_node_packages", lambda: None)
-    environment.prepare_tests()
+    monkeypatch.setattr(environment, "STATE", tmp_path / "state")
+    monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
+
+
+ALL = (
+    "chromium",
+    "firefox-esr",
+    "webkit2gtk-driver",
+    "xvfb",
+    "libatomic1",
+    "default-jdk-headless",
+    "npm",
+    "nginx",
+    "php-cli",
+    "php-curl",
+)
+
+
+def test_what_tests_lack_is_named_at_once(bare: None, capsys: pytest.CaptureFixture[str]) -> None:
+    environment.prepare_tools("test")
     [line] = capsys.readouterr().out.splitlines()
-    for package in (
-        "chromium",
-        "firefox-esr",
-        "webkit2gtk-driver",
-        "xvfb",
-        "libatomic1",
-        "default-jdk-headless",
-        "npm",
-        "nginx",
-        "php-cli",
+    assert f"`apt-get install {' '.join(ALL)}`" in line
+    assert "Chromium" in line
+
+
+def test_what_nothing_goes_on_without_is_named_with_the_rest(
+    bare: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = SimpleNamespace(returncode=1, stdout=b"")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: nothing)
+    with pytest.raises(
+        environment.Missing, match=f"`apt-get install python3-venv {' '.join(ALL)}`"
     ):
-        assert package in line
+        environment.prepare_tools("test")
+    with pytest.raises(environment.Missing, match="`apt-get install python3-venv`"):
+        environment.prepare_tools("run")
+
+
+def test_pages_want_npm_and_say_so(bare: None) -> None:
+    with pytest.raises(environment.Missing, match=r"lacks npm.*`apt-get install npm`"):
+        environment.prepare_tools("docs")
+
+
+def fill(folder: Path, lock: Path, version: str = "3.11.2") -> None:
+    """A virtual environment as it is when it was made from a lock."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").touch()
+    (folder / "pyvenv.cfg").write_text(f"version = {version}\n")
+    (folder / "lock-digest").write_text(environment.digest(lock))
+
+
+def test_the_product_s_packages_are_a_part_of_all_and_are_not_fetched_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make run` is content with either; `make test` adds what is missing, and removes nothing."""
+    calls: list[list[str]] = []
+    venv, cloud = tmp_path / "venv", tmp_path / "cloud"
+    monkeypatch.setattr(environment, "call", lambda command, _failure: calls.append(command))
+    monkeypatch.setattr(environment, "VENV", venv)
+    monkeypatch.setattr(environment, "CLOUD_VENV", cloud)
+    monkeypatch.setattr(environment, "STATE", tmp_path)
+    monkeypatch.setattr(environment, "UV", tmp_path)  # there
+    monkeypatch.delenv("PYTHON", raising=False)
+    fill(venv, environment.RUN_LOCK)
+    fill(cloud, environment.CLOUD_LOCK)
+    environment.prepare("run")
+    assert not calls
+    environment.prepare("test")
+    [added] = calls
+    assert added[-1] == str(environment.LOCK)
+    environment.prepare("run")
+    assert len(calls) == 1
+
+
+def test_the_part_is_locked_as_the_whole_is() -> None:
+    def locked(file: Path) -> set[str]:
+        return set(file.read_text().replace("\\\n", "").splitlines())
+
+    part = locked(environment.RUN_LOCK)
+    assert len(part) > 20
+    assert part <= locked(environment.LOCK)
+
+
+def test_the_python_that_is_asked_for_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make PYTHON=...` also where the environment was made of another."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr(environment, "call", lambda command, _failure: calls.append(command))
+    monkeypatch.setattr(environment, "UV", tmp_path)
+    monkeypatch.delenv("PYTHON", raising=False)
+    lock = tmp_path / "lock.txt"
+    lock.write_text("one")
+    fill(tmp_path / "venv", lock, "3.9.1")
+    environment.virtual_environment(tmp_path / "venv", lock, "Packages")
+    assert not calls
+    monkeypatch.setenv("PYTHON", "python3")
+    environment.virtual_environment(tmp_path / "venv", lock, "Packages")
+    assert "--clear" in calls[0]
+
+
+OLD = """
+import sys
+sys.version_info = (3, 9, 0)
+sys.argv[0] = "sandbox/start.py"
+exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
+"""
+
+
+def start_old(path: str) -> "subprocess.CompletedProcess[str]":
+    """`make clean`'s first step, on a Python that says it is 3.9."""
+    command = [sys.executable, "-c", OLD, "nothing-of-that-name"]
+    return subprocess.run(
+        command, cwd=ROOT, env={"PATH": path}, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_old_python_hands_over_to_a_newer_one_or_says_so(tmp_path: Path) -> None:
+    refused = start_old("/nowhere")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "Python 3.11 or newer is needed, and this is 3.9: install it, or name it with"
+        " `make PYTHON=...`.\n"
+    )
+    for name, text in (
+        ("python3.11", "exit 127"),
+        ("python3.12", 'case $1 in -m) echo "$@";; esac'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    # The first is a version manager's, which has no such version.
+    assert start_old(str(tmp_path)).stdout == "-m sandbox.environment nothing-of-that-name\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("error: Failed to fetch\n  Caused by: dns error: failed to lookup", "check the network"),
+        ("npm error code ENOTFOUND", "check the network"),
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("error: failed to write (os error 28): No space left on device", "the disk is full"),
+        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "PIP_CERT"),
+        ("invalid peer certificate: UnknownIssuer", "PIP_CERT"),
+        ("one\nerror: no such option\nlast", "error: no such option"),
+        ("", "it gave no reason"),
+    ],
+)
+def test_why_a_program_failed_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, cause: str
+) -> None:
+    monkeypatch.setattr(environment, "STATE", tmp_path)
+    program = [sys.executable, "-c", f"import sys; sys.exit({said!r})"]
+    with pytest.raises(environment.Missing) as raised:
+        environment.call(program, "Fetching failed")
+    [line] = str(raised.value).splitlines()
+    assert line.startswith("Fetching failed: ")
+    assert cause in line
+    assert (tmp_path / "setup.log").read_text().strip() == said.strip()
+
+
+def test_a_checkout_that_is_not_yours_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environment, "STATE", tmp_path / "state")
+    monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert environment.main(["run"]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path} belongs to another user: use a checkout of your own.\n"
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert environment.main(["run"]) == 1
+    assert "is read-only" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_set_up_waits_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environment, "STATE", tmp_path)
+    monkeypatch.setattr(environment, "_prepare", lambda _command: Path("made"))
+    with (tmp_path / "setup.lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        threading.Timer(0.3, fcntl.flock, (first, fcntl.LOCK_UN)).start()
+        assert environment.prepare("run") == Path("made")
+    assert "Waiting for another command" in capsys.readouterr().out
+
+
+def test_a_package_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise NotPackaged("`chalice package` failed: no network.")
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(run, "STATE", tmp_path)
+    monkeypatch.setattr("sandbox.run.LocalCloud.start", fail)
+    assert run.main() == 1
+    assert capsys.readouterr().err.strip() == "`chalice package` failed: no network."
 
 
 def test_a_private_file_is_for_this_user_alone(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_make_takes_lambda_s_python_where_there_is_one(
     """In an environment of its own: `.venv` goes on with whatever it was made of."""
     (tmp_path / "pyvenv.cfg").write_text("home = /usr\nversion = 3.12.1\n")
     monkeypatch.setattr(environment, "VENV", tmp_path)
-    monkeypatch.setattr(environment, "prepare", lambda: Path("any"))
+    monkeypatch.setattr(environment, "prepare", lambda *_: Path("any"))
     monkeypatch.setattr(environment, "virtual_environment", lambda folder, *_: folder)
     monkeypatch.setattr("sandbox.environment.shutil.which", lambda _name: None)
     with pytest.raises(Missing, match=r"install python3\.13"):
