@@ -1,8 +1,8 @@
-# `make run` needs nothing but Python 3.11; everything else is set up on the way.
+# `make run` needs nothing but Python 3.11 or newer; everything else is set up on the way.
 PYTHON ?= python3
 do = @$(PYTHON) sandbox/start.py
 
-.PHONY: help setup run clean test coverage check docs newcomer pictures lock simulate processes protections mutants scan bench deploy diff rollback prove adopt restore destroy
+.PHONY: help setup run clean test coverage check docs newcomer machines pictures lock simulate processes protections mutants scan bench deploy diff rollback prove adopt restore destroy
 
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ docs:   ## the pages as a site, every link of it checked
 
 newcomer:  ## every command of the pages, typed into an empty checkout
 	$(do) newcomer
+
+machines:  ## make run and make test on minimal Debians (RELEASES: bookworm trixie), as root and as a user
+	$(do) machines $(RELEASES)
 
 ##@ When something is made anew
 pictures:  ## the pictures of docs/images, from the running product

@@ -50,6 +50,7 @@ _MODULES = {
     "bench": "bench",
     "docs": "sandbox.docs",
     "newcomer": "sandbox.newcomer",
+    "machines": "sandbox.machines",
     "adopt": "infra.adopt",
     "prove": "infra.prove",
     "restore": "infra.restore",
@@ -338,14 +339,12 @@ _TOOLS = (
     _Tool("Chromium", lambda: _found(chromium), ("chromium",)),
     _Tool("Firefox", lambda: _found(firefox), ("firefox-esr",)),
     _Tool("WebKit's driver", lambda: _found(webkit), ("webkit2gtk-driver",)),
-    _Tool("Xvfb, for WebKit's window", lambda: _found(xvfb), ("xvfb",)),
-    _Tool("libatomic, for the browser's driver", lambda: find_library("atomic"), ("libatomic1",)),
+    _Tool("Xvfb", lambda: _found(xvfb), ("xvfb",)),
+    _Tool("libatomic", lambda: find_library("atomic"), ("libatomic1",)),
     _Tool("a JDK of Java 17 or newer", lambda: _found(java), ("default-jdk-headless",)),
     _NPM,
-    _Tool(
-        "nginx, for the example of a front", lambda: shutil.which("nginx", path=_SBIN), ("nginx",)
-    ),
-    _Tool("PHP, for two examples", _php, ("php-cli", "php-curl")),
+    _Tool("nginx", lambda: shutil.which("nginx", path=_SBIN), ("nginx",)),
+    _Tool("PHP with curl", _php, ("php-cli", "php-curl")),
 )
 
 
@@ -409,7 +408,7 @@ def _get(tools: list[_Tool]) -> None:
         return
     words = " ".join(package for tool in tools for package in tool.packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        names = "; ".join(tool.name for tool in tools)
+        names = _listed([tool.name for tool in tools])
         raise Missing(
             f"This machine lacks {names}. On Debian, root installs all of it by"
             f" `apt-get install {words}`."
@@ -420,6 +419,11 @@ def _get(tools: list[_Tool]) -> None:
     with step(f"{words} (apt-get)"):
         call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
         call(install, f"apt-get install {words} failed", environment)
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def call(command: list[str], failure: str, environment: dict[str, str] | None = None) -> None:
@@ -477,6 +481,9 @@ def main(arguments: list[str]) -> int:
             return 0
     except Missing as missing:
         print(missing, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # nobody reads what is printed any longer, nor what Python would add
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a folder of another user, a full or read-only disk
         print(f"{error.filename or ROOT}: {error.strerror}.", file=sys.stderr)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.package import NotPackaged
-from sandbox import environment, run
+from sandbox import environment, machines, run
 from sandbox.environment import ROOT
 from sandbox.settings import BadSettings, load
 
@@ -106,7 +106,8 @@ def test_what_tests_lack_is_named_at_once(bare: None, capsys: pytest.CaptureFixt
     environment.prepare_tools("test")
     [line] = capsys.readouterr().out.splitlines()
     assert f"`apt-get install {' '.join(ALL)}`" in line
-    assert "Chromium" in line
+    names = "Chromium, libatomic, a JDK of Java 17 or newer, npm, nginx and PHP with curl"
+    assert f"This machine lacks {names}." in line
 
 
 def test_what_nothing_goes_on_without_is_named_with_the_rest(
@@ -321,3 +322,64 @@ def test_the_edge_names_visitors_where_it_is_told_to() -> None:
     assert load({"VISITOR_IDENTITY": "required"}).visitor_identity == "required"
     with pytest.raises(BadSettings, match="must be off, optional or required"):
         load({"VISITOR_IDENTITY": "on"})
+
+
+def test_what_nobody_reads_ends_the_set_up_in_silence(tmp_path: Path) -> None:
+    """As `make run | head -1` does."""
+    program = f"""
+import sys
+from pathlib import Path
+from sandbox import environment
+environment.STATE = Path({str(tmp_path)!r})
+def speak(_command):
+    for _ in range(100):
+        print("x" * 10_000, flush=True)
+environment._prepare = speak
+sys.exit(environment.main(["run"]))
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as set_up:
+        assert set_up.stdout is not None
+        assert set_up.stderr is not None
+        set_up.stdout.close()
+        assert set_up.stderr.read() == b""
+    assert set_up.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("user", "program", "sentence"),
+    [
+        (1000, "", "run it as root"),
+        (0, None, "lacks debootstrap, unshare, chroot: on Debian, `apt-get install debootstrap"),
+    ],
+)
+def test_machines_that_cannot_be_made_are_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    user: int,
+    program: str | None,
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(shutil, "which", lambda _name: program)
+    assert machines.main([]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert sentence in line
+
+
+def test_a_mirror_that_gives_no_debian_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machines, "STATE", tmp_path)
+    monkeypatch.setattr(machines, "require_tools", lambda: None)
+    (tmp_path / "debootstrap").write_text("#!/bin/sh\necho E: no such mirror: $4\nexit 1\n")
+    (tmp_path / "debootstrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("MIRROR", "http://nowhere.example")
+    assert machines.main(["bookworm"]) == 1
+    assert capsys.readouterr().err == (
+        "No minimal Debian bookworm could be made: E: no such mirror: http://nowhere.example\n"
+    )
+    assert not (tmp_path / "machines" / "bookworm").exists()

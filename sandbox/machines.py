@@ -1,0 +1,231 @@
+"""`make machines`: README's two commands on machines that have seen nothing.
+
+A minimal Debian of each release is made by debootstrap, with what README.md says must be there, and
+entered by chroot in namespaces of its own: what runs there ends with it. Root finds everything
+installed; an ordinary user gets sentences, whose commands root then types as they are.
+
+`MIRROR=` names another mirror of Debian's than debootstrap's own. The machines have this one's
+certificates, resolver, and variables of pip, uv, npm and proxies.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.environment import STATE, Missing, private_folder, step
+from sandbox.newcomer import checkout
+from sandbox.processes import free_port
+
+RELEASES = ("bookworm", "trixie")
+"""Debian 12 and 13."""
+
+NAMED = ("make", "python3")
+"""What README.md says must be there; Python's venv is left out, so that it is missing."""
+
+PART = "tests/unit/test_caller.py tests/integration/test_facts.py tests/e2e/test_connecting.py"
+"""Of `make test`: that the packages are there, DynamoDB Local and Chromium work."""
+
+_FOLDER = "/home/dev/check out é"
+"""Of the checkout: a name that programs may stumble over."""
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_THERE = "/etc/certificates-of-the-host.pem"
+_HANDED = re.compile(r"(?:https?|no|all)_proxy$|(?:PIP|UV|NPM)_(?!FIND_LINKS|CACHE)", re.IGNORECASE)
+_ENTER = """
+mount --make-rprivate / && cd "$0" || exit 125
+mount -t proc proc proc && mount --rbind /dev dev && mount -t tmpfs tmpfs dev/shm || exit 125
+chroot --userspec="$1" . bash -c "cd '$2' && $3"
+exit $?
+"""
+"""The last line keeps bash: what is told to end must not be the first process of its namespace."""
+_LONGEST = 1200
+"""Seconds for one command; packages are fetched and installed."""
+
+
+class Different(Exception):
+    """A machine did not do as README.md says; the message says which and what it said."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A root folder with a Debian in it, and a checkout of this repository."""
+
+    name: str
+    root: Path
+
+    def type(self, command: str, user: str, folder: str = _FOLDER) -> tuple[int, str]:
+        """Exit code of a command that is typed in the checkout, and what it said. What it asks is
+        answered by yes."""
+        done = subprocess.run(
+            self.entered(command, user, folder), env=self.environment(user), input="y\n",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            timeout=_LONGEST,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    def run(self, user: str) -> float:
+        """`make run` until it says the first link, then Ctrl-C: seconds until then."""
+        begun, said = time.monotonic(), ""
+        with subprocess.Popen(
+            self.entered("make run", user, _FOLDER), env=self.environment(user), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        ) as product:  # fmt: skip
+            assert product.stdout is not None
+            seconds = None
+            for line in product.stdout:
+                said += line
+                if line.startswith("Connect link: "):
+                    seconds = time.monotonic() - begun
+                if line.startswith("Logs of"):
+                    os.killpg(product.pid, signal.SIGINT)
+        if seconds is None or not re.search(r"^Stopping; .* stopped\.$", said, re.MULTILINE):
+            raise Different(f"{self.name}: make run as {user} did not start and stop:\n{said}")
+        return seconds
+
+    def entered(self, command: str, user: str, folder: str) -> list[str]:
+        """The words that type a command there."""
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        return [*namespaces, "bash", "-c", _ENTER, str(self.root), user, folder, command]
+
+    def environment(self, user: str) -> dict[str, str]:
+        """What it has there."""
+        handed = {name: value for name, value in os.environ.items() if _HANDED.match(name)}
+        trusted = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+        return {
+            **handed,
+            **(dict.fromkeys(trusted, _THERE) if _CERTIFICATES.exists() else {}),
+            "HOME": "/root" if user == "root" else "/home/dev",
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PORT": str(free_port()),
+        }
+
+
+def require_tools() -> None:
+    """Raise `Missing` where no root can be made here."""
+    if os.geteuid() != 0:
+        raise Missing("make machines enters minimal Debians by chroot: run it as root.")
+    lacking = [name for name in ("debootstrap", "unshare", "chroot") if not shutil.which(name)]
+    if lacking:
+        raise Missing(
+            f"make machines lacks {', '.join(lacking)}: on Debian, `apt-get install debootstrap"
+            " util-linux coreutils`."
+        )
+
+
+def base(release: str) -> Path:
+    """A minimal Debian with what README.md names, made once. Raises `Missing` where no mirror
+    gives one."""
+    folder = private_folder(STATE / "machines") / release
+    if folder.exists():
+        return folder
+    new = folder.with_suffix(".new")
+    bare = Machine(release, new)
+    shutil.rmtree(new, ignore_errors=True)
+    command = ["debootstrap", "--variant=minbase", release, str(new)]
+    with step(f"Minimal Debian {release}"):
+        _make(release, [*command, *filter(None, [os.environ.get("MIRROR")])], dict(os.environ))
+        for file in ("/etc/resolv.conf", "/etc/hosts"):
+            shutil.copy(file, f"{new}{file}")
+        if _CERTIFICATES.exists():
+            shutil.copy(_CERTIFICATES, f"{new}{_THERE}")
+        for typed in (
+            "apt-get update -qq",
+            f"apt-get install -qq -y --no-install-recommends {' '.join(NAMED)}",
+            "useradd --create-home --shell /bin/bash dev",
+        ):
+            words = bare.entered(typed, "root", "/")
+            _make(release, words, {**bare.environment("root"), "DEBIAN_FRONTEND": "noninteractive"})
+        new.rename(folder)
+    return folder
+
+
+def _make(release: str, command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode:
+        last = done.stdout.decode(errors="replace").strip().rpartition("\n")[2]
+        raise Missing(f"No minimal Debian {release} could be made: {last}")
+
+
+@contextmanager
+def machine(release: str, user: str) -> Iterator[Machine]:
+    """A new one, with a checkout that belongs to the user."""
+    made = base(release)
+    with tempfile.TemporaryDirectory(dir=made.parent) as name, checkout() as sources:
+        root = Path(name)
+        root.chmod(0o755)
+        # Not shutil.copytree: owners, devices and links are kept.
+        subprocess.run(["cp", "-a", f"{made}/.", name], check=True)
+        shutil.copytree(sources, f"{root}{_FOLDER}", symlinks=True)
+        new = Machine(f"Debian {release}, {user}", root)
+        _need(new, f"chown -R {user}: .", "root")
+        yield new
+
+
+def _need(new: Machine, command: str, user: str) -> str:
+    code, said = new.type(command, user)
+    if code:
+        raise Different(f"{new.name}: `{command}` as {user} ended with {code}:\n{said}")
+    return said
+
+
+def look(new: Machine, user: str) -> None:
+    """README's two commands on one machine. Raises `Different`."""
+    test = f"make test ARGUMENTS='{PART}'"
+    if user != "root":
+        code, said = new.type(test, user)
+        sentence, *_ = said.splitlines()
+        command = re.search(r"`(apt-get install [^`]+)`", sentence)
+        if not code or command is None or "Traceback" in said:
+            raise Different(f"{new.name}: what is missing is not said:\n{said}")
+        _show(new, 0, f"make test: {sentence}")
+        begun = time.monotonic()
+        _need(new, command[1], "root")
+        _show(new, time.monotonic() - begun, "what it named, typed by root")
+    _show(new, new.run(user), "make run, nothing there: first link")
+    _show(new, new.run(user), "make run again: first link")
+    _need(new, "rm -rf .venv .sandbox", user)
+    _show(new, new.run(user), "make run, only the caches of packages there: first link")
+    begun = time.monotonic()
+    said = _need(new, test, user)
+    if "every test that was asked for ran" not in said:
+        raise Different(f"{new.name}: tests were skipped:\n{said}")
+    _show(new, time.monotonic() - begun, f"{test}: {said.strip().splitlines()[-1]}")
+
+
+def _show(new: Machine, seconds: float, what: str) -> None:
+    print(f"{new.name:<22} {seconds:6.1f} s  {what}", flush=True)
+
+
+def main(releases: list[str]) -> int:
+    """Look at each release (all, where none is named), as root and as a user; 1 where one differs
+    or none can be made."""
+    failed = 0
+    try:
+        require_tools()
+        for release in releases or RELEASES:
+            for user in ("dev", "root"):
+                with machine(release, user) as new:
+                    try:
+                        look(new, user)
+                    except Different as different:
+                        failed += 1
+                        print(different, flush=True)
+    except Missing as missing:
+        print(missing, file=sys.stderr)
+        return 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main(sys.argv[1:]))
