@@ -119,13 +119,15 @@ class LocalCloud:
         self._started = Started(self.folder / "processes")
         for port in (ports.edge, ports.aws, *([] if self.settings.provider else [ports.goto])):
             require_free(port)
+        if self.settings.provider is None:
+            self._start_goto()  # it gets ready meanwhile
         with step("Package of the product"):
             built = self._built or package.build()
-        if self.settings.provider is None:
-            with step("GoTo to practise on"):
-                self._start_goto()
         with step("Local cloud"):
             self._ministack = MiniStack(self.folder, ports.aws, self._started.note)
+        if self._goto:
+            with step("GoTo to practise on"):
+                self._goto.wait_ready(f"{self.goto_url}/oauth/jwks.json")
         with step("Deployment"):
             outputs = self.deploy(built)
             self.aws.verify_sender(MAIL_FROM)
@@ -174,7 +176,6 @@ class LocalCloud:
         self._goto = Child("GoTo", command, log, environment)
         assert self._started is not None
         self._started.note(self._goto)
-        self._goto.wait_ready(f"{self.goto_url}/oauth/jwks.json")
 
     def _parameters(self) -> dict[str, str]:
         settings, provider = self.settings, self.provider
