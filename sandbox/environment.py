@@ -32,6 +32,7 @@ NODE = STATE / "node"
 LOCK = ROOT / "requirements-dev.txt"
 RUN_LOCK = ROOT / "requirements-run.txt"
 """A part of `LOCK`, with the same versions."""
+_MANIFEST = (ROOT / "tests" / "package.json", ROOT / "tests" / "package-lock.json")
 CLOUD_LOCK = ROOT / "sandbox" / "requirements-cloud.txt"
 
 _MODULES = {
@@ -330,7 +331,12 @@ def _php() -> bool:
 
 
 def _npm() -> bool:
-    return bool(shutil.which("npm"))
+    return bool(shutil.which("npm")) or _has_node_packages()
+
+
+def _has_node_packages() -> bool:
+    mark = NODE / "lock-digest"
+    return mark.exists() and mark.read_text() == digest(*_MANIFEST)
 
 
 _VENV_TOOL = _Tool("Python's venv", _has_venv, ("python3-venv",))
@@ -372,7 +378,7 @@ def prepare_tools(command: str) -> None:
 def _tools(command: str) -> tuple[_Tool, ...]:
     if command in _WITH_TOOLS:
         return _TOOLS
-    return (_NPM,) if command in ("docs", "lock") else ()
+    return (_NPM,) if command == "docs" else ()
 
 
 def prepare_node(command: str) -> None:
@@ -380,7 +386,7 @@ def prepare_node(command: str) -> None:
     if command not in (*_WITH_TOOLS, "docs"):
         return
     try:
-        if _npm():
+        if _npm():  # else it is said already
             _ensure_node_packages()
     except Missing as missing:
         if command == "docs":
@@ -389,17 +395,15 @@ def prepare_node(command: str) -> None:
 
 
 def _ensure_node_packages() -> None:
-    manifest = (ROOT / "tests" / "package.json", ROOT / "tests" / "package-lock.json")
-    mark = NODE / "lock-digest"
-    if mark.exists() and mark.read_text() == digest(*manifest):
+    if _has_node_packages():
         return
     with step("DynamoDB Local, IAM evaluator, axe (npm)"):
         private_folder(NODE)
-        for file in manifest:
+        for file in _MANIFEST:
             shutil.copy(file, NODE)
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         call(["npm", "ci", "--prefix", str(NODE), *options], "npm ci failed")
-        mark.write_text(digest(*manifest))
+        (NODE / "lock-digest").write_text(digest(*_MANIFEST))
 
 
 def _get(tools: list[_Tool]) -> None:

@@ -64,11 +64,14 @@ class Machine:
     def type(self, command: str, user: str, folder: str = _FOLDER) -> tuple[int, str]:
         """Exit code of a command that is typed in the checkout, and what it said. What it asks is
         answered by yes."""
-        done = subprocess.run(
-            self.entered(command, user, folder), env=self.environment(user), input="y\n",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            timeout=_LONGEST,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                self.entered(command, user, folder), env=self.environment(user), input="y\n",
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                timeout=_LONGEST,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as late:
+            raise Different(f"{self.name}: `{command}` took over {_LONGEST} s.") from late
         return done.returncode, done.stdout
 
     def run(self, user: str) -> float:

@@ -85,6 +85,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "find_library", lambda _: None)
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.setattr(environment, "STATE", tmp_path / "state")
+    monkeypatch.setattr(environment, "NODE", tmp_path / "node")
     monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
 
 
