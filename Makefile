@@ -53,8 +53,8 @@ processes:  ## real worker processes, killed at random for a minute
 protections:  ## each security protection removed in turn (ROWS="S07 S24": of these rows): does a test notice?
 	$(do) protections $(ROWS)
 
-mutants:  ## small faults put into authorize.py, opaque.py and oauth.py: do the tests notice?
-	$(do) mutants
+mutants:  ## small faults put into the modules that hold tokens (MODULES="commit rescue": these): do the tests notice?
+	$(do) mutants $(MODULES)
 
 scan:   ## a web scanner against the product on this machine
 	$(do) scan

@@ -1,0 +1,334 @@
+"""Runs mutants: the tests are collected once, then a process is forked for each mutant.
+
+mutmut's operators make the mutants, one change each. The forked process gets the changed function
+in place of the real one and runs the tests that execute the changed lines, until one fails.
+Nothing is written into the tree.
+
+Words that only people read are not mutated: sentences (a text with a space in it that is no
+expression of DynamoDB's), and what an exception is made with, for the log has its kind alone.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import importlib
+import inspect
+import json
+import math
+import os
+import re
+import signal
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import libcst as cst
+import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis import Phase, settings
+from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
+from mutmut.mutation.file_mutation import MutationVisitor
+from mutmut.mutation.mutators import mutation_operators
+from mutmut.mutation.pragma_handling import IgnoredCode
+
+from chalicelib import errors
+
+_EXPRESSION = re.compile(r"[#:]\w")
+"""Names and values in an expression of DynamoDB's."""
+
+_SLOWER, _SECONDS_MORE = 10, 10
+"""A mutant is noticed as well where its tests take so many times as long, and some seconds."""
+
+CUT_SHORT = "cut short"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``was`` and ``becomes``: the lines that it changes, without their indentation."""
+
+    file: str
+    function: str
+    line: int
+    was: str
+    becomes: str
+    last: int = field(repr=False)
+    code: CodeType = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Result:
+    """``by``: the test that failed, or `CUT_SHORT`; None where the mutant has survived."""
+
+    mutant: Mutant
+    by: str | None
+
+
+def mutants(root: Path, file: str) -> list[Mutant]:
+    """All mutants of a file that Python takes for something else than the file."""
+    text = (root / file).read_text("utf-8")
+    wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
+    visitor = MutationVisitor(mutation_operators, IgnoredCode(set(), set(), set()))
+    wrapper.visit(visitor)
+    places, parents = wrapper.resolve(PositionProvider), wrapper.resolve(ParentNodeProvider)
+    found: dict[tuple[str, str], Mutant] = {}
+    for each in visitor.mutations:
+        function, node = each.contained_by_top_level_function, each.original_node
+        around = list(_around(node, parents))
+        if not isinstance(function, cst.FunctionDef) or _for_people(node, around):
+            continue
+        names = [
+            outer.name.value
+            for outer in reversed(list(_around(function, parents)))
+            if isinstance(outer, cst.FunctionDef | cst.ClassDef)
+        ]
+        changed = function.deep_replace(node, each.mutated_node)
+        assert isinstance(changed, cst.FunctionDef)
+        (before, code_before), (after, code) = (
+            _alone(which, names) for which in (function, changed)
+        )
+        if code == code_before:
+            continue
+        statement = next((at for at in around if isinstance(at, cst.BaseSmallStatement)), node)
+        first, last = places[statement].start.line, places[statement].end.line
+        name = ".".join(names)
+        mutant = Mutant(file, name, first, *_difference(before, after), last, code)
+        found.setdefault((name, after), mutant)
+    return list(found.values())
+
+
+def _alone(function: cst.FunctionDef, names: Sequence[str]) -> tuple[str, CodeType]:
+    """A function's text without its decorators, and what it is compiled to in its classes."""
+    bare = function.with_changes(leading_lines=[], lines_after_decorators=[], decorators=[])
+    text = cst.Module([bare]).code
+    whole = text
+    for outer in reversed(names[:-1]):
+        whole = f"class {outer}:\n{textwrap.indent(whole, ' ')}"
+    compiled = compile(whole, "mutant", "exec", flags=annotations.compiler_flag)
+    return text, dict(_functions(compiled))[".".join(names)]
+
+
+def _around(node: cst.CSTNode, parents: Any) -> Iterator[cst.CSTNode]:
+    """A node and what it stands in, from the inside out."""
+    at: cst.CSTNode | None = node
+    while at is not None:
+        yield at
+        at = parents.get(at)
+
+
+def _for_people(node: cst.CSTNode, around: Sequence[cst.CSTNode]) -> bool:
+    """Whether a mutation of the node changes words that only people read."""
+    if isinstance(node, cst.SimpleString) and " " in node.value:
+        return not _EXPRESSION.search(node.value)
+    return any(isinstance(outer, cst.Call) and _makes_exception(outer) for outer in around)
+
+
+def _makes_exception(call: cst.Call) -> bool:
+    name = call.func.value if isinstance(call.func, cst.Name) else ""
+    kind = getattr(errors, name, None) or getattr(builtins, name, None)
+    return isinstance(kind, type) and issubclass(kind, Exception)
+
+
+def _functions(code: CodeType) -> Iterator[tuple[str, CodeType]]:
+    """What is compiled of each function and class, by its qualified name."""
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield const.co_qualname, const
+            yield from _functions(const)
+
+
+def _difference(text: str, changed: str) -> tuple[str, str]:
+    before, after = text.splitlines(), changed.splitlines()
+    start = 0
+    while before[start : start + 1] == after[start : start + 1]:
+        start += 1
+    while before and after and before[-1] == after[-1] and min(len(before), len(after)) > start:
+        before.pop()
+        after.pop()
+    was, becomes = (" ".join(map(str.strip, lines[start:])) for lines in (before, after))
+    return was, becomes
+
+
+class Watched(NamedTuple):
+    """A run without any mutant: the tests that execute each line, the seconds that each test takes,
+    and those that fail."""
+
+    reached: dict[str, dict[str, list[str]]]
+    seconds: dict[str, float]
+    broken: list[str]
+
+
+class Forks:
+    """Stands in for pytest's loop over the tests that it has collected."""
+
+    def __init__(
+        self, root: Path, files: Sequence[str], workers: int, told: Callable[[Result], None]
+    ) -> None:
+        self.root = root
+        self.files = files
+        self.workers = workers
+        self.told = told
+        self.results: list[Result] = []
+        self.broken: list[str] = []
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items = {item.nodeid: item for item in session.items}
+        # What a session begins with is there in every process that is forked from here on.
+        runtestprotocol(session.items[0], log=False, nextitem=session.items[-1])
+        gc.freeze()
+        watching = _Child(self._watch, math.inf)
+        while not watching.ended():
+            time.sleep(0.1)
+        watched = Watched(*watching.answer())
+        self.broken = watched.broken
+        if self.broken:
+            return True
+        noticed: Counter[str] = Counter()
+        waiting = [each for file in self.files for each in mutants(self.root, file)][::-1]
+        running: dict[_Child, Mutant] = {}
+        while waiting or running:
+            while waiting and len(running) < self.workers:
+                mutant = waiting.pop()
+                tests = _tests_of(mutant, watched, noticed)
+                limit = _SECONDS_MORE + _SLOWER * sum(watched.seconds[test] for test in tests)
+                running[_Child(partial(self._try, mutant, tests), limit)] = mutant
+            for child in [child for child in running if child.ended()]:
+                result = Result(running.pop(child), child.answer())
+                noticed[result.by or ""] += 1
+                self.results.append(result)
+                self.told(result)
+            time.sleep(0.002)
+        return True
+
+    def _watch(self) -> Watched:
+        """Run every test as it is."""
+        hits: dict[str, dict[int, set[str]]] = {file: {} for file in self.files}
+        files = {str(self.root / file): lines for file, lines in hits.items()}
+        now = ""
+
+        def inside(frame: FrameType, event: str, _: Any) -> Any:
+            files[frame.f_code.co_filename].setdefault(frame.f_lineno, set()).add(now)
+            return inside
+
+        def entering(frame: FrameType, event: str, argument: Any) -> Any:
+            known = frame.f_code.co_filename in files
+            return inside(frame, event, argument) if known else None
+
+        seconds, broken = {}, []
+        items = list(self.items.values())
+        for item, after in zip(items, [*items[1:], None], strict=True):
+            now, begun = item.nodeid, time.monotonic()
+            threading.settrace(entering)
+            sys.settrace(entering)
+            reports = runtestprotocol(item, log=False, nextitem=after)
+            sys.settrace(None)
+            seconds[now] = time.monotonic() - begun
+            broken += [now for report in reports if report.failed]
+        reached = {
+            file: {str(line): sorted(tests) for line, tests in lines.items()}
+            for file, lines in hits.items()
+        }
+        return Watched(reached, seconds, broken)
+
+    def _try(self, mutant: Mutant, tests: Sequence[str]) -> str | None:
+        """The first of the tests that fails with a mutant in place."""
+        _put(mutant)
+        # The run does not end with the last test, and what it would look at then is not asked for.
+        other = next(item for name, item in self.items.items() if name not in tests[-1:])
+        items = [*(self.items[test] for test in tests), other]
+        for item, after in pairwise(items):
+            reports = runtestprotocol(item, log=False, nextitem=after)
+            if any(report.failed for report in reports):
+                return item.nodeid
+        return None
+
+
+def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[str]:
+    """The tests that execute its lines: those that have noticed most, and the quickest, first."""
+    lines = watched.reached[mutant.file]
+    numbers = range(mutant.line, mutant.last + 1)
+    found = {test for number in numbers for test in lines.get(str(number), ())}
+    return sorted(found, key=lambda test: (-noticed[test], watched.seconds[test]))
+
+
+def _put(mutant: Mutant) -> None:
+    """Give the function in this process the mutant's code."""
+    found: Any = importlib.import_module(mutant.file.removesuffix(".py").replace("/", "."))
+    for name in mutant.function.split("."):
+        found = vars(found)[name]
+        found = found.fget if isinstance(found, property) else inspect.unwrap(found)
+    found.__code__ = mutant.code
+
+
+class _Child:
+    """A forked process that computes something, for so many seconds at most."""
+
+    def __init__(self, work: Callable[[], Any], seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._late = False
+        self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed once it is read
+        self._pid = os.fork()
+        if not self._pid:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for standard in range(3):
+                os.dup2(nowhere, standard)
+            try:
+                told = {"answer": work()}
+            except BaseException as error:  # noqa: BLE001 - the parent process raises it
+                told = {"fault": repr(error)}
+            self._answer.write(json.dumps(told).encode())
+            self._answer.flush()
+            os._exit(0)
+
+    def ended(self) -> bool:
+        if not self._late and time.monotonic() > self._until:
+            self._late = True
+            os.kill(self._pid, signal.SIGKILL)
+        return os.waitpid(self._pid, os.WNOHANG) != (0, 0)
+
+    def answer(self) -> Any:
+        """What it has computed; `CUT_SHORT` where it took too long or died.
+
+        Raises `RuntimeError` where it could not be computed.
+        """
+        self._answer.seek(0)
+        told = json.loads(self._answer.read() or "{}")
+        self._answer.close()
+        if "fault" in told:
+            raise RuntimeError(told["fault"])
+        return told.get("answer", CUT_SHORT)
+
+
+def run(
+    root: Path,
+    files: Sequence[str],
+    tests: Sequence[str],
+    *,
+    workers: int,
+    told: Callable[[Result], None],
+) -> list[Result]:
+    """Try every mutant of the files on the tests, ``workers`` at a time.
+
+    ``told`` hears of each result at once. Only once in a process.
+    Raises `RuntimeError` where tests fail without any mutant.
+    """
+    settings.register_profile(
+        "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
+    )
+    settings.load_profile("mutants")
+    forks = Forks(root, files, workers, told)
+    options = ["-s", "-qq", "--no-summary", "-p", "no:cacheprovider", "-k", "not dynamodb-local"]
+    ended = pytest.main([f"--rootdir={root}", *options, *tests], plugins=[forks])
+    if ended or forks.broken:
+        raise RuntimeError(f"these fail without any mutant: {forks.broken or ended}")
+    return forks.results
