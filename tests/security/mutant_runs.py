@@ -10,6 +10,7 @@ expression of DynamoDB's), and what an exception is made with, for the log has i
 
 from __future__ import annotations
 
+import ast
 import builtins
 import gc
 import importlib
@@ -19,10 +20,8 @@ import math
 import os
 import re
 import signal
-import sys
 import tempfile
 import textwrap
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +29,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any, NamedTuple
 
 import libcst as cst
@@ -52,17 +51,23 @@ _SLOWER, _SECONDS_MORE = 10, 10
 
 CUT_SHORT = "cut short"
 
+_MARK = "_mutants_reached"
+
+_STATEMENTS = cst.BaseSmallStatement | cst.BaseCompoundStatement
+
 
 @dataclass(frozen=True)
 class Mutant:
-    """``was`` and ``becomes``: the lines that it changes, without their indentation."""
+    """``was`` and ``becomes``: the lines that it changes, without their indentation.
+
+    ``line``: where the statement begins that they are of.
+    """
 
     file: str
     function: str
     line: int
     was: str
     becomes: str
-    last: int = field(repr=False)
     code: CodeType = field(repr=False)
 
 
@@ -99,10 +104,9 @@ def mutants(root: Path, file: str) -> list[Mutant]:
         )
         if code == code_before:
             continue
-        statement = next((at for at in around if isinstance(at, cst.BaseSmallStatement)), node)
-        first, last = places[statement].start.line, places[statement].end.line
+        line = next(places[at].start.line for at in around if isinstance(at, _STATEMENTS))
         name = ".".join(names)
-        mutant = Mutant(file, name, first, *_difference(before, after), last, code)
+        mutant = Mutant(file, name, line, *_difference(before, after), code)
         found.setdefault((name, after), mutant)
     return list(found.values())
 
@@ -211,27 +215,24 @@ class Forks:
         return True
 
     def _watch(self) -> Watched:
-        """Run every test as it is."""
+        """Run every test as it is, but for marks at each statement of the files."""
         hits: dict[str, dict[int, set[str]]] = {file: {} for file in self.files}
-        files = {str(self.root / file): lines for file, lines in hits.items()}
+        seconds: dict[str, float] = {}
+        broken = []
         now = ""
 
-        def inside(frame: FrameType, event: str, _: Any) -> Any:
-            files[frame.f_code.co_filename].setdefault(frame.f_lineno, set()).add(now)
-            return inside
+        def mark(file: str, line: int) -> None:
+            hits[file].setdefault(line, set()).add(now)
 
-        def entering(frame: FrameType, event: str, argument: Any) -> Any:
-            known = frame.f_code.co_filename in files
-            return inside(frame, event, argument) if known else None
-
-        seconds, broken = {}, []
+        setattr(builtins, _MARK, mark)
+        for file in self.files:
+            for name, code in _functions(_marked((self.root / file).read_text("utf-8"), file)):
+                if "<" not in name:  # what stands in a function comes with it
+                    _put(file, name, code)
         items = list(self.items.values())
         for item, after in zip(items, [*items[1:], None], strict=True):
             now, begun = item.nodeid, time.monotonic()
-            threading.settrace(entering)
-            sys.settrace(entering)
             reports = runtestprotocol(item, log=False, nextitem=after)
-            sys.settrace(None)
             seconds[now] = time.monotonic() - begun
             broken += [now for report in reports if report.failed]
         reached = {
@@ -242,7 +243,7 @@ class Forks:
 
     def _try(self, mutant: Mutant, tests: Sequence[str]) -> str | None:
         """The first of the tests that fails with a mutant in place."""
-        _put(mutant)
+        _put(mutant.file, mutant.function, mutant.code)
         # The run does not end with the last test, and what it would look at then is not asked for.
         other = next(item for name, item in self.items.items() if name not in tests[-1:])
         items = [*(self.items[test] for test in tests), other]
@@ -254,20 +255,32 @@ class Forks:
 
 
 def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[str]:
-    """The tests that execute its lines: those that have noticed most, and the quickest, first."""
-    lines = watched.reached[mutant.file]
-    numbers = range(mutant.line, mutant.last + 1)
-    found = {test for number in numbers for test in lines.get(str(number), ())}
+    """The tests that execute its statement: first what has noticed most, then the quickest."""
+    found = watched.reached[mutant.file].get(str(mutant.line), ())
     return sorted(found, key=lambda test: (-noticed[test], watched.seconds[test]))
 
 
-def _put(mutant: Mutant) -> None:
-    """Give the function in this process the mutant's code."""
-    found: Any = importlib.import_module(mutant.file.removesuffix(".py").replace("/", "."))
-    for name in mutant.function.split("."):
+def _put(file: str, function: str, code: CodeType) -> None:
+    """Give a function in this process another code."""
+    found: Any = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+    for name in function.split("."):
         found = vars(found)[name]
         found = found.fget if isinstance(found, property) else inspect.unwrap(found)
-    found.__code__ = mutant.code
+    found.__code__ = code
+
+
+def _marked(text: str, file: str) -> CodeType:
+    """The file with a call before each statement of its functions, which tells its first line."""
+    tree = ast.parse(text)
+    for node in list(ast.walk(tree)):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list) and not isinstance(node, ast.Module | ast.ClassDef):
+                marks = [ast.parse(f"{_MARK}({file!r}, {each.lineno})").body[0] for each in block]
+                setattr(
+                    node, name, [each for pair in zip(marks, block, strict=True) for each in pair]
+                )
+    return compile(tree, file, "exec")
 
 
 class _Child:
@@ -314,20 +327,29 @@ def run(
     files: Sequence[str],
     tests: Sequence[str],
     *,
+    without: Sequence[str] = ("dynamodb-local",),
     workers: int,
     told: Callable[[Result], None],
 ) -> list[Result]:
     """Try every mutant of the files on the tests, ``workers`` at a time.
 
-    ``told`` hears of each result at once. Only once in a process.
-    Raises `RuntimeError` where tests fail without any mutant.
+    ``without``: words in names of tests that are left out. ``told`` hears of each result at once.
+    Only once in a process. Raises `RuntimeError` where tests fail without any mutant.
     """
     settings.register_profile(
         "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
     )
     settings.load_profile("mutants")
     forks = Forks(root, files, workers, told)
-    options = ["-s", "-qq", "--no-summary", "-p", "no:cacheprovider", "-k", "not dynamodb-local"]
+    options = [
+        "-s",
+        "-qq",
+        "--no-summary",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        f"not ({' or '.join(without)})",
+    ]
     ended = pytest.main([f"--rootdir={root}", *options, *tests], plugins=[forks])
     if ended or forks.broken:
         raise RuntimeError(f"these fail without any mutant: {forks.broken or ended}")

@@ -62,9 +62,7 @@ def test_a_mutant_is_killed_by_the_test_that_fails_or_survives(tmp_path: Path) -
     ], ran.stdout + ran.stderr
 
 
-MUTANT = Mutant(
-    "product.py", "tired", 5, "return hours >= 8", "return hours > 8", 5, judge.__code__
-)
+MUTANT = Mutant("product.py", "tired", 5, "return hours >= 8", "return hours > 8", judge.__code__)
 
 
 @pytest.mark.parametrize(
