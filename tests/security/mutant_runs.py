@@ -19,6 +19,7 @@ import json
 import math
 import os
 import re
+import resource
 import signal
 import tempfile
 import textwrap
@@ -27,7 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
@@ -46,8 +47,14 @@ from chalicelib import errors
 _EXPRESSION = re.compile(r"[#:]\w")
 """Names and values in an expression of DynamoDB's."""
 
-_SLOWER, _SECONDS_MORE = 10, 10
-"""A mutant is noticed as well where its tests take so many times as long, and some seconds."""
+_ENOUGH = 2.0
+"""CPU seconds of tests for each mutant: the quickest of those that reach it."""
+
+_SLOWER, _SECONDS_MORE = 3, 2
+"""A mutant is noticed as well where its tests take so many times as much CPU, and some seconds."""
+
+_STUCK = 300
+"""Seconds after which one that uses no CPU is noticed."""
 
 CUT_SHORT = "cut short"
 
@@ -164,8 +171,8 @@ def _difference(text: str, changed: str) -> tuple[str, str]:
 
 
 class Watched(NamedTuple):
-    """A run without any mutant: the tests that execute each line, the seconds that each test takes,
-    and those that fail."""
+    """A run without any mutant: the tests that execute each line, the CPU seconds that each test
+    takes, and those that fail."""
 
     reached: dict[str, dict[str, list[str]]]
     seconds: dict[str, float]
@@ -190,7 +197,8 @@ class Forks:
         # What a session begins with is there in every process that is forked from here on.
         runtestprotocol(session.items[0], log=False, nextitem=session.items[-1])
         gc.freeze()
-        watching = _Child(self._watch, math.inf)
+        gc.disable()
+        watching = _Child(self._watch, resource.RLIM_INFINITY)
         while not watching.ended():
             time.sleep(0.1)
         watched = Watched(*watching.answer())
@@ -204,7 +212,8 @@ class Forks:
             while waiting and len(running) < self.workers:
                 mutant = waiting.pop()
                 tests = _tests_of(mutant, watched, noticed)
-                limit = _SECONDS_MORE + _SLOWER * sum(watched.seconds[test] for test in tests)
+                taken = sum(watched.seconds[test] for test in tests)
+                limit = _SECONDS_MORE + int(_SLOWER * taken)
                 running[_Child(partial(self._try, mutant, tests), limit)] = mutant
             for child in [child for child in running if child.ended()]:
                 result = Result(running.pop(child), child.answer())
@@ -231,9 +240,9 @@ class Forks:
                     _put(file, name, code)
         items = list(self.items.values())
         for item, after in zip(items, [*items[1:], None], strict=True):
-            now, begun = item.nodeid, time.monotonic()
+            now, begun = item.nodeid, time.process_time()
             reports = runtestprotocol(item, log=False, nextitem=after)
-            seconds[now] = time.monotonic() - begun
+            seconds[now] = time.process_time() - begun
             broken += [now for report in reports if report.failed]
         reached = {
             file: {str(line): sorted(tests) for line, tests in lines.items()}
@@ -255,9 +264,14 @@ class Forks:
 
 
 def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[str]:
-    """The tests that execute its statement: first what has noticed most, then the quickest."""
-    found = watched.reached[mutant.file].get(str(mutant.line), ())
-    return sorted(found, key=lambda test: (-noticed[test], watched.seconds[test]))
+    """The tests that execute its statement, as far as there is time: the quickest of them. First
+    those that have noticed most."""
+    quickest = sorted(
+        watched.reached[mutant.file].get(str(mutant.line), ()), key=watched.seconds.__getitem__
+    )
+    total = accumulate(watched.seconds[test] for test in quickest)
+    found = [test for test, so_far in zip(quickest, total, strict=True) if so_far <= _ENOUGH]
+    return sorted(found or quickest[:1], key=lambda test: -noticed[test])
 
 
 def _put(file: str, function: str, code: CodeType) -> None:
@@ -284,14 +298,14 @@ def _marked(text: str, file: str) -> CodeType:
 
 
 class _Child:
-    """A forked process that computes something, for so many seconds at most."""
+    """A forked process that computes something, in so many CPU seconds at most."""
 
-    def __init__(self, work: Callable[[], Any], seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-        self._late = False
+    def __init__(self, work: Callable[[], Any], seconds: int) -> None:
+        self._until = time.monotonic() + _STUCK if seconds > 0 else math.inf
         self._answer = tempfile.TemporaryFile()  # noqa: SIM115 - closed once it is read
         self._pid = os.fork()
         if not self._pid:
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
             nowhere = os.open(os.devnull, os.O_RDWR)
             for standard in range(3):
                 os.dup2(nowhere, standard)
@@ -304,8 +318,7 @@ class _Child:
             os._exit(0)
 
     def ended(self) -> bool:
-        if not self._late and time.monotonic() > self._until:
-            self._late = True
+        if time.monotonic() > self._until:
             os.kill(self._pid, signal.SIGKILL)
         return os.waitpid(self._pid, os.WNOHANG) != (0, 0)
 

@@ -45,7 +45,10 @@ _SIGN_IN = (
 )
 
 _TOKENS = (
+    "tests/unit/test_commit_rules.py",
     "tests/unit/test_decisions.py",
+    "tests/unit/test_rescue_messages.py",
+    "tests/unit/test_restore_rules.py",
     "tests/unit/test_verdicts.py",
     "tests/security/test_account.py",
     *(
