@@ -48,7 +48,7 @@ _EXPRESSION = re.compile(r"[#:]\w")
 """Names and values in an expression of DynamoDB's."""
 
 _ENOUGH = 2.0
-"""CPU seconds of tests for each mutant: the quickest of those that reach it."""
+"""CPU seconds of tests for each mutant."""
 
 _SLOWER, _SECONDS_MORE = 3, 2
 """A mutant is noticed as well where its tests take so many times as much CPU, and some seconds."""
@@ -264,14 +264,16 @@ class Forks:
 
 
 def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[str]:
-    """The tests that execute its statement, as far as there is time: the quickest of them. First
-    those that have noticed most."""
-    quickest = sorted(
-        watched.reached[mutant.file].get(str(mutant.line), ()), key=watched.seconds.__getitem__
-    )
-    total = accumulate(watched.seconds[test] for test in quickest)
-    found = [test for test, so_far in zip(quickest, total, strict=True) if so_far <= _ENOUGH]
-    return sorted(found or quickest[:1], key=lambda test: -noticed[test])
+    """Tests that execute its statement, as far as there is time: quick ones that together reach
+    what they reach of its module, then the quickest. Those that have noticed most go first."""
+    reached = watched.reached[mutant.file]
+    quickest = sorted(reached.get(str(mutant.line), ()), key=watched.seconds.__getitem__)
+    rarest = sorted((set(tests) for tests in reached.values()), key=len)
+    covering = [next((each for each in quickest if each in tests), None) for tests in rarest]
+    tests = list(dict.fromkeys(each for each in [*covering, *quickest] if each))
+    total = accumulate(watched.seconds[test] for test in tests)
+    found = [test for test, so_far in zip(tests, total, strict=True) if so_far <= _ENOUGH]
+    return sorted(found or tests[:1], key=lambda test: -noticed[test])
 
 
 def _put(file: str, function: str, code: CodeType) -> None:

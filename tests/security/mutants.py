@@ -61,9 +61,11 @@ _TOKENS = (
             "grant_life",
             "keeping",
             "on_demand",
+            "refresh_limits",
             "refreshing",
             "rescue_queue",
             "restoring",
+            "token_rows",
             "usable",
         )
     ),
