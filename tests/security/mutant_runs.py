@@ -273,7 +273,7 @@ def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[s
     tests = list(dict.fromkeys(each for each in [*covering, *quickest] if each))
     total = accumulate(watched.seconds[test] for test in tests)
     found = [test for test, so_far in zip(tests, total, strict=True) if so_far <= _ENOUGH]
-    return sorted(found or tests[:1], key=lambda test: -noticed[test])
+    return sorted(found or tests[:1], key=lambda test: (-noticed[test], watched.seconds[test]))
 
 
 def _put(file: str, function: str, code: CodeType) -> None:

@@ -46,39 +46,38 @@ _SIGN_IN = (
 
 _TOKENS = (
     "tests/unit/test_commit_rules.py",
-    "tests/unit/test_decisions.py",
     "tests/unit/test_rescue_messages.py",
     "tests/unit/test_restore_rules.py",
-    "tests/unit/test_verdicts.py",
-    "tests/security/test_account.py",
-    *(
-        f"tests/integration/test_{name}.py"
-        for name in (
-            "accounts",
-            "connecting",
-            "dead_ends",
-            "disconnecting",
-            "grant_life",
-            "keeping",
-            "on_demand",
-            "refresh_limits",
-            "refreshing",
-            "rescue_queue",
-            "restoring",
-            "token_rows",
-            "usable",
-        )
-    ),
-    *(f"tests/faults/test_{name}.py" for name in ("bad_hours", "races", "restore")),
+    "tests/integration/test_accounts.py",
+    "tests/integration/test_commit_conflicts.py",
+    "tests/integration/test_connecting.py",
+    "tests/integration/test_disconnecting.py",
+    "tests/integration/test_grant_life.py",
+    "tests/integration/test_keeping.py",
+    "tests/integration/test_refresh_limits.py",
+    "tests/integration/test_refreshing.py",
+    "tests/integration/test_token_rows.py",
+    "tests/faults/test_races.py",
+    "tests/faults/test_restore.py",
 )
 
-TESTS = {name: _SIGN_IN if name in ("authorize", "opaque", "oauth") else _TOKENS for name in FILES}
+_FAILURES = (
+    *_TOKENS,
+    "tests/unit/test_decisions.py",
+    "tests/integration/test_usable.py",
+    "tests/faults/test_bad_hours.py",
+)
+
+TESTS = {
+    **dict.fromkeys(("authorize", "opaque", "oauth"), _SIGN_IN),
+    **dict.fromkeys(("complete", "commit", "restore", "connections"), _TOKENS),
+    **dict.fromkeys(("rescue", "refresher", "decisions", "setback"), _FAILURES),
+}
 """The quick tests that reach each module. Of a mutant, those run that execute its lines."""
 
 WITHOUT = (
     "dynamodb-local",
     "a_year_of_faults",
-    "leave_the_schedule_its_rate",
     "ten_thousand_starts",
 )
 """Words in names of tests that take seconds."""
