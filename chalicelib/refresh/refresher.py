@@ -74,16 +74,17 @@ others do, as transient."""
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What came of asking: the verdict, the answer it is of, and the client it was asked as.
+    """What came of asking: the verdict, and of a failure the client it was asked as.
 
-    ``verdict`` is an exception where an answer could not be judged: our own fault. ``known``: GoTo
-    can't have acted unseen before it. ``whose``: the account is yet to be read.
+    ``verdict`` is an exception where an answer could not be judged: our own fault. ``answer`` came
+    to a question of the moment ``at``. ``known``: GoTo can't have acted unseen before it.
+    ``whose``: the account is yet to be read.
     """
 
     verdict: TokenSet | Failure | Exception
-    answer: Answer | None
-    client: ClientCredentials | None
-    at: int
+    client: ClientCredentials | None = None
+    answer: Answer | None = None
+    at: int = 0
     known: bool = True
     whose: bool = False
 
@@ -180,18 +181,18 @@ class Refresher:
             client = self.revoker.client_in(tenant, grant.tenant, grant.client_id)
             answer, verdict = self._ask_as(client, grant)
             if not isinstance(verdict, Failure):
-                return _Asked(verdict, answer, client, at, whose=whose)
+                return _Asked(verdict, answer=answer, at=at, whose=whose)
             newer = self._newer_secret(grant, client, verdict)
             attempt = replace(self._attempt(grant), may_repeat=True, newer_secret=newer is not None)
             if isinstance(decide(verdict, attempt), RetryNow) and (newer or self._may_ask_again()):
                 known = verdict.known
                 client = newer or client
                 answer, verdict = self._ask_as(client, grant)
-                return _Asked(verdict, answer, client, at, known, whose)
+                return _Asked(verdict, client, answer, at, known, whose)
         except DependencyUnavailable as error:
             self.report(error)
-            return _Asked(failure_of(error), None, None, at)
-        return _Asked(verdict, answer, client, at)
+            return _Asked(failure_of(error))
+        return _Asked(verdict, client)
 
     def _ask_as(
         self, client: ClientCredentials, grant: Grant
