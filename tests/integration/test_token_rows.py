@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.durations import REFRESH_TOKEN_LIFETIME, refresh_pause
+from chalicelib.durations import REFRESH_TOKEN_LIFETIME
 from chalicelib.dynamodb.expressions import plain
 from chalicelib.errors import Conflict
 from chalicelib.models import Due, Status, TokenSet, lane
@@ -67,16 +67,6 @@ def expected(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_a_first_sign_in_writes_both_rows(connected: World) -> None:
     assert rows(connected) == expected(connected)
-
-
-def test_f27_tokens_are_due_after_their_share_of_life(connected: World) -> None:
-    """F27: a refresh token that came back unchanged is no new one."""
-    given = TokenSet("access-9", "refresh-1", expires_in=3600)
-    share = connected.settings.refresh_share
-    new_tokens = connected.commits.dated("acme", given, 1_000, connected.grant())
-    assert new_tokens.next_refresh_at == 1_000 + refresh_pause("acme", 3600, share)
-    assert new_tokens.refresh_token is None
-    assert connected.commits.dated("acme", given, 1_000).refresh_token == "refresh-1"
 
 
 def test_a_claim_marks_the_grant_alone(connected: World) -> None:

@@ -47,7 +47,7 @@ from chalicelib import errors
 _EXPRESSION = re.compile(r"[#:]\w")
 """Names and values in an expression of DynamoDB's."""
 
-_ENOUGH = 2.0
+_ENOUGH = 4.0
 """CPU seconds of tests for each mutant."""
 
 _SLOWER, _SECONDS_MORE = 3, 2

@@ -50,6 +50,7 @@ _TOKENS = (
     "tests/unit/test_restore_rules.py",
     "tests/integration/test_accounts.py",
     "tests/integration/test_commit_conflicts.py",
+    "tests/integration/test_completion_results.py",
     "tests/integration/test_connecting.py",
     "tests/integration/test_disconnecting.py",
     "tests/integration/test_grant_life.py",

@@ -3,6 +3,7 @@ limit (F03, F04, F06, F07, F25, F27)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,19 @@ from chalicelib.durations import (
     REFRESH_TOKEN_LIFETIME,
     TIME_TO_COMMIT,
     TIME_TO_END,
+    refresh_pause,
 )
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.models import Connection, Grant, NewTokens, Status, TokenSet
 from chalicelib.tokens import commit
-from chalicelib.tokens.commit import ATTEMPTS_BEFORE_RESCUE, Queued, Stored, keep, warning_due
+from chalicelib.tokens.commit import (
+    ATTEMPTS_BEFORE_RESCUE,
+    Commits,
+    Queued,
+    Stored,
+    keep,
+    warning_due,
+)
 
 NOW = 1_800_000_000
 GRANT = Grant(
@@ -200,6 +209,24 @@ def test_f27_the_end_of_a_refresh_token_is_as_goto_says_and_only_comes_nearer(
     tokens = answered("access", scope="a scope", expires_in=3_600, **given)
     dated = commit._dated(tokens, NOW, NOW + 5, held)
     assert dated == replace(ISSUED, refresh_token=token, refresh_expires_at=ends)
+
+
+def test_f27_tokens_are_due_after_their_share_of_life() -> None:
+    """F27: a refresh token that came back unchanged is no new one."""
+    unused: Any = None
+    commits = Commits(
+        connections=unused,
+        tenants=unused,
+        rule=unused,
+        clock=unused,
+        accounts=True,
+        refresh_share=0.3,
+    )
+    given = TokenSet("access", "held", expires_in=3_600)
+    dated = commits.dated("acme", given, NOW, GRANT)
+    assert dated.next_refresh_at == NOW + refresh_pause("acme", 3_600, 0.3)
+    assert dated.refresh_token is None
+    assert commits.dated("acme", given, NOW).refresh_token == "held"
 
 
 @pytest.mark.parametrize(
