@@ -105,9 +105,7 @@ class Commits:
         for _ in range(ATTEMPTS):
             try:
                 return self._commit(standing, new_tokens, note, owner, over)
-            except Conflict as error:
-                if set(error.failed) <= {"tenants", "account"}:
-                    continue  # at this moment the pin has changed, or whose the account is
+            except Conflict:
                 current = self.connections.grant(asked.tenant)
                 row = self.connections.get(asked.tenant)
                 if row is not None and _is_ours(new_tokens, row, current):
@@ -116,8 +114,8 @@ class Commits:
                     return CommitResult.OVERTAKEN
                 if row is None or row.generation != asked.generation:
                     raise DependencyUnavailable("dynamodb", "Tokens is not as Grants") from None
-                # The status has changed, an answer without a new refresh token went before, or a
-                # backup has left the two tables apart (F19).
+                # The status or the pin has changed, or whose the account is; an answer without a
+                # new refresh token went before; a backup has left the two tables apart (F19).
                 standing = replace(asked, version=current.version, status=current.status)
                 over = row.version
         raise DependencyUnavailable("dynamodb", "conflicts")
