@@ -78,15 +78,46 @@ def test_f03_conflicts_without_end_are_given_up_for_now(
     assert len(calls) == ATTEMPTS
 
 
-def test_f19_tokens_of_a_newer_backup_are_written_over(connected: World) -> None:
-    """F19: `Tokens` is ahead of `Grants`; what GoTo gives is the latest of all."""
-    connected.dynamodb.update_item(
-        TableName=connected.settings.tokens_table,
+def ahead(world: World) -> None:
+    """`Tokens` is ahead of `Grants`, which came back from a backup."""
+    world.dynamodb.update_item(
+        TableName=world.settings.tokens_table,
         Key={"tenant": {"S": "acme"}},
         UpdateExpression="SET #version = :version",
         ExpressionAttributeNames={"#version": "version"},
         ExpressionAttributeValues={":version": {"N": "9"}},
     )
+
+
+def test_f19_s25_another_account_ends_what_a_backup_left_apart(connected: World) -> None:
+    ahead(connected)
+    asked, new_tokens = connected.grant(), fresh(connected)
+    done = connected.commits.refresh(asked, new_tokens, None, Owner("4999999999"))
+    assert done is CommitResult.OTHER_ACCOUNT
+    connection = connected.connections.get("acme")
+    assert connection is not None
+    assert (connection.version, connected.grant().version) == (10, 10)
+
+
+def test_s25_a_refresh_pins_nothing_where_the_rep_wants_no_pin(connected: World) -> None:
+    connected.dynamodb.update_item(
+        TableName=connected.settings.tenants_table,
+        Key={"tenant": {"S": "acme"}},
+        UpdateExpression="SET pin_lifted = :yes REMOVE pinned_account",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
+    before = connected.history()
+    done = connected.commits.refresh(connected.grant(), fresh(connected), None, Owner(ACCOUNT))
+    assert done is CommitResult.STANDS
+    assert connected.history() == before
+    tenant = connected.tenants.get("acme")
+    assert tenant is not None
+    assert tenant.pinned_account is None
+
+
+def test_f19_tokens_of_a_newer_backup_are_written_over(connected: World) -> None:
+    """F19: `Tokens` is ahead of `Grants`; what GoTo gives is the latest of all."""
+    ahead(connected)
     assert connected.commits.refresh(connected.grant(), fresh(connected)) is CommitResult.STANDS
     connection = connected.connections.get("acme")
     assert connection is not None

@@ -48,7 +48,7 @@ _EXPRESSION = re.compile(r"[#:]\w")
 """Names and values in an expression of DynamoDB's."""
 
 _ENOUGH = 4.0
-"""CPU seconds of tests for each mutant."""
+"""CPU seconds of tests for each mutant: the first of those that reach it."""
 
 _SLOWER, _SECONDS_MORE = 3, 2
 """A mutant is noticed as well where its tests take so many times as much CPU, and some seconds."""
@@ -264,16 +264,13 @@ class Forks:
 
 
 def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[str]:
-    """Tests that execute its statement, as far as there is time: quick ones that together reach
-    what they reach of its module, then the quickest. Those that have noticed most go first."""
-    reached = watched.reached[mutant.file]
-    quickest = sorted(reached.get(str(mutant.line), ()), key=watched.seconds.__getitem__)
-    rarest = sorted((set(tests) for tests in reached.values()), key=len)
-    covering = [next((each for each in quickest if each in tests), None) for tests in rarest]
-    tests = list(dict.fromkeys(each for each in [*covering, *quickest] if each))
+    """Tests that execute its statement, in the order in which they ran, as far as there is time.
+    Those that have noticed most go first."""
+    reached = set(watched.reached[mutant.file].get(str(mutant.line), ()))
+    tests = [test for test in watched.seconds if test in reached]
     total = accumulate(watched.seconds[test] for test in tests)
     found = [test for test, so_far in zip(tests, total, strict=True) if so_far <= _ENOUGH]
-    return sorted(found or tests[:1], key=lambda test: (-noticed[test], watched.seconds[test]))
+    return sorted(found or tests[:1], key=lambda test: -noticed[test])
 
 
 def _put(file: str, function: str, code: CodeType) -> None:

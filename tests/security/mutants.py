@@ -46,25 +46,25 @@ _SIGN_IN = (
 
 _TOKENS = (
     "tests/unit/test_commit_rules.py",
+    "tests/unit/test_decisions.py",
     "tests/unit/test_rescue_messages.py",
     "tests/unit/test_restore_rules.py",
-    "tests/integration/test_accounts.py",
-    "tests/integration/test_commit_conflicts.py",
-    "tests/integration/test_completion_results.py",
-    "tests/integration/test_connecting.py",
-    "tests/integration/test_disconnecting.py",
-    "tests/integration/test_grant_life.py",
-    "tests/integration/test_keeping.py",
     "tests/integration/test_refresh_limits.py",
-    "tests/integration/test_refreshing.py",
+    "tests/integration/test_commit_conflicts.py",
     "tests/integration/test_token_rows.py",
-    "tests/faults/test_races.py",
+    "tests/integration/test_completion_results.py",
     "tests/faults/test_restore.py",
+    "tests/integration/test_refreshing.py",
+    "tests/integration/test_keeping.py",
+    "tests/integration/test_disconnecting.py",
+    "tests/integration/test_connecting.py",
+    "tests/integration/test_grant_life.py",
+    "tests/integration/test_accounts.py",
+    "tests/faults/test_races.py",
 )
 
 _FAILURES = (
     *_TOKENS,
-    "tests/unit/test_decisions.py",
     "tests/integration/test_usable.py",
     "tests/faults/test_bad_hours.py",
 )
@@ -74,7 +74,8 @@ TESTS = {
     **dict.fromkeys(("complete", "commit", "restore", "connections"), _TOKENS),
     **dict.fromkeys(("rescue", "refresher", "decisions", "setback"), _FAILURES),
 }
-"""The quick tests that reach each module. Of a mutant, those run that execute its lines."""
+"""The quick tests that reach each module, the most direct first. For each mutant those are run that
+execute its statement, for some seconds."""
 
 WITHOUT = (
     "dynamodb-local",

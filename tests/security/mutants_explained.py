@@ -28,4 +28,21 @@ class Explained:
         )
 
 
-EXPLAINED: tuple[Explained, ...] = ()
+COMMIT = "chalicelib/tokens/commit.py"
+
+EXPLAINED: tuple[Explained, ...] = (
+    Explained(
+        COMMIT,
+        "Commits._commit",
+        "if owner else None",
+        "if (owner) or True else None",
+        "It costs a read: of a tenant nothing is looked at where the owner is not known.",
+    ),
+    Explained(
+        COMMIT,
+        "Commits._commit",
+        "claim = NO_CLAIM",
+        "claim = None",
+        "Without an owner nothing is claimed; with one the claim is another.",
+    ),
+)
