@@ -49,6 +49,7 @@ _TOKENS = (
     "tests/unit/test_decisions.py",
     "tests/unit/test_rescue_messages.py",
     "tests/unit/test_restore_rules.py",
+    "tests/unit/test_setback.py",
     "tests/integration/test_refresh_limits.py",
     "tests/integration/test_commit_conflicts.py",
     "tests/integration/test_token_rows.py",
