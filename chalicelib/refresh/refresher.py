@@ -377,7 +377,6 @@ class Refresher:
         """
         if not self.commits.must_revoke(grant.tenant):
             return
-        token, ends_at = given_up(new_tokens, grant.refresh_expires_at)
-        told = self.revoker.attempt(grant.tenant, grant.client_id, token, ends_at)
+        told = self.revoker.attempt(grant.tenant, grant.client_id, *given_up(new_tokens))
         if told is Revocation.LATER:
             self.rescue_queue.send(refresh_message(grant, new_tokens))

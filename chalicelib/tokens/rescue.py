@@ -134,7 +134,7 @@ class Rescue:
         if kept is CommitResult.OTHER_ACCOUNT:
             return Rescued.REFUSED  # it is due until GoTo has heard
         if self.commits.must_revoke(asked.tenant):
-            given = given_up(new_tokens, asked.refresh_expires_at)
+            given = given_up(new_tokens)
             if not self._revoked(message, asked.tenant, asked.client_id, *given):
                 return Rescued.POSTPONED
         return Rescued.SUPERSEDED

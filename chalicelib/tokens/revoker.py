@@ -62,9 +62,9 @@ class Revoker:
         return ends_at <= self.clock()
 
 
-def given_up(new_tokens: NewTokens, otherwise: int | None = None) -> tuple[str, int]:
+def given_up(new_tokens: NewTokens) -> tuple[str, int]:
     """What to revoke of new tokens, and when it ends by itself: a refresh token takes its access
-    tokens with it (RFC 7009 2.1). ``otherwise``: the end where a new one's is unknown."""
+    tokens with it (RFC 7009 2.1)."""
     if new_tokens.refresh_token is None:
         return new_tokens.access_token, new_tokens.expires_at
-    return new_tokens.refresh_token, new_tokens.refresh_expires_at or otherwise or 0
+    return new_tokens.refresh_token, new_tokens.refresh_expires_at or 0

@@ -29,6 +29,7 @@ class Explained:
 
 
 COMMIT = "chalicelib/tokens/commit.py"
+RESCUE = "chalicelib/tokens/rescue.py"
 
 EXPLAINED: tuple[Explained, ...] = (
     Explained(
@@ -45,4 +46,5 @@ EXPLAINED: tuple[Explained, ...] = (
         "claim = None",
         "Without an owner nothing is claimed; with one the claim is another.",
     ),
+    Explained(RESCUE, "_raw", '"ascii"', '"ASCII"', "Python knows the encoding by either name."),
 )
