@@ -54,6 +54,7 @@ _TOKENS = (
     "tests/integration/test_commit_conflicts.py",
     "tests/integration/test_token_rows.py",
     "tests/integration/test_completion_results.py",
+    "tests/integration/test_rescue_ends.py",
     "tests/faults/test_restore.py",
     "tests/integration/test_refreshing.py",
     "tests/integration/test_keeping.py",
