@@ -60,6 +60,12 @@ def key_condition(text: str) -> tuple[str, str | None, str | None]:
 
 
 @cache
+def key_names(text: str) -> tuple[str, ...]:
+    """Names or placeholders of the keys of which the condition is."""
+    return tuple(re.findall(r"(\S+)\s*(?:<=|>=|=|\sBETWEEN\s)", text))
+
+
+@cache
 def change_of(text: str) -> Change:
     """Compile an update expression."""
     parts = _CLAUSE.split(text)[1:]

@@ -20,6 +20,7 @@ from tests.support.expressions import (
     change_of,
     compiled,
     key_condition,
+    key_names,
     listed,
     plain,
 )
@@ -183,6 +184,9 @@ class MemoryDynamoDB:
             table = self._table(arguments)
             index: str | None = arguments.get("IndexName")
             rows = _Rows(arguments)
+            keys = table.keys if index is None else table.indexes[index]
+            if rows.names != keys[: len(rows.names)]:
+                raise _error("ValidationException", "Query", "not the keys of what is queried")
             if index is None:
                 found = sorted(
                     (key for key in table.items if key[0] == rows.hashed),
@@ -265,7 +269,10 @@ class _Rows:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         values = arguments["ExpressionAttributeValues"]
-        hashed, upto, least = key_condition(arguments["KeyConditionExpression"])
+        condition = arguments["KeyConditionExpression"]
+        hashed, upto, least = key_condition(condition)
+        names, _ = _placeholders(arguments)
+        self.names = tuple(names.get(each, each) for each in key_names(condition))
         self.hashed = plain(values[hashed])
         self.upto = plain(values[upto]) if upto else None
         self.least = plain(values[least]) if least else None
