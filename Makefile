@@ -53,7 +53,7 @@ processes:  ## real worker processes, killed at random for a minute
 protections:  ## each security protection removed in turn (ROWS="S07 S24": of these rows): does a test notice?
 	$(do) protections $(ROWS)
 
-mutants:  ## small faults put into the modules that hold tokens (MODULES="commit rescue": these): do the tests notice?
+mutants:  ## small faults in the modules that decide or hold tokens (MODULES="commit rescue": these): does a test notice?
 	$(do) mutants $(MODULES)
 
 scan:   ## a web scanner against the product on this machine

@@ -150,7 +150,7 @@ class Completion:
             return REASONS[verdict.kind]
         new_tokens = self._sign_ins.commits.dated(request.tenant, verdict, at)
         if not verdict.bearer:  # nothing is lost: the connection that stands keeps its grant
-            self._revoke_new_tokens(client, request, _Given(new_tokens, Owner(None, None)))
+            self._revoke_new_tokens(client, request, _Given(new_tokens, Owner()))
             return Reason.PROVIDER_ERROR
         if verdict.refresh_token is None:
             self._revoker.revoke_as(client, *given_up(new_tokens))

@@ -8,7 +8,7 @@ from chalicelib.connect.complete import Completion, Finished
 from chalicelib.durations import TIME_TO_ASK
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.goto.oauth import Answer
-from chalicelib.models import Reason, RequestStatus
+from chalicelib.models import Reason, RequestStatus, Revocation
 from tests.support.stubs import refusal
 from tests.support.world import World
 
@@ -104,11 +104,15 @@ def test_f29_a_judge_that_fails_is_reported(
     assert waiting.reported == [fault]
 
 
-def test_s30_tokens_of_another_type_are_given_back(waiting: World) -> None:
-    """S30: and so is the refresh token beside them."""
+@pytest.mark.parametrize("heard", [True, False])
+def test_s30_tokens_of_another_type_are_given_back(waiting: World, heard: bool) -> None:
+    """S30: and so is the refresh token beside them, S22: until GoTo has heard."""
+    waiting.goto.revocation = Revocation.DONE if heard else Revocation.LATER
     waiting.goto.script = [lambda: waiting.goto.tokens(refresh=True, token_type="mac")]
     assert waiting.complete() == [Reason.PROVIDER_ERROR]
     assert waiting.goto.revoked == ["refresh-1"]
+    assert [client.client_id for client in waiting.goto.revokers] == ["id-acme"]
+    assert len(waiting.rescue_queue.messages) == (0 if heard else 1)
     assert waiting.connections.get("acme") is None
 
 
@@ -116,6 +120,7 @@ def test_tokens_without_a_refresh_token_are_given_back(waiting: World) -> None:
     waiting.goto.script = [lambda: waiting.goto.tokens(refresh=False)]
     assert waiting.complete() == [Reason.NO_REFRESH_TOKEN]
     assert waiting.goto.revoked == ["access-1"]
+    assert [client.client_id for client in waiting.goto.revokers] == ["id-acme"]
 
 
 def test_tokens_are_as_old_as_the_question(waiting: World) -> None:
@@ -147,6 +152,7 @@ def test_a_failure_names_who_tried(waiting: World) -> None:
     assert (request.status, request.reason) == (RequestStatus.MISMATCHED, reason)
     assert request.finished_at == int(waiting.clock.now)
     assert waiting.goto.revoked == ["refresh-1"]
+    assert [client.client_id for client in waiting.goto.revokers] == ["id-acme"]
 
 
 def test_a_request_that_ended_meanwhile_stays_as_it_ended(waiting: World) -> None:

@@ -217,7 +217,9 @@ def test_s25_an_account_that_was_not_read_is_read_by_a_refresh(world: World) -> 
     world.goto.account_key = ACCOUNT
     world.pass_until_due()
     assert world.tick() == {Outcome.REFRESHED: 1}
-    assert world.grant().account_key == ACCOUNT
+    connection = world.connections.get("acme")
+    assert connection is not None
+    assert (connection.account_key, world.grant().account_key) == (ACCOUNT, ACCOUNT)
     tenant = world.tenants.get("acme")
     assert tenant is not None
     assert tenant.pinned_account == ACCOUNT

@@ -8,7 +8,8 @@ import pytest
 from chalicelib.durations import REFRESH_TOKEN_LIFETIME
 from chalicelib.dynamodb.expressions import plain
 from chalicelib.errors import Conflict
-from chalicelib.models import Due, Status, TokenSet, lane
+from chalicelib.models import Due, JournalEntry, Status, TokenSet, lane
+from chalicelib.permissions import Owner
 from tests.support.stubs import ACCOUNT, START
 from tests.support.world import TESTER, World
 
@@ -151,6 +152,25 @@ def test_another_sign_in_goes_on_counting(connected: World) -> None:
     assert {name: grant[name] for name in counted} == counted
     assert (grant["fence"], grant["refresh_token"]) == (1, "refresh-2")
     assert "inflight" not in grant
+
+
+def test_f23_a_first_sign_in_is_one_only_where_there_is_no_grant(connected: World) -> None:
+    """F23: of two at once, each of which has found none, one is refused."""
+    visitor = connected.browser(connected.invitations.create_link("acme", TESTER).rsplit("/", 1)[1])
+    connected.come_back(visitor, state=connected.start(visitor)["state"], code="a-code")
+    request = connected.requests.claim(connected.completions[0])
+    assert request is not None
+    with pytest.raises(Conflict) as caught:
+        connected.connections.commit_connect(
+            request,
+            None,
+            connected.commits.dated("acme", TokenSet("access-9", "refresh-9"), int(START)),
+            now=int(START),
+            owner=Owner(ACCOUNT),
+            pinned_only=False,
+            entry=JournalEntry("acme", START, "connected", "an admin", "Connected."),
+        )
+    assert "grants" in caught.value.failed
 
 
 def test_f06_a_refresh_that_another_overtook_is_refused(connected: World) -> None:

@@ -29,7 +29,16 @@ class Explained:
 
 
 COMMIT = "chalicelib/tokens/commit.py"
+COMPLETE = "chalicelib/connect/complete.py"
+CONNECTIONS = "chalicelib/dynamodb/connections.py"
+OAUTH = "chalicelib/goto/oauth.py"
+OPAQUE = "chalicelib/opaque.py"
 RESCUE = "chalicelib/tokens/rescue.py"
+
+ENCODING = "Python knows the encoding by either name."
+DEFAULT = "32 bytes are Python's default as well; the length is tested."
+CAUGHT_HERE = "The name is for `Conflict`, which is caught where it is raised."
+NO_X = "The last letter of 32 bytes in base64 is never an X."
 
 EXPLAINED: tuple[Explained, ...] = (
     Explained(
@@ -46,5 +55,30 @@ EXPLAINED: tuple[Explained, ...] = (
         "claim = None",
         "Without an owner nothing is claimed; with one the claim is another.",
     ),
-    Explained(RESCUE, "_raw", '"ascii"', '"ASCII"', "Python knows the encoding by either name."),
+    Explained(
+        COMPLETE,
+        "Completion._connect",
+        'request.code or ""',
+        'request.code or "XXXX"',
+        "A request that could be claimed has its code.",
+    ),
+    *(
+        Explained(CONNECTIONS, "Connections.claim", '"grants"', becomes, CAUGHT_HERE)
+        for becomes in ("None", '"XXgrantsXX"', '"GRANTS"')
+    ),
+    Explained(OPAQUE, "new_value", "32", "None", DEFAULT),
+    Explained(OPAQUE, "next_browser", '"ascii"', '"ASCII"', ENCODING),
+    Explained(OPAQUE, "next_browser", 'b"="', 'b"XX=XX"', NO_X),
+    Explained(OAUTH, "new_verifier", "32", "None", DEFAULT),
+    Explained(OAUTH, "code_challenge", '"ascii"', '"ASCII"', ENCODING),
+    Explained(OAUTH, "code_challenge", 'b"="', 'b"XX=XX"', NO_X),
+    Explained(OAUTH, "basic_authorization", '"ascii"', '"ASCII"', ENCODING),
+    Explained(RESCUE, "_raw", '"ascii"', '"ASCII"', ENCODING),
+    Explained(
+        RESCUE,
+        "Rescue._exchanged",
+        "request.tenant)",
+        "None)",
+        "The tenant decides when tokens are refreshed, and these are given up.",
+    ),
 )

@@ -171,6 +171,8 @@ class MemoryDynamoDB:
             places = {(part["TableName"], self._place(part)) for _, part in actions}
             if len(actions) > MOST_ACTIONS or len(places) < len(actions):
                 raise _error("ValidationException", "TransactWriteItems", "not one action an item")
+            if not {kind for kind, _ in actions} <= {"Put", "Update", "Delete", "ConditionCheck"}:
+                raise _error("ValidationException", "TransactWriteItems", "not an action")
             held = [self._holds("TransactWriteItems", part) for _, part in actions]
             if not all(held):
                 raise _cancelled(held)

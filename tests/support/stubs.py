@@ -49,6 +49,7 @@ class ObedientGoTo:
         self.asked: list[dict[str, str]] = []
         self.clients: list[ClientCredentials] = []
         self.revoked: list[str] = []
+        self.revokers: list[ClientCredentials] = []
         self.revocation = Revocation.DONE
         self.script: list[Scripted] = []
         self.account_key: str | None = ACCOUNT
@@ -91,6 +92,7 @@ class ObedientGoTo:
 
     def revoke(self, client: ClientCredentials, token: str) -> Revocation:
         self.revoked.append(token)
+        self.revokers.append(client)
         return self.revocation
 
     def accounts(self, access_token: str) -> tuple[GoToAccount, ...] | None:
