@@ -107,7 +107,10 @@ def test_what_tests_lack_is_named_at_once(bare: None, capsys: pytest.CaptureFixt
     environment.prepare_tools("test")
     [line] = capsys.readouterr().out.splitlines()
     assert f"`apt-get install {' '.join(ALL)}`" in line
-    names = "Chromium, libatomic, a JDK of Java 17 or newer, npm, nginx and PHP with curl"
+    names = (
+        "Chromium, Firefox, WebKit's driver, Xvfb, libatomic, a JDK of Java 17 or newer, npm,"
+        " nginx and PHP with curl"
+    )
     assert f"This machine lacks {names}." in line
 
 
