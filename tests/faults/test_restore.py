@@ -123,6 +123,8 @@ def test_f19_a_tenant_missing_from_the_backup_must_connect_again(connected: Worl
     empty._rows = []
     empty.restore()
     assert connected.restore() == {Found.QUARANTINED: 1}
+    entry = connected.journal.newest("acme", 1)[0]
+    assert (entry.kind, entry.status) == ("reauthorization_required", entry.kind)
     connection = connected.connections.get("acme")
     assert connection is not None
     assert connection.status is Status.REAUTHORIZATION_REQUIRED
@@ -170,7 +172,8 @@ def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
         backup.restore()
     asked = refresh_requests(connected)
     assert connected.restore(both=len(tables) == 2) == {Found.DISCONNECTED: 1}
-    assert connected.journal.newest("acme", 1)[0].kind == "disconnected"
+    entry = connected.journal.newest("acme", 1)[0]
+    assert (entry.kind, entry.status) == ("disconnected", Status.DISCONNECTED)
     with monkeypatch.context() as patched:
         patched.setattr(connected.secret_store, "newest_of", unavailable)
         patched.setattr(connected.secret_store, "credentials", unavailable)

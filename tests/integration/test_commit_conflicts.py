@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.models import Grant, JournalEntry, NewTokens, Reason, Status, TokenSet
-from chalicelib.permissions import Owner
+from chalicelib.permissions import Owner, Usable
 from chalicelib.tokens.account_rule import OTHER
 from chalicelib.tokens.commit import ATTEMPTS, CommitResult
 from tests.support.stubs import ACCOUNT
@@ -158,7 +158,8 @@ def test_f06_a_state_that_changes_meanwhile_is_told_as_it_is(connected: World) -
     asked = connected.grant()
     degraded(connected)
     assert connected.commits.refresh(asked, fresh(connected)) is CommitResult.STANDS
-    assert connected.history()[-1] == "recovered"
+    entry = connected.journal.newest("acme", 1)[0]
+    assert (entry.kind, entry.status) == ("recovered", Status.CONNECTED)
     assert connected.grant().status is Status.CONNECTED
 
 
@@ -249,7 +250,7 @@ def sign_in(world: World) -> list[Reason | None]:
     return world.complete()
 
 
-@pytest.mark.parametrize("failed", [("tenants",), ("grants",), ("account",), ("tokens",)])
+@pytest.mark.parametrize("failed", [("tenants",), ("grants",), ("tenants", "request")])
 def test_f07_f23_a_sign_in_is_committed_whatever_happens_meanwhile(
     connected: World, refusing: Refusing, failed: tuple[str, ...]
 ) -> None:
@@ -273,3 +274,47 @@ def test_f24_a_sign_in_with_conflicts_without_end_goes_to_the_rescue_queue(
     assert sign_in(connected) == [None]
     assert len(connected.rescue_queue.messages) == 1
     assert len(calls) % ATTEMPTS == 0
+
+
+def test_f04_a_sign_in_whose_account_is_unknown_finds_its_own_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F04: read as another's it would be refused, and the living connection revoked."""
+    world.goto.account_key = None
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    commit, lost = world.connections.commit_connect, [BUSY]
+
+    def lose(*arguments: Any, **named: Any) -> None:
+        commit(*arguments, **named)
+        if lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(world.connections, "commit_connect", lose)
+    assert world.complete() == [None]
+    assert (world.goto.revoked, world.grant().version) == ([], 1)
+    assert "could not be read" in world.journal.newest("acme", 1)[0].text
+
+
+def test_s27_a_sign_in_that_grants_too_little_is_committed_and_says_so(world: World) -> None:
+    world.goto.scope = "identity:"
+    world.connect(world.add_tenant())
+    connection = world.connections.get("acme")
+    assert connection is not None
+    assert connection.usable is Usable.SCOPE_MISSING
+    assert world.history()[-1] == "scope_missing"
+
+
+def test_who_was_disconnected_connects_anew(connected: World) -> None:
+    assert sign_in(connected) == [None]
+    assert connected.history()[-1] == "reconnected"
+    connected.rep("disconnect", tenant="acme")
+    assert sign_in(connected) == [None]
+    assert connected.history()[-1] == "connected"
+
+
+def test_s22_only_what_is_given_up_must_be_revoked(connected: World) -> None:
+    assert not connected.commits.must_revoke("acme")
+    assert connected.commits.must_revoke("nobody")
+    connected.rep("disconnect", tenant="acme")
+    assert connected.commits.must_revoke("acme")
