@@ -262,8 +262,6 @@ class Refresher:
                 return Outcome.UNCONFIRMED
             case Backoff(at_least):
                 setback.put_off(grant, failure, known=known, at_least=at_least)
-            case RetryNow():  # it has been, or there was no time for it
-                setback.put_off(grant, failure, known=known)
         return _NOT_GOTOS.get(failure.kind, Outcome.TRANSIENT)
 
     def _fleet(self) -> Provider:

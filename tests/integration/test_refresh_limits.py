@@ -449,3 +449,9 @@ def test_s30_tokens_of_another_type_are_kept_for_their_refresh_token(
     connected.goto.script = [lambda: connected.goto.tokens(refresh=True, token_type=kind)]
     assert connected.tick() == {outcome: 1}
     assert connected.grant().refresh_token == "refresh-2"
+
+
+def test_s25_a_tenant_that_has_connected_anew_meanwhile_is_left_alone(connected: World) -> None:
+    asked = len(connected.goto.asked)
+    connected.refresher()._tell_at_once("acme")
+    assert (len(connected.goto.asked), connected.goto.revoked) == (asked, [])

@@ -55,13 +55,13 @@ _TOKENS = (
     "tests/integration/test_token_rows.py",
     "tests/integration/test_completion_results.py",
     "tests/integration/test_rescue_ends.py",
+    "tests/integration/test_connecting.py",
     "tests/faults/test_restore.py",
+    "tests/integration/test_accounts.py",
     "tests/integration/test_refreshing.py",
     "tests/integration/test_keeping.py",
     "tests/integration/test_disconnecting.py",
-    "tests/integration/test_connecting.py",
     "tests/integration/test_grant_life.py",
-    "tests/integration/test_accounts.py",
     "tests/faults/test_races.py",
 )
 
