@@ -303,6 +303,7 @@ def test_s27_a_sign_in_that_grants_too_little_is_committed_and_says_so(world: Wo
     assert connection is not None
     assert connection.usable is Usable.SCOPE_MISSING
     assert world.history()[-1] == "scope_missing"
+    assert "connected" not in world.history(), "one entry tells of both"
 
 
 def test_who_was_disconnected_connects_anew(connected: World) -> None:
