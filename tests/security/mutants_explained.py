@@ -74,11 +74,4 @@ EXPLAINED: tuple[Explained, ...] = (
     Explained(OAUTH, "code_challenge", 'b"="', 'b"XX=XX"', NO_X),
     Explained(OAUTH, "basic_authorization", '"ascii"', '"ASCII"', ENCODING),
     Explained(RESCUE, "_raw", '"ascii"', '"ASCII"', ENCODING),
-    Explained(
-        RESCUE,
-        "Rescue._exchanged",
-        "request.tenant)",
-        "None)",
-        "The tenant decides when tokens are refreshed, and these are given up.",
-    ),
 )
