@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.durations import (
     ANSWER_LOST_AFTER,
+    CONFIRM_ALONE,
     LEASE_MARGIN,
     RESCUE_PATIENCE,
     TIME_FOR_ONE,
@@ -330,7 +331,7 @@ def test_f02_f10_an_end_says_whether_an_answer_was_lost(connected: World, lost: 
     connected.pass_until_due()
     connected.goto.script = [refused]
     assert connected.tick() == {Outcome.UNCONFIRMED: 1}
-    connected.pass_until_due()
+    connected.clock.pass_(CONFIRM_ALONE)
     silence = [ProviderUnreachable("no answer in time", sent=True)] if lost else []
     connected.goto.script = [*silence, refused]
     assert connected.tick() == {Outcome.GRANT_REFUSED: 1}
