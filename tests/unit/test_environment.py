@@ -25,6 +25,12 @@ OTHER_SERVER = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_python_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests may run under `make PYTHON=... test`, which hands it to them."""
+    monkeypatch.delenv("PYTHON", raising=False)
+
+
 def test_an_environment_of_this_very_lock_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,7 +157,6 @@ def test_the_product_s_packages_are_a_part_of_all_and_are_not_fetched_twice(
     monkeypatch.setattr(environment, "CLOUD_VENV", cloud)
     monkeypatch.setattr(environment, "STATE", tmp_path)
     monkeypatch.setattr(environment, "UV", tmp_path)  # there
-    monkeypatch.delenv("PYTHON", raising=False)
     fill(venv, environment.RUN_LOCK)
     fill(cloud, environment.CLOUD_LOCK)
     environment.prepare("run")
@@ -179,7 +184,6 @@ def test_the_python_that_is_asked_for_is_taken(
     calls: list[list[str]] = []
     monkeypatch.setattr(environment, "call", lambda command, _failure: calls.append(command))
     monkeypatch.setattr(environment, "UV", tmp_path)
-    monkeypatch.delenv("PYTHON", raising=False)
     lock = tmp_path / "lock.txt"
     lock.write_text("one")
     fill(tmp_path / "venv", lock, "3.9.1")
