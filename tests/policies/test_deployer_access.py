@@ -158,6 +158,8 @@ ANYWHERE = {
     "acm:RequestCertificate",
     "cloudformation:ListStacks",
     "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListDashboards",
     "events:ListRuleNamesByTarget",
     "kms:CreateKey",
     "kms:ListAliases",
@@ -337,6 +339,7 @@ ADMINISTRATORS = {
     "kms schedule-key-deletion": "what a destroyed stage has left",
     "secretsmanager create-secret": "the key of the front, once",
     "sesv2 create-email-identity": "the sender, once",
+    "sesv2 get-email-identity": "the sender, once",
 }
 """Commands of the pages that are for an administrator of the account, and why."""
 
@@ -354,6 +357,9 @@ SERVICES = {"dynamodbstreams": "dynamodb", "sesv2": "ses"}
 """Services whose actions have another prefix."""
 
 BESIDES = {
+    "cloudwatch:GetDashboard": "the dashboard, in the console",
+    "cloudwatch:GetMetricData": "the dashboard, in the console",
+    "cloudwatch:ListDashboards": "the dashboard, in the console",
     "iam:PassRole": "for each function, and for the gateway's log",
     "s3:AbortMultipartUpload": "an upload that fails half-way",
     "sqs:CancelMessageMoveTask": "redriving (runbook), in the console",
