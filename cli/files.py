@@ -14,8 +14,6 @@ FIELDS = ("tenant", "display_name", "admin_email", "client_id", "client_secret",
 OPTIONAL = ("account_key", "also_email")
 """May be left out, by a file or by a line."""
 
-_OPTIONAL = " and ".join(OPTIONAL)
-
 Problem = tuple[int, str, str]
 """Line number as an editor shows it, tenant, and what is wrong."""
 
@@ -85,7 +83,7 @@ def _wrong(row: dict[str, Any]) -> str:
         if not isinstance(row.get(field) or "", str):
             return f"{field} must be text."
     extra = sorted(str(name) for name in row if name not in (*FIELDS, *OPTIONAL))
-    return f"There is more than the six fields and {_OPTIONAL}: {extra[0]}." if extra else ""
+    return f"Unknown column: {extra[0]}. Remove or rename it." if extra else ""
 
 
 def _csv(text: str) -> Iterator[Row]:
@@ -99,7 +97,7 @@ def _csv(text: str) -> Iterator[Row]:
         raise ValueError(f"The first line is no CSV: {error}.") from None
     missing = [field for field in FIELDS if field not in named]
     if missing:
-        raise ValueError(f"The first line must name the columns; {missing[0]} is not there.")
+        raise ValueError(f"The first line must name the columns; missing: {', '.join(missing)}.")
     while True:
         try:
             row = next(reader, None)
@@ -135,7 +133,7 @@ def _bare(value: str) -> str:
 def _named(named: list[str], cells: list[str]) -> dict[str, Any] | str:
     """A row's values by their columns; empty ones too many are a spreadsheet's doing."""
     if any(cells[len(named) :]):
-        return f"There is more than the six fields and {_OPTIONAL}."
+        return "There are more values than columns."
     return {name: value for name, value in zip(named, cells, strict=False) if name or value}
 
 
@@ -151,9 +149,9 @@ def _json(text: str) -> Iterator[Row]:
         try:
             row, place = reader.raw_decode(text, place)
         except ValueError:
-            yield number, "This is no JSON."  # without the line itself: it holds secrets
+            yield number, "This is not valid JSON."  # without the line itself: it holds secrets
             place = text.find("\n", place)
             if place < 0:
                 return
             continue
-        yield number, row if isinstance(row, dict) else "This is no JSON object."
+        yield number, row if isinstance(row, dict) else "This is not a JSON object."

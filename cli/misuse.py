@@ -20,11 +20,22 @@ def sentence(app: typer.Typer, arguments: list[str], error: Any) -> str:
         return f"{error.format_message()} See {command} --help."
     if close:
         return f"There is no such command or option. Did you mean: {command} {close}?"
+    if type(error).__name__ == "BadParameter" and getattr(error, "param", None) is not None:
+        return (
+            f"{command} does not take that value of {_called(error.param)}. See {command} --help."
+        )
+    if path == [PROGRAM] and arguments and arguments[0].startswith("-"):
+        return f"Options come after the command. See {PROGRAM} --help."
     return (
         f"{command} does not take what was typed; nothing was sent. See {command} --help. If you"
         " typed a secret, delete it from your shell's history: secrets are read from standard"
         " input."
     )
+
+
+def _called(parameter: Any) -> str:
+    """An option by its name, an argument as the help writes it."""
+    return str(parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0])
 
 
 def _closest(command: Any, arguments: list[str]) -> tuple[list[str], str | None]:
@@ -36,13 +47,14 @@ def _closest(command: Any, arguments: list[str]) -> tuple[list[str], str | None]
             command = command.commands[word]
             path.append(word)
             continue
-        options = [each for given in command.params for each in given.opts]
+        options = [each for given in command.params for each in given.opts if each.startswith("-")]
         if word.partition("=")[0] in options:
             continue
         known = [*options, "--help"] if word.startswith("-") else names
-        found = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+        bare = {each.strip("-"): each for each in known}
+        found = difflib.get_close_matches(word.partition("=")[0].strip("-"), bare, n=2)
         if found:
-            return path, found[0]
+            return path, f" or {' '.join(path)} ".join(bare[each] for each in found)
         if names:
             break
     return path, None

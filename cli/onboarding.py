@@ -29,7 +29,7 @@ from cli.service import FAILED, WRONG, Service, Stopped
 def intake_send(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
     """Email the one-time form for client ID and secret to the tenant's admin.
 
-    The reps are mailed once they are entered. Then: link send NAME.
+    The reps get an email when the customer has entered both. Then: link send NAME.
     """
     answer = Service(stage).ask("intake_send", tenant=name)
     tell(
@@ -49,7 +49,11 @@ def intake_show(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
 
 @groups["credentials"].command("set")
 def credentials_set(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Enter client id and secret: at a prompt, or as two lines of standard input."""
+    """Enter client ID and secret: at a prompt that hides the secret, or from standard input.
+
+    From a file: credentials set NAME < FILE (client ID, then secret, a line each). An existing
+    connection keeps its client.
+    """
     client_id, secret = _credentials()
     answer = Service(stage).ask(
         "credentials_set", tenant=name, client_id=client_id, client_secret=secret
@@ -72,7 +76,7 @@ def _credentials() -> tuple[str, str]:
         raise Stopped(WRONG, "Standard input is neither UTF-8 nor UTF-16 text.") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 2:
-        raise Stopped(WRONG, "Standard input must be two lines: client id, client secret.")
+        raise Stopped(WRONG, "Standard input must be two lines: client ID, client secret.")
     return lines[0], lines[1]
 
 
@@ -80,14 +84,14 @@ def _credentials() -> tuple[str, str]:
 def link_send(
     name: Name,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Although GoTo says the redirect URI is another one.")
+        bool, typer.Option("--anyway", help="Even though GoTo reports another redirect URI.")
     ] = False,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
     """Email a new connect link to the tenant's admin.
 
-    Whether the admin has connected, says: tenant show NAME.
+    Once the admin has connected, tenant show NAME says: connected.
     """
     given = {"anyway": True} if anyway else {}
     answer = Service(stage).ask("link_send", tenant=name, **given)
@@ -127,7 +131,8 @@ def import_(
     The whole file is checked first; if one line has an error, nothing is imported.
 
     Columns (CSV, or keys of JSON): tenant, display_name, admin_email, client_id, client_secret,
-    refresh_token; account_key if you know the customer's GoTo account, also_email.
+    refresh_token; also_email, and account_key if you know the customer's GoTo account, may be left
+    out. Once all is imported, delete the file: it holds secrets.
     """
     service = Service(stage)
     lines, problems = importing.read(file)

@@ -25,7 +25,7 @@ def status(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Show the whole fleet: how many tenants are in each state, and who needs a person."""
+    """Show the whole fleet: how many tenants are in each state, and which need someone to act."""
     service = Service(stage)
     while True:
         answer = service.ask("status")
@@ -63,7 +63,7 @@ def doctor(stage: Stage = MAIN, as_json: Json = False) -> int:
 
 @app.command(rich_help_panel=LOOK)
 def facts(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Compare the real GoTo with what we assume of it. Asks with a connected tenant's client.
+    """Compare the real GoTo with what we assume of it. Uses a connected tenant's client.
 
     Changes nothing at GoTo. Ask the customer first.
     """
@@ -88,14 +88,22 @@ def retry(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The tenant's name.")] = None,
     ended_since: Annotated[
         datetime | None,
-        typer.Option(help="Everyone who has ended since then (UTC).", formats=MOMENTS),
+        typer.Option(
+            help="Every tenant that GoTo ended since this time (UTC).",
+            formats=MOMENTS,
+            metavar="TIME",
+        ),
     ] = None,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Put tenants back that GoTo ended wrongly; their refresh tokens are kept for a week."""
+    """Put tenants back that GoTo ended by mistake: their refresh tokens are kept for a week.
+
+    GoTo decides again, within a minute. A tenant that was disconnected stays disconnected. TIME is
+    as in 2026-01-31T14:00.
+    """
     if (ended_since is None) is (name is None):
-        raise Stopped(WRONG, "Name a tenant, or give --ended-since.")
+        raise Stopped(WRONG, "Name a tenant or give --ended-since, not both.")
     service = Service(stage)
     if ended_since is None:
         told = "It is tried again within a minute."
@@ -120,9 +128,12 @@ def disconnect(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Disconnect a tenant: revoke its grant at GoTo and delete it. Keeps the history."""
+    """Disconnect a tenant: revoke its access at GoTo and delete its tokens. Can't be undone.
+
+    The tenant and its history stay; to connect it again: link send NAME.
+    """
     if everybody is (name is not None):
-        raise Stopped(WRONG, "Name a tenant, or give --all.")
+        raise Stopped(WRONG, "Name a tenant or give --all, not both.")
     service = Service(stage)
     if name is not None:
         confirm(f"Disconnect {name}? Its admin must connect again.", name, yes)

@@ -36,10 +36,10 @@ app = typer.Typer(
     name=PROGRAM,
     cls=_InOrder,
     help="Manage tenants' GoTo connections.\n\n"
-    "To onboard a customer: tenant add NAME; then intake send NAME, so that the customer enters the"
-    " client ID and secret of their GoTo (or, if they gave you both, credentials set NAME); then"
-    " link send NAME, so that their admin connects. What to do next is always said by: tenant show"
-    " NAME.\n\n"
+    "To onboard a customer: tenant add NAME --admin-email EMAIL; then intake send NAME, so that the"
+    " customer enters the client ID and secret of their GoTo (or, if they gave you both,"
+    " credentials set NAME); then link send NAME, so that their admin connects. To see what to do"
+    " next: tenant show NAME.\n\n"
     "You act with your AWS login (AWS_PROFILE, AWS_REGION), on one stage (--stage,"
     " HA_GOTO_STAGE).",
     no_args_is_help=True,
@@ -52,7 +52,7 @@ _GROUPS = {
     "intake": (ONBOARD, "The one-time form where a customer enters client ID and secret."),
     "link": (ONBOARD, "The link where the customer's admin connects."),
     "credentials": (ONBOARD, "Enter client ID and secret that the customer gave you."),
-    "pin": (ACT, "The GoTo account that a tenant belongs to."),
+    "pin": (ACT, "Confirm, share or change the GoTo account that a tenant may connect."),
 }
 groups = {
     name: typer.Typer(help=text, no_args_is_help=True, context_settings=_HELP)
@@ -64,7 +64,7 @@ for _name, _group in groups.items():
 _NAME_HELP = "The tenant's name: a-z, 0-9 and inner hyphens."
 Name = Annotated[str, typer.Argument(metavar="NAME", help=_NAME_HELP)]
 Stage = Annotated[
-    str, typer.Option(envvar="HA_GOTO_STAGE", help="Which deployment, as its operator calls it.")
+    str, typer.Option(envvar="HA_GOTO_STAGE", help="The stage to act on, as its operator calls it.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]

@@ -97,7 +97,10 @@ class Service:
         try:
             return self._judge(Answer.of(self._invoke({**asked, "proof": self._proof(asked)})))
         except NoCredentialsError:
-            raise Stopped(FAILED, "There are no AWS credentials: log in to AWS first.") from None
+            raise Stopped(
+                FAILED,
+                "There are no AWS credentials: run aws sso login or set AWS_PROFILE first.",
+            ) from None
         except NoRegionError:
             raise Stopped(FAILED, "No AWS region is set: set AWS_REGION.") from None
         except ProfileNotFound:

@@ -10,9 +10,7 @@ from cli.service import WRONG, Service, Stopped
 
 Account = Annotated[
     str,
-    typer.Option(
-        help="The account's key at GoTo, such as 4000000001; tenant show has those tried."
-    ),
+    typer.Option(help="The GoTo account's key, such as 4000000001; tenant show lists those tried."),
 ]
 
 STATES = (
@@ -48,7 +46,8 @@ def tenant_add(
 ) -> None:
     """Add a tenant; prints the redirect URI and what to do next.
 
-    NAME becomes part of the address of the customer's page and can't be changed.
+    NAME becomes part of the address of the customer's page and can't be changed. The customer
+    enters the redirect URI in their GoTo client; the form (intake send) shows it to them.
     """
     given = {"account_key": account_key, "also_email": also_email}
     known = {field: value for field, value in given.items() if value}
@@ -81,7 +80,7 @@ def tenant_list(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """List tenants, all or those in one state."""
+    """List tenants, all or those in one state that someone must look at."""
     rows = pages(Service(stage), "tenant_list", state=state)
     if as_json:
         shown.as_json({"tenants": rows})
@@ -94,13 +93,13 @@ def tenant_find(
     text: Annotated[
         str,
         typer.Argument(
-            metavar="TEXT", help="Part of a name, email, client id or reference number."
+            metavar="TEXT", help="Part of a name, email, client ID or reference number."
         ),
     ],
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Find tenants by a part of what you know: name, email address, client id, reference number."""
+    """Find tenants by a part of what you know: name, email address, client ID, reference number."""
     rows = pages(Service(stage), "tenant_find", text=text)
     if as_json:
         shown.as_json({"tenants": rows})
@@ -111,7 +110,7 @@ def tenant_find(
 @groups["tenant"].command("show")
 def tenant_show(
     name: Name,
-    whole: Annotated[bool, typer.Option("--all", help="More of what has happened.")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="Show the whole history.")] = False,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
@@ -126,17 +125,20 @@ def tenant_show(
 @groups["tenant"].command("change")
 def tenant_change(
     name: Name,
-    admin_email: Annotated[str | None, typer.Option(help="The admin's right address.")] = None,
+    admin_email: Annotated[str | None, typer.Option(help="The admin's new email address.")] = None,
     display_name: Annotated[str | None, typer.Option(help="What the customer is called.")] = None,
     *,
     also_email: Annotated[str | None, typer.Option(help="A second contact for reminders.")] = None,
     no_also_email: Annotated[
-        bool, typer.Option("--no-also-email", help="The second contact gets no more mails.")
+        bool, typer.Option("--no-also-email", help="The second contact gets no more emails.")
     ] = False,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Change a tenant's email addresses or display name. Another address revokes all its links."""
+    """Change a tenant's email addresses or display name.
+
+    Another address revokes all links and forms; a connection keeps working. Then: link send NAME.
+    """
     if also_email and no_also_email:
         raise Stopped(WRONG, "Give --also-email or --no-also-email, not both.")
     known = {"also_email": also_email or ""} if also_email or no_also_email else {}
@@ -151,7 +153,7 @@ def tenant_change(
 
 @groups["tenant"].command("remove")
 def tenant_remove(name: Name, yes: Yes = False, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Disconnect a tenant and remove it. Keeps its history."""
+    """Disconnect a tenant and remove it. Can't be undone. Keeps its history."""
     confirm(f"Disconnect {name} for good and remove it?", name, yes)
     tell(Service(stage).ask("tenant_remove", tenant=name), as_json, f"Removed {name}.")
 
@@ -164,7 +166,11 @@ def pin_set(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Confirm the tenant's GoTo account. Only sign-ins with it are then accepted."""
+    """Confirm the tenant's GoTo account. Only sign-ins with it are then accepted.
+
+    For "must confirm your GoTo account first": ask the customer which account is theirs, confirm
+    it, and let the admin try again.
+    """
     confirm(f"Is {account} the GoTo account of {name}? Has the customer told you?", name, yes)
     answer = Service(stage).ask("pin_set", tenant=name, account=account)
     tell(
@@ -183,7 +189,7 @@ def pin_share(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Let the tenant use a GoTo account that another tenant has as well."""
+    """Let the tenant use a GoTo account that another tenant already has."""
     confirm(f"Do both customers use GoTo account {account}? Have both told you?", name, yes)
     answer = Service(stage).ask("pin_share", tenant=name, account=account)
     tell(answer, as_json, f"{name} shares GoTo account {account} with the tenant that has it.")
@@ -191,7 +197,10 @@ def pin_share(
 
 @groups["pin"].command("lift")
 def pin_lift(name: Name, yes: Yes = False, stage: Stage = MAIN, as_json: Json = False) -> None:
-    """Let the tenant connect another GoTo account; the next one is pinned. Revokes its links."""
+    """Let the tenant connect another GoTo account: the next one becomes its only one.
+
+    Revokes its links. Then: link send NAME.
+    """
     confirm(f"Let {name} connect another GoTo account, and revoke its links?", name, yes)
     answer = Service(stage).ask("pin_lift", tenant=name)
     tell(

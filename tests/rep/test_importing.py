@@ -97,13 +97,13 @@ def test_a_line_that_was_not_imported_is_never_told_as_imported(
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "tenant,client_id\n", "display_name is not there"),
+        ("a.csv", "tenant,client_id\n", "missing: display_name"),
         ("a.csv", '"tenant"s,client_id\n', "The first line is no CSV"),
         ("a.csv", HEADER + 'a,"b\n', "line 2"),
-        ("a.csv", HEADER + row(1).strip() + ",more\n", "more than the six"),
-        ("a.jsonl", "{\n", "no JSON"),
+        ("a.csv", HEADER + row(1).strip() + ",more\n", "more values than columns"),
+        ("a.jsonl", "{\n", "not valid JSON"),
         ("a.jsonl", "[]\n", "no tenant in this file"),
-        ("a.jsonl", "5\n", "no JSON object"),
+        ("a.jsonl", "5\n", "not a JSON object"),
         ("a.csv", HEADER, "no tenant in this file"),
         ("a.jsonl", json.dumps({"tenant": 5}) + "\n", "tenant is missing"),
     ],

@@ -105,7 +105,10 @@ def test_references_are_short(world: World, run: Run) -> None:
         ("status --wacth", "ha-goto status --watch"),
         ("--vresion", "ha-goto --version"),
         ("link snd acme", "ha-goto link send"),
-        ("tenant list --sate degraded", "ha-goto tenant list --state"),
+        (
+            "tenant add acme --email a@b.example",
+            "ha-goto tenant add --also-email or ha-goto tenant add --admin-email",
+        ),
     ],
 )
 def test_a_slip_of_the_keyboard_is_answered_with_what_was_meant(
@@ -114,6 +117,21 @@ def test_a_slip_of_the_keyboard_is_answered_with_what_was_meant(
     ran = run(*typed.split())
     is_one_sentence(ran, 2)
     assert f"Did you mean: {meant}?" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("retry --ended-since 14:00", "ha-goto retry does not take that value of --ended-since."),
+        ("--stage main status", "Options come after the command."),
+        ("tenant remove --name acme", "ha-goto tenant remove does not take what was typed"),
+    ],
+)
+def test_a_misuse_says_where_it_is(run: Run, typed: str, words: str) -> None:
+    """And never the name of an argument, as if it could be typed."""
+    ran = run(*typed.split())
+    is_one_sentence(ran, 2)
+    assert words in ran.err
 
 
 def test_s20_what_was_typed_is_never_repeated(run: Run) -> None:
