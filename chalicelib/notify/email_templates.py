@@ -150,9 +150,9 @@ _LETTERS: dict[tuple[str, Reader], Letter] = {
         (
             "{name} ({tenant}): {text} Other customers are fine, so the cause is in this customer's"
             " GoTo account or client.",
-            "The service keeps trying. To see what GoTo answers: tenant show {tenant}. To try at"
-            " once: refresh {tenant}. If the customer changed something at GoTo, send the admin a"
-            " link to connect again: link send {tenant}.",
+            "The service keeps trying. To see what GoTo answers: ha-goto tenant show {tenant}."
+            " To try at once: ha-goto refresh {tenant}. If the customer changed something at GoTo,"
+            " send the admin a link to connect again: ha-goto link send {tenant}",
         ),
     ),
     (Kind.SCOPE_MISSING, Reader.ADMIN): Letter(
@@ -169,7 +169,7 @@ _LETTERS: dict[tuple[str, Reader], Letter] = {
     ),
     (Kind.SCOPE_MISSING, Reader.REP): Letter(
         "{tenant}: a permission is missing at GoTo",
-        ("{name} ({tenant}): {text}", "The admin was told. Details: tenant show {tenant}"),
+        ("{name} ({tenant}): {text}", "The admin was told. Details: ha-goto tenant show {tenant}"),
         most_a_day=1,
     ),
     (Kind.ACCESS_FORBIDDEN, Reader.ADMIN): Letter(
@@ -185,7 +185,7 @@ _LETTERS: dict[tuple[str, Reader], Letter] = {
     ),
     (Kind.ACCESS_FORBIDDEN, Reader.REP): Letter(
         "{tenant}: GoTo refuses call reports",
-        ("{name} ({tenant}): {text}", "The admin was told. Details: tenant show {tenant}"),
+        ("{name} ({tenant}): {text}", "The admin was told. Details: ha-goto tenant show {tenant}"),
         most_a_day=1,
     ),
     (Kind.ACCOUNT_GONE, Reader.ADMIN): Letter(
@@ -201,7 +201,7 @@ _LETTERS: dict[tuple[str, Reader], Letter] = {
     ),
     (Kind.ACCOUNT_GONE, Reader.REP): Letter(
         "{tenant}: the person who connected left the GoTo account",
-        ("{name} ({tenant}): {text}", "The admin was told. Details: tenant show {tenant}"),
+        ("{name} ({tenant}): {text}", "The admin was told. Details: ha-goto tenant show {tenant}"),
         most_a_day=1,
     ),
     (Kind.AUTHORIZATION_SCOPE_REFUSED, Reader.REP): Letter(
@@ -336,6 +336,12 @@ def told(entry: JournalEntry, reader: Reader) -> str:
     return entry.text
 
 
+def _filled(paragraph: str, values: dict[str, str]) -> str:
+    """A name's own full stop, as in *Acme Inc.*, also ends the sentence."""
+    name = values["name"]
+    return paragraph.format(**values).replace(f"{name}.", f"{name.removesuffix('.')}.")
+
+
 def write(
     letter: Letter,
     *,
@@ -350,11 +356,10 @@ def write(
 
     ``answered``: whether somebody reads a reply.
     """
-    given = {"name": name, "tenant": tenant, "text": text}
-    values = {name: inert(value) for name, value in given.items()}
+    values = {"name": inert(name), "tenant": inert(tenant), "text": inert(text)}
     subject = letter.subject.format(**values)
-    said = [paragraph.format(**values) for paragraph in letter.paragraphs]
-    footer = [_FOOTER.format(**values)] if reader is not Reader.REP else []
+    said = [_filled(paragraph, values) for paragraph in letter.paragraphs]
+    footer = [_filled(_FOOTER, values)] if reader is not Reader.REP else []
     footer += [_QUESTIONS] if answered and reader is not Reader.REP else []
     lines = ["Hello,", *said, *([link] if link else []), "hireanalytiX", *footer]
     blocks = [f"<p>{escape(line)}</p>" for line in ["Hello,", *said]]

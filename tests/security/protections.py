@@ -561,8 +561,8 @@ PROTECTIONS = (
         "S30",
         "what a mail is filled with is inert",
         "chalicelib/notify/email_templates.py",
-        "values = {name: inert(value) for name, value in given.items()}",
-        "values = dict(given)",
+        'values = {"name": inert(name), "tenant": inert(tenant), "text": inert(text)}',
+        'values = {"name": name, "tenant": tenant, "text": text}',
     ),
     Protection(
         "S30",
