@@ -345,7 +345,7 @@ def test_smoke_is_found(aws: MiniStack) -> None:
     assert sum(waited) == LOOK_SECONDS
     assert "from this machine" in warned[0]
     with pytest.raises(StackFailed, match="web function"):
-        nowhere({**outputs, "WebFunction": outputs["RefreshLaneFunction"]})
+        nowhere({**outputs, "WebFunction": outputs["RefreshTickFunction"]})
 
 
 def test_a_stack_gets_a_host_of_its_own_and_gives_it_back(aws: MiniStack) -> None:
