@@ -1,7 +1,7 @@
 """The protocol against an adversary: any order of steps, crashes, delays and lost answers.
 
-Faults are seeded into the real code; the same search must find them. One needs an order of steps
-that chance meets too seldom: `test_interleavings` finds it, and all others, by trying every order.
+A fault is seeded into the real code, and the same search must find it. Others need an order of
+steps that chance meets too seldom: `test_interleavings` finds them all, by trying every order.
 """
 
 from typing import Any
@@ -19,11 +19,10 @@ from hypothesis.stateful import (
 )
 
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.refresh.refresher import Refresher
 from sandbox.goto.switches import Switches
 from tests.faults.adversary import TENANTS, Adversary, Worker
 from tests.faults.invariants import Invariants
-from tests.faults.seeded import SEEDED, Forgetful
+from tests.faults.seeded import WithoutTheVersion
 
 HOWS = ("go", "go", "go", "lose", "refuse", "unsent")
 """What becomes of a step: done, done but its answer lost, refused, or (at GoTo) never arrived."""
@@ -39,7 +38,6 @@ class Protocol(RuleBasedStateMachine):
     """Every way in which workers, admins, the queue and time may interleave."""
 
     connections: type[Connections] = Connections
-    refresher: type[Refresher] = Refresher
 
     @initialize(
         rotation=st.sampled_from(["late", "always"]),
@@ -50,7 +48,7 @@ class Protocol(RuleBasedStateMachine):
         switches = Switches(
             rotation=rotation, refresh_token_lifetime=lifetime, rotation_grace=grace
         )
-        self.adversary = Adversary(switches, self.connections, self.refresher)
+        self.adversary = Adversary(switches, self.connections)
         self.watched = Invariants(self.adversary)
 
     @rule(tenant=st.sampled_from((TENANTS[0], *TENANTS)))
@@ -143,13 +141,8 @@ def test_f05_f06_f07_the_protocol_holds_whatever_happens() -> None:
     run_state_machine_as_test(Protocol, settings=SEARCH)
 
 
-@pytest.mark.parametrize(
-    ("connections", "refresher"), [one for one in SEEDED if Forgetful not in one.values]
-)
-def test_the_search_finds_a_seeded_fault(
-    connections: type[Connections], refresher: type[Refresher]
-) -> None:
+def test_the_search_finds_a_seeded_fault() -> None:
     """By an invariant that does not hold, not by an error of the search's own."""
-    broken = type("Broken", (Protocol,), {"connections": connections, "refresher": refresher})
+    broken = type("Broken", (Protocol,), {"connections": WithoutTheVersion})
     with pytest.raises(AssertionError, match=BROKEN):
         run_state_machine_as_test(broken, settings=HUNT)
