@@ -1,4 +1,7 @@
-"""axe-core on every page and state: no violation, light and dark, on a small phone and a desk."""
+"""axe-core on every page and state: no violation, light and dark, on a small phone and a desk.
+
+Nor does any of them move what it has shown.
+"""
 
 from typing import Any
 
@@ -38,11 +41,24 @@ def too_wide(page: Page) -> bool:
     return wide
 
 
+SHIFTED = """() => new Promise(done => {
+    let sum = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(each => { sum += each.value; }))
+        .observe({type: "layout-shift", buffered: true});
+    setTimeout(() => done(sum), 100);
+})"""
+"""By how much the page has moved what it had shown, since it was opened (web.dev's measure)."""
+
+SEEN = 0.001
+"""Of that measure: less is a letter that moves by a pixel."""
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_no_page_has_an_axe_violation(
     cloud: LocalCloud, browser: Browser, axe_source: str, state: str
 ) -> None:
     page = states.arrange(state, Stage(cloud, browser))
+    assert page.evaluate(SHIFTED) < SEEN
     page.evaluate(axe_source)
     for scheme in SCHEMES:
         for width in WIDTHS:
@@ -50,6 +66,16 @@ def test_no_page_has_an_axe_violation(
             page.set_viewport_size({"width": width, "height": 700})
             assert violations(page) == [], (scheme, width)
             assert not too_wide(page), (scheme, width)
+
+
+def test_a_page_that_moves_is_noticed(cloud: LocalCloud, browser: Browser) -> None:
+    page = states.arrange("not-connected", Stage(cloud, browser))
+    page.locator("main").evaluate(
+        """main => requestAnimationFrame(() => {
+            main.prepend(Object.assign(document.createElement("p"), {textContent: "late"}));
+        })"""
+    )
+    story.eventually(lambda: page.evaluate(SHIFTED) > SEEN, "nothing has moved")
 
 
 def test_axe_finds_what_is_wrong(cloud: LocalCloud, browser: Browser, axe_source: str) -> None:
