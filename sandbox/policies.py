@@ -36,6 +36,7 @@ ACCEPTED = {
     ("UNKNOWN_ACTION", "deployer-access-DeployDataAndCodePolicy-PolicyDocument.json"),
     # AWS shows composite alarms to those alone who may see all alarms.
     ("RESOURCE_STAR", "deployer-access-DeploySurroundingsPolicy-PolicyDocument.json"),
+    ("RESOURCE_STAR", "deployer-access-OperatePolicy-PolicyDocument.json"),
     # `kms:ResourceAliases`, which parliament does not know.
     ("UNKNOWN_CONDITION_FOR_ACTION", "deployer-access-OperatePolicy-PolicyDocument.json"),
 }
