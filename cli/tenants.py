@@ -137,7 +137,8 @@ def tenant_change(
 ) -> None:
     """Change a tenant's email addresses or display name.
 
-    Another address revokes all links and forms; a connection keeps working. Then: link send NAME.
+    Another address revokes all links and forms; a connection keeps working. Then: link send NAME,
+    or intake send NAME if the client ID and secret are still missing.
     """
     if also_email and no_also_email:
         raise Stopped(WRONG, "Give --also-email or --no-also-email, not both.")
