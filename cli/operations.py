@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import outside, shown
-from cli.program import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, pages, tell
+from cli.program import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, listed, pages, tell
 from cli.service import FAILED, WRONG, Service, Stopped
 
 MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]
@@ -41,7 +41,7 @@ def status(
 @app.command(rich_help_panel=LOOK)
 def export(stage: Stage = MAIN, as_json: Json = False) -> None:
     """Print all tenants, without secrets, as JSON Lines (as one array with --json)."""
-    rows = pages(Service(stage), "export")
+    rows = listed(Service(stage), "export")
     if as_json:
         shown.as_json({"tenants": rows})
         return
@@ -109,15 +109,11 @@ def retry(
         told = "It is tried again within a minute."
         tell(service.ask("retry", tenant=name), as_json, f"{name} is put back. {told}")
         return
-    since, names, after = int(ended_since.replace(tzinfo=UTC).timestamp()), [], None
-    while True:
-        answer = service.ask("retry_since", ended_since=since, after=after)
-        names += answer.need("retried")
-        after = answer["after"]
-        if after is None:
-            break
-    listed = f": {', '.join(names)}" if names else ""
-    tell({"retried": names}, as_json, f"{len(names)} tenants are put back{listed}.")
+    since = int(ended_since.replace(tzinfo=UTC).timestamp())
+    found = pages(service, "retry_since", "retried", ended_since=since)
+    names = [name for page in found for name in page]
+    named = f": {', '.join(names)}" if names else ""
+    tell({"retried": names}, as_json, f"{len(names)} tenants are put back{named}.")
 
 
 @app.command(rich_help_panel=ACT)
@@ -143,12 +139,6 @@ def disconnect(
         tell(answer, as_json, f"{name} is disconnected. {told} {links}")
         return
     confirm(f"Disconnect EVERY tenant of {stage}?", f"disconnect all of {stage}", yes)
-    count, after = 0, None
-    while True:
-        answer = service.ask("disconnect_all", after=after)
-        count += answer.need("disconnected")
-        after = answer["after"]
-        if after is None:
-            break
+    count = sum(pages(service, "disconnect_all", "disconnected"))
     links = "Their links are revoked; to connect one again: link send NAME."
     tell({"disconnected": count}, as_json, f"Disconnected {shown.number(count, 'tenant')}. {links}")

@@ -1,6 +1,7 @@
 """What all commands share: the program and its groups, their options, how they ask and tell."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -103,13 +104,17 @@ def interactive() -> bool:
     return sys.stdin.isatty()
 
 
-def pages(service: Service, command: str, **given: Any) -> list[dict[str, Any]]:
-    """All pages of a list."""
-    rows: list[dict[str, Any]] = []
+def pages(service: Service, command: str, member: str = "tenants", **given: Any) -> Iterator[Any]:
+    """A member of each answer, page by page until there is no more."""
     after = None
     while True:
         answer = service.ask(command, after=after, **given)
-        rows += answer.need("tenants")
+        yield answer.need(member)
         after = answer["after"]
         if after is None:
-            return rows
+            return
+
+
+def listed(service: Service, command: str, **given: Any) -> list[dict[str, Any]]:
+    """The rows of all pages."""
+    return [row for page in pages(service, command, **given) for row in page]

@@ -1,11 +1,11 @@
 """Tenants, and the GoTo account that each belongs to."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli import shown
-from cli.program import MAIN, Json, Name, Stage, Yes, confirm, groups, pages, tell
+from cli.program import MAIN, Json, Name, Stage, Yes, confirm, groups, listed, tell
 from cli.service import WRONG, Service, Stopped
 
 Account = Annotated[
@@ -81,11 +81,7 @@ def tenant_list(
     as_json: Json = False,
 ) -> None:
     """List tenants, all or those in one state that someone must look at."""
-    rows = pages(Service(stage), "tenant_list", state=state)
-    if as_json:
-        shown.as_json({"tenants": rows})
-    else:
-        shown.tenants(rows)
+    _show(listed(Service(stage), "tenant_list", state=state), as_json)
 
 
 @groups["tenant"].command("find")
@@ -100,7 +96,10 @@ def tenant_find(
     as_json: Json = False,
 ) -> None:
     """Find tenants by a part of what you know: name, email address, client ID, reference number."""
-    rows = pages(Service(stage), "tenant_find", text=text)
+    _show(listed(Service(stage), "tenant_find", text=text), as_json)
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         shown.as_json({"tenants": rows})
     else:

@@ -149,7 +149,8 @@ class Refresher:
         unknown = grant.outcome_unknown_since is not None
         if unknown and self._answer_may_come(grant, RESCUE_PATIENCE):
             waiting = Failure(FailureClass.INTERNAL, "an earlier answer may still come")
-            self._setback(self._fleet()).put_off(grant, waiting, known=True)
+            well = self._fleet().open_since is None
+            self._setback(fleet_well=well).put_off(grant, waiting, known=True)
             return Outcome.WAITING
         asked = self._ask(grant)
         if isinstance(asked.verdict, Failure):
@@ -247,7 +248,7 @@ class Refresher:
             attempt = replace(
                 attempt, answer_may_come=self._answer_may_come(grant, ANSWER_LOST_AFTER)
             )
-        setback, known = self._setback(fleet), asked.known and failure.known
+        setback, known = self._setback(fleet_well=attempt.fleet_well), asked.known and failure.known
         match decide(failure, attempt):
             case EndCredentials(cause):
                 setback.end(grant, failure, cause)
@@ -272,10 +273,10 @@ class Refresher:
             self.report(error)
             return Provider(open_since=0)
 
-    def _setback(self, fleet: Provider) -> Setback:
+    def _setback(self, *, fleet_well: bool = True) -> Setback:
         return Setback(
             connections=self.connections,
-            fleet_well=fleet.open_since is None,
+            fleet_well=fleet_well,
             clock=self.clock,
             random=self.random,
         )
@@ -365,7 +366,7 @@ class Refresher:
             entry = JournalEntry(grant.tenant, self.clock(), Kind.REVOKED, SCHEDULER, text)
             self.connections.commit_revoked(grant, entry)
             return Outcome.REVOKED
-        self._setback(self._fleet()).revoke_later(grant)
+        self._setback().revoke_later(grant)
         return later
 
     def _revoke_new_tokens(self, grant: Grant, new_tokens: NewTokens) -> None:
