@@ -169,8 +169,9 @@ ANSWER_LOST_AFTER = DAY
 """After an unknown outcome, from which a refusal is believed even if the rescue queue holds
 something: each answer has been offered ten times by then; what waits longer is a revocation."""
 
-REVOKE_AGAIN = 900
-"""Until GoTo is asked again to revoke a token: SQS delays no message for longer."""
+REVOKE_AGAIN = 300
+"""Until GoTo is asked again to revoke a token: twice before `RescueWaits` rings, so that one answer
+of a proxy in between calls nobody."""
 
 KEEP_FIRST_PAUSE = 0.1
 KEEP_LONGEST_PAUSE = 5.0

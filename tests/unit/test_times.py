@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chalicelib import durations
 from chalicelib.notify import email_templates
+from tests.support.aws import template
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "chalicelib"
@@ -88,6 +89,12 @@ def test_what_must_outlive_its_window_does() -> None:
     assert durations.REQUEST_LIFETIME <= 600 < durations.REQUEST_RETENTION
     assert durations.SENT_MAIL_RETENTION > durations.DAY
     assert durations.BROWSER_RETENTION > durations.LINK_LIFETIME
+
+
+def test_a_revocation_is_tried_three_times_before_anybody_is_called() -> None:
+    alarm = template()["Resources"]["RescueWaits"]["Properties"]
+    rings_after = int(alarm["DatapointsToAlarm"]) * int(alarm["Period"])
+    assert 2 * durations.REVOKE_AGAIN < rings_after
 
 
 def test_mails_name_the_days_for_which_their_link_serves() -> None:
