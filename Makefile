@@ -44,7 +44,7 @@ lock:   ## resolve the requirements anew and write the locks
 	$(do) lock
 
 ##@ What shows that it holds
-simulate:  ## a year of a fleet under each of GoTo's rotation rules
+simulate:  ## a year of 200 customers, their calls, people and bad days (a quarter of an hour)
 	$(do) simulate
 
 processes:  ## real worker processes, killed at random for a minute

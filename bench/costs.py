@@ -131,10 +131,10 @@ def _requests() -> str:
 
 
 def _dearest(size: int, measured: Mapping[str, float]) -> str:
-    return max((dollars, name) for name, dollars in _lines(size, measured).items())[1]
+    return max((dollars, name) for name, dollars in lines(size, measured).items())[1]
 
 
-def _lines(size: int, measured: Mapping[str, float], share: float = SHARE) -> dict[str, float]:
+def lines(size: int, measured: Mapping[str, float], share: float = SHARE) -> dict[str, float]:
     """Dollars a month by service."""
     refreshes = size / between(share) * MONTH
     found = lambda_minute(size, measured, share)
@@ -149,10 +149,10 @@ def _lines(size: int, measured: Mapping[str, float], share: float = SHARE) -> di
 
 
 def _cells(size: int, measured: Mapping[str, float]) -> Iterator[str]:
-    rate, found, lines = (
+    rate, found, dollars = (
         size / between(SHARE),
         lambda_minute(size, measured),
-        _lines(size, measured),
+        lines(size, measured),
     )
     reads, writes = measured["read_units"], measured["write_units"]
     more = "" if found.memory == lane_memory() else f" of {found.memory:,} MB"
@@ -161,12 +161,12 @@ def _cells(size: int, measured: Mapping[str, float]) -> Iterator[str]:
     yield str(token_rate(size))
     yield f"{found.functions}{more}"
     yield f"{rate * reads:,.1f}, {rate * writes:,.1f}"
-    yield f"${lines['DynamoDB']:,.0f}"
-    yield f"${lines['Lambda']:,.0f}"
+    yield f"${dollars['DynamoDB']:,.0f}"
+    yield f"${dollars['Lambda']:,.0f}"
     yield f"{found.billed / found.worked:.2f}"
-    yield f"${lines['Secrets Manager']:,.0f}"
-    yield f"${lines['KMS']:,.0f}"
-    total = sum(lines.values())
+    yield f"${dollars['Secrets Manager']:,.0f}"
+    yield f"${dollars['KMS']:,.0f}"
+    total = sum(dollars.values())
     yield f"${total:,.0f}"
-    yield f"${sum(_lines(size, measured, LATER).values()):,.0f}"
+    yield f"${sum(lines(size, measured, LATER).values()):,.0f}"
     yield f"${total / size:.2f}"

@@ -43,7 +43,7 @@ _MODULES = {
     "check": "sandbox.check",
     "lock": "sandbox.lock",
     "pictures": "tests.e2e.pictures",
-    "simulate": "tests.faults.simulate",
+    "simulate": "tests.year.simulate",
     "processes": "tests.faults.processes",
     "protections": "tests.security.protections",
     "mutants": "tests.security.mutants",

@@ -2,6 +2,7 @@
 
 import operator
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -59,6 +60,11 @@ class CloudWatch:
         for name, value in values.items():
             self._samples[namespace, of, name].append((at, value))
 
+    def forget(self, before: float) -> None:
+        """Drop samples that no window reaches back to."""
+        for samples in self._samples.values():
+            del samples[: bisect_left(samples, before, key=_second)]
+
     def ringing(self, now: float) -> set[str]:
         return {name for name in self._alarms if self.rings(name, now)}
 
@@ -76,11 +82,16 @@ class CloudWatch:
         end = now - back * alarm["Period"]
         begin = end - alarm["Period"]
         samples = self._samples[watched(alarm)]
-        values = [value for at, value in samples if begin < at <= end]
+        first, last = (bisect_right(samples, at, key=_second) for at in (begin, end))
+        values = [value for _, value in samples[first:last]]
         if not values:
             return bool(alarm["TreatMissingData"] == "breaching")
         value = _STATISTICS[alarm["Statistic"]](values)
         return bool(_COMPARED[alarm["ComparisonOperator"]](value, float(alarm["Threshold"])))
+
+
+def _second(sample: tuple[float, float]) -> float:
+    return sample[0]
 
 
 def watched(alarm: Mapping[str, Any]) -> Metric:

@@ -7,7 +7,7 @@ it with the latter.
 
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -38,6 +38,7 @@ class _Table:
         self.sorted: dict[str, dict[Any, list[tuple[Any, tuple[Any, ...]]]]] = {
             name: {} for name in indexes
         }
+        self.told: Callable[[Item], None] | None = None
 
     def key(self, attributes: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(plain(attributes[name]) for name in self.keys)
@@ -57,6 +58,8 @@ class _Table:
             self.items.pop(key, None)
         else:
             self.items[key] = item
+            if self.told is not None:
+                self.told(item)
 
 
 class MemoryDynamoDB:
@@ -78,6 +81,14 @@ class MemoryDynamoDB:
                 table.kept[index["IndexName"]] = (*keys, *_names_of(index["KeySchema"]), *also)
         self._tables[arguments["TableName"]] = table
         return {}
+
+    def watch(self, table: str, told: Callable[[Item], None]) -> None:
+        """Have each row told that is written from now on, as a stream of new images would."""
+        self._tables[table].told = told
+
+    def key_of(self, table: str, item: Item) -> Item:
+        """The key of a row."""
+        return {name: item[name] for name in self._tables[table].keys}
 
     def snapshot(self) -> dict[str, Any]:
         """All rows as they are, for `restore`; rows are never changed in place."""
@@ -200,6 +211,8 @@ class MemoryDynamoDB:
                 begin = 0 if rows.least is None else bisect_left(lane, (rows.least, ("",)))
                 begin = max(begin, _after(arguments, table, lane))
                 found = [key for _, key in lane[begin:end]]
+                if not found:
+                    return {"Items": [], "Count": 0}
                 arguments = _without(arguments, "ExclusiveStartKey")
             return _page(arguments, table, found)
 
