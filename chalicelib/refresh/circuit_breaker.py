@@ -14,10 +14,10 @@ FADE = 0.75
 """Share of a trend that is left after a turn."""
 
 FEWEST = 5_000
-"""Thousandths of a request: fewer say nothing about GoTo as a whole."""
+"""Thousandths of a request that failed or was refused: fewer say nothing about GoTo as a whole."""
 
 OPENS_AT = 0.9
-"""Share of failed requests, refusals among them, at which GoTo counts as down."""
+"""Their share of all requests at which GoTo counts as down."""
 
 FEWEST_REFUSED = 3_000
 """Thousandths of a refusal: good grants and clients are rarely refused, and three in a row, with
@@ -71,12 +71,14 @@ def next_state(before: Provider, now: int, cap: int) -> tuple[Provider, Change |
 
 
 def _is_down(before: Provider, after: Provider) -> bool:
-    """By the trend; once enough was refused, by the last turn alone as well: good answers of the
-    minutes before would hide it for longer than it takes to confirm the first refusal (F26)."""
-    by_trend = _nearly_all(after.trend_asked, after.trend_failed + after.trend_refused)
-    if after.trend_refused >= FEWEST_REFUSED:
-        return by_trend or _nearly_all(before.asked, before.failed + before.refused)
-    return by_trend and after.trend_asked >= FEWEST
+    """Once enough was bad, by the last turn alone as well as by the trend: good answers of the
+    minutes before would hide an outage, and refusals for longer than it takes to confirm the first
+    of them (F26)."""
+    bad = after.trend_failed + after.trend_refused
+    if bad < FEWEST and after.trend_refused < FEWEST_REFUSED:
+        return False
+    last_turn = _nearly_all(before.asked, before.failed + before.refused)
+    return last_turn or _nearly_all(after.trend_asked, bad)
 
 
 def _nearly_all(asked: int, bad: int) -> bool:

@@ -51,6 +51,27 @@ def test_f12_a_fleet_of_two_a_minute_is_seen_to_fail_after_a_few() -> None:
     assert 1_000 * 2 * minutes >= FEWEST
 
 
+@pytest.mark.parametrize(("a_minute", "turns"), [(1, 3), (2, 2), (5, 1), (600, 1)])
+def test_f12_good_minutes_before_hide_no_outage(a_minute: int, turns: int) -> None:
+    """F12: whoever is called hears of it within minutes; the trend alone took eight."""
+    row, minutes = Provider(turned_at=NOW), 0
+    for _ in range(30):
+        row, change = after(row, a_minute, 0)
+        assert change is None
+    while row.open_since is None:
+        minutes += 1
+        retried = min(minutes, 3)  # who fails asks again within minutes
+        row, _ = after(row, a_minute * retried, a_minute * retried)
+    assert minutes == turns
+
+
+def test_f12_a_bad_minute_of_a_few_requests_is_no_outage() -> None:
+    row, change = Provider(turned_at=NOW), None
+    for failed in (0, 0, 4, 0, 0):
+        row, change = after(row, 4, failed)
+        assert change is None
+
+
 def test_what_is_counted_while_the_tick_decides_is_not_forgotten() -> None:
     """The counters of the result are what to add: lanes add to them all the time."""
     decided, _ = next_state(Provider(asked=7, failed=2, limited=1, turned_at=NOW), NOW + 60, CAP)

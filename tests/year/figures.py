@@ -41,8 +41,10 @@ PEOPLE = (Cause.CUSTOMER, Cause.MONTH, Cause.PROCESS, Cause.WIRE)
 
 WITHIN: dict[str, float] = {
     "revoked": 40 * MINUTE,
-    "client refused": 40 * MINUTE,
-    "role lost": DAY + HOUR,
+    "secret made anew": 40 * MINUTE,
+    "client refused": 15 * MINUTE,
+    "role lost": DAY,
+    "role lost, met by a reader": 2 * MINUTE,
     "mail refused": 15 * MINUTE,
     Trouble.DOWN: 15 * MINUTE,
     Trouble.STREAM_SILENT: HOUR,

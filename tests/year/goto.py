@@ -70,9 +70,9 @@ class Held:
 
 class GoTo:
     """``lifetime`` gives the seconds that a client's access token lives, were it issued now;
-    ``troubles`` what goes wrong now; ``lost`` hears of a client whose only valid refresh
-    token has just gone, and how; ``refuse_writes`` has DynamoDB refuse so many writes; and
-    ``die_after_write`` has the process end after its next one."""
+    ``troubles`` what goes wrong now. ``lost`` hears of a client whose only valid refresh token has
+    just gone, and how; ``refused`` of one whose secret is not the newest. ``refuse_writes`` has
+    DynamoDB refuse so many writes, ``die_after_write`` has the process end after its next one."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class GoTo:
         lifetime: Callable[[str], int],
         troubles: Callable[[], frozenset[Trouble]],
         lost: Callable[[str, str], None],
+        refused: Callable[[str], None],
         refuse_writes: Callable[[int], None],
         die_after_write: Callable[[], None],
     ) -> None:
@@ -92,6 +93,7 @@ class GoTo:
         self._lifetime = lifetime
         self._troubles = troubles
         self._lost = lost
+        self._refused = refused
         self._refuse_writes = refuse_writes
         self._die_after_write = die_after_write
         self._issued = 0
@@ -113,9 +115,10 @@ class GoTo:
             raise ProviderUnreachable("no connection", sent=False)
         if Trouble.GRANTS_REFUSED in troubles:
             return _refused("invalid_grant")
-        if Trouble.CLIENTS_REFUSED in troubles or (
-            client.client_secret != self.secrets[client.client_id]
-        ):
+        if Trouble.CLIENTS_REFUSED in troubles:
+            return _refused("invalid_client", 401)
+        if client.client_secret != self.secrets[client.client_id]:
+            self._refused(client.client_id)
             return _refused("invalid_client", 401)
         if form["grant_type"] == "authorization_code":
             return self._opened(client.client_id, self.people[form["code"]])

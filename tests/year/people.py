@@ -229,7 +229,7 @@ class People:
         return alone and year.hurt(tenant, Cause.CUSTOMER, told_as, at_once=True)
 
     def _make_secret(self, tenant: str) -> None:
-        if self._year.hurt(tenant, Cause.CUSTOMER, "client refused", at_once=False):
+        if self._year.hurt(tenant, Cause.CUSTOMER, "secret made anew"):
             self._year.goto.secrets[f"id-{tenant}"] = f"newer-{self._year.now:.0f}"
 
 

@@ -47,12 +47,18 @@ class Words:
         """From now on somebody should be told of it. ``what``: a tenant, or its mail."""
         self.pending.setdefault(what, (cause, self._clock()))
 
+    def over(self, tenant: str) -> None:
+        """Nobody need be told any more."""
+        for what in (tenant, f"client {tenant}", f"reader {tenant}"):
+            self.pending.pop(what, None)
+
     def mailed(self, entry: JournalEntry) -> None:
         """A mail has been sent that tells of an entry."""
         if entry.kind == Kind.MAIL_BOUNCED:
             self._told(f"mail {entry.tenant}")
         elif entry.status in _STATES or entry.kind in _KINDS:
-            self._told(entry.tenant)
+            for what in (entry.tenant, f"client {entry.tenant}", f"reader {entry.tenant}"):
+                self._told(what)
         elif entry.kind == Kind.PROVIDER_DOWN:
             self._rang("the mail that GoTo is down")
 

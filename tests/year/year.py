@@ -90,6 +90,7 @@ class Year:
             lifetime=self._lifetime,
             troubles=lambda: self.troubles,
             lost=self._lost,
+            refused=self._client_refused,
             refuse_writes=partial(setattr, self.tables, "refuses"),
             die_after_write=partial(setattr, self.tables, "dies_after_write", True),
         )
@@ -160,7 +161,7 @@ class Year:
         """A person has mended it, or came before anything broke."""
         life = self.lives[tenant]
         life.connected_last = self.now
-        self.words.pending.pop(tenant, None)
+        self.words.over(tenant)
         if life.hurt is None:
             self.figures.counts["reconnects before anything broke"] += 1
             return
@@ -326,7 +327,21 @@ class Year:
     def _report(self, token: str, query: dict[str, str]) -> tuple[int, Any]:
         if self._dice.random() < IMPORTER_KILLED:
             raise Killed
-        return self.goto.report(token, query)
+        status, body = self.goto.report(token, query)
+        if status == 403:
+            self._met_by_reader(query["accountKey"])
+        return status, body
+
+    def _met_by_reader(self, account: str) -> None:
+        """The importer's reader tells the service at once; from here on it counts."""
+        [tenant] = [name for name, mine in self.accounts.items() if mine.key == account]
+        if tenant in self.words.pending:
+            self.words.wait_for(f"reader {tenant}", "role lost, met by a reader")
+
+    def _client_refused(self, client_id: str) -> None:
+        tenant = client_id.removeprefix("id-")
+        if tenant in self.words.pending:
+            self.words.wait_for(f"client {tenant}", "client refused")
 
     def _lost(self, client_id: str, how: str) -> None:
         cause = Cause.WIRE if how == "lost on the wire" else Cause.PROCESS
