@@ -46,7 +46,7 @@ WITHIN: dict[str, float] = {
     "role lost": DAY,
     "role lost, met by a reader": 2 * MINUTE,
     "mail refused": 15 * MINUTE,
-    Trouble.DOWN: 15 * MINUTE,
+    Trouble.DOWN: 10 * MINUTE,
     Trouble.STREAM_SILENT: HOUR,
 }
 """Seconds from a cause to the first word of it, that the year must keep."""
@@ -127,9 +127,12 @@ class Figures:
         self.strips.append(sorted(strip))
 
     @staticmethod
-    def why(strip: Strip, at: float) -> str:
-        """Why a token was not usable then, or the next time that it was not."""
-        return next((cause for _, last, cause in strip if last > at), str(Cause.UNEXPLAINED))
+    def why(strip: Strip, begin: float, end: float) -> str:
+        """What kept a token from being used for the most of a time."""
+        lasted: Counter[str] = Counter({str(Cause.UNEXPLAINED): 0})
+        for first, last, cause in strip:
+            lasted[cause] += max(0, round(min(last, end) - max(first, begin)))
+        return lasted.most_common(1)[0][0]
 
     @property
     def usable(self) -> float:

@@ -28,6 +28,9 @@ CRASHES, BROKEN, TIMEOUTS, REFUSED_WRITES = 1e-4, 2e-3, 1e-4, 1e-3
 """Shares of all refreshes: the process dies; GoTo answers 5xx; the answer does not come, half of
 them after GoTo had acted; DynamoDB refuses the commit some times."""
 
+PROXIED = 0.02
+"""The share of revocations that never come to GoTo."""
+
 SLOW_TIMEOUTS = 5e-3
 """The share of timeouts on a slow day."""
 
@@ -128,8 +131,8 @@ class GoTo:
         return self._on_its_way(held, form["refresh_token"], troubles)
 
     def revoke(self, client: ClientCredentials, token: str) -> Revocation:
-        """The revocation endpoint. A proxy before it answers one in twenty itself."""
-        if Trouble.DOWN in self._troubles() or self._dice.random() < 0.05:
+        """The revocation endpoint. A proxy before it answers one in fifty itself."""
+        if Trouble.DOWN in self._troubles() or self._dice.random() < PROXIED:
             return Revocation.LATER
         held = self._by_refresh.get(token)
         if held is not None:

@@ -181,6 +181,7 @@ class People:
         email = f"admin+{number}@{tenant}.example"
         year.admins[tenant] = Person(email, (year.accounts[tenant],))
         if self._command("tenant_change", tenant, admin_email=email):
+            year.addresses[tenant] = email
             self._phone(tenant)
 
     def _phone(self, tenant: str) -> None:
@@ -204,8 +205,9 @@ class People:
     def _somebody(self, tenant: str) -> Person:
         others = [name for name in self._year.admins if name != tenant]
         other = self._year.person(self._dice.choice(others))
-        mine = self._year.accounts[tenant]
-        return _colleague(tenant) if mine in other.accounts else other
+        mine = self._year.accounts[tenant].key
+        related = any(mine == account.key for account in other.accounts)
+        return _colleague(tenant) if related else other
 
     def _revoke(self, tenant: str) -> None:
         if self._year.hurt(tenant, Cause.CUSTOMER, "revoked", at_once=True):

@@ -19,7 +19,7 @@ from chalicelib.dynamodb import expressions, journal, rows
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.journal_kinds import Kind
 from chalicelib.lifecycle import EndCause
-from chalicelib.models import PROVIDER, STREAM, Grant, JournalEntry, Status
+from chalicelib.models import PROVIDER, STREAM, Grant, JournalEntry, Reason, Status
 from chalicelib.notify.email_templates import Message, Reader
 from chalicelib.notify.metrics import Metrics
 from chalicelib.permissions import GoToAccount
@@ -50,6 +50,9 @@ AHEAD = 8 * HOUR
 minutes, so that a year takes minutes. So many seconds before anything does, and after it, tokens
 live the hour that GoTo gives them, and a tick comes each minute."""
 
+FIRST_WEEKS = 28 * DAY
+"""In which all customers connect for the first time."""
+
 PARTNERED = 4
 """Customers of each forty that one partner looks after."""
 
@@ -68,6 +71,7 @@ class Year:
         self.lives: dict[str, Life] = {}
         self.admins: dict[str, Person] = {}
         self.accounts: dict[str, GoToAccount] = {}
+        self.addresses: dict[str, str] = {}
         self._unread: list[dict[str, Any]] = []
         self._waiting: list[str] = []
         self._entry: JournalEntry | None = None
@@ -109,8 +113,7 @@ class Year:
         self._metrics = Metrics(self._measured)
         self.tables.watch(self.world.settings.tokens_table, self._tokens_written)
         self.tables.watch(self.world.settings.journal_table, self._unread.append)
-        for number in range(tenants):
-            self._connect_first(number, f"t{shard}-{number}")
+        self._add(tenants, shard)
 
     @property
     def now(self) -> float:
@@ -123,8 +126,6 @@ class Year:
 
     def run(self, progress: Progress = lambda share: None) -> Figures:
         """Live through it, then two calm days to let what is open end."""
-        for tenant in self.lives:
-            self.people.plan(tenant, self.now, self.end)
         begun, last = self.now, self.end + 2 * DAY
         deployed = begun + self._dice.uniform(*DEPLOYED_EVERY)
         while self.now < last:
@@ -180,7 +181,7 @@ class Year:
             "bounce": {"bounceType": "Permanent"},
             "mail": {
                 "tags": {"tenant": [tenant], "reader": [Reader.ADMIN.value]},
-                "destination": [self.person(tenant).email],
+                "destination": [self.addresses[tenant]],
             },
         }
         self.words.wait_for(f"mail {tenant}", "mail refused")
@@ -397,20 +398,32 @@ class Year:
 
     # --- Beginning and end
 
-    def _connect_first(self, number: int, tenant: str) -> None:
-        """Spread over the first hour, as customers come."""
-        account = GoToAccount(f"{4_000_000_001 + number}", f"{tenant} Ltd")
-        self.accounts[tenant] = account
-        self.admins[tenant] = self._admin_of(number, account)
-        client = f"id-{tenant}"
-        self.goto.secrets[client] = f"secret-{tenant}+/="
-        self.goto.behaviors[client] = tuple(BEHAVIORS)[number % len(BEHAVIORS)]
-        self.world.clock.now = START + self._dice.uniform(0, HOUR)
-        link = self.world.add_tenant(tenant)
-        reason = self.people.sign_in(tenant, link, self.admins[tenant])
-        assert reason is None, reason
+    def _add(self, tenants: int, shard: int) -> None:
+        """Customers; they connect for the first time in the first weeks, as they come."""
+        weeks = min(FIRST_WEEKS, (self.end - self.begin) / 4)
+        for number in range(tenants):
+            tenant = f"t{shard}-{number}"
+            account = GoToAccount(f"{4_000_000_001 + number}", f"{tenant} Ltd")
+            self.accounts[tenant], self.addresses[tenant] = account, f"admin@{tenant}.example"
+            self.admins[tenant] = self._admin_of(number, account)
+            client = f"id-{tenant}"
+            self.goto.secrets[client] = f"secret-{tenant}+/="
+            self.goto.behaviors[client] = tuple(BEHAVIORS)[number % len(BEHAVIORS)]
+            link = self.world.add_tenant(tenant)
+            comes = self.begin + self._dice.uniform(0, weeks)
+            self.people.agenda.add(comes, partial(self._connect_first, tenant, link))
+
+    def _connect_first(self, tenant: str, link: str) -> None:
+        """Those who come in a bad hour come again."""
+        try:
+            reason = self.people.sign_in(tenant, link, self.admins[tenant])
+        except DependencyUnavailable:
+            reason = Reason.INTERNAL
+        if reason is not None:
+            self.people.agenda.add(self.now + HOUR, partial(self._connect_first, tenant, link))
+            return
         self.lives[tenant] = Life(self.now, self.now, self.now + LIFETIME)
-        self.world.clock.now = START + HOUR
+        self.people.plan(tenant, self.now, self.end)
 
     def _admin_of(self, number: int, account: GoToAccount) -> Person:
         group, place = divmod(number, 10 * PARTNERED)
@@ -419,7 +432,7 @@ class Year:
         email, first = f"partner-{group}@partner.example", number - place
         keys = [f"{4_000_000_001 + first + each}" for each in range(PARTNERED)]
         partner = Person(email, tuple(GoToAccount(key) for key in keys))
-        return self.goto.people.get(email, partner)
+        return self.goto.people.setdefault(email, partner)
 
     def _counted(self) -> Figures:
         figures, end = self.figures, self.end
@@ -451,7 +464,9 @@ class Year:
         counts["calls missing" if life.hurt is None else WAITING_CALLS] += missing
         for call in made:
             if stored.get(call.id, 0.0) - call.listed > DAY:
-                why = self.figures.why(strip, call.listed - self.begin)
+                why = self.figures.why(
+                    strip, call.listed - self.begin, stored[call.id] - self.begin
+                )
                 counts[f"calls late by more than a day: {why}"] += 1
         counts["calls twice"] += self.imports.twice(tenant)
 
