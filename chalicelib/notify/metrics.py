@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chalicelib.connect.complete import Finished
 from chalicelib.durations import CONNECT_IN_TIME, TICK_IN_TIME
 from chalicelib.models import Reason
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import ENDINGS, Outcome
 from chalicelib.refresh.scheduler import Glimpse
 from chalicelib.request_outcomes import ENDS
 
@@ -23,7 +23,7 @@ GROUPS = {
     "ProviderFailures": (Outcome.TRANSIENT, Outcome.RATE_LIMITED),
     "OwnFailures": (Outcome.INTERNAL, Outcome.STORE_FAILED, Outcome.UNEXPECTED),
     "OutcomeUnknown": (Outcome.WAITING, Outcome.UNCONFIRMED),
-    "NeedsPerson": (Outcome.GRANT_REFUSED, Outcome.CLIENT_REFUSED, Outcome.OTHER_ACCOUNT),
+    "NeedsPerson": ENDINGS,
 }
 """Outcomes of refreshes by who must act on them. Those left out are nobody's business: another
 worker had the tenant, or the minute was over."""

@@ -89,12 +89,15 @@ def _confirmed(attempt: Attempt) -> bool:
 
     Not while GoTo refuses nearly everybody: that is GoTo's own affair. Where it has given tokens to
     nobody since the first refusal, perhaps it refuses everybody: that takes longer to tell (F26).
+    Past the grant's own end a refusal is what was expected, and confirms itself (F25).
     """
-    since = attempt.refused_since
-    if since is None or not attempt.fleet_well:
+    if not attempt.fleet_well or (attempt.unknown and attempt.answer_may_come):
         return False
+    since = attempt.refused_since
+    if since is None:
+        return _is_over(attempt)
     pause = CONFIRM_PAUSE if attempt.tokens_given_at >= since else CONFIRM_ALONE
-    return attempt.now - since >= pause and not (attempt.unknown and attempt.answer_may_come)
+    return _is_over(attempt) or attempt.now - since >= pause
 
 
 def _past_its_end(failure: Failure, attempt: Attempt) -> bool:
@@ -103,8 +106,12 @@ def _past_its_end(failure: Failure, attempt: Attempt) -> bool:
     return attempt.now >= attempt.ends_at + (0 if asked else END_GRACE)
 
 
+def _is_over(attempt: Attempt) -> bool:
+    return attempt.now >= attempt.ends_at
+
+
 def _cause(failure: Failure, attempt: Attempt) -> EndCause:
-    if attempt.now >= attempt.ends_at:
+    if _is_over(attempt):
         return EndCause.EXPIRED
     if failure.kind is FailureClass.CLIENT_REFUSED:
         return EndCause.CLIENT_REFUSED

@@ -32,7 +32,7 @@ from chalicelib.journal_kinds import Kind
 from chalicelib.models import Connection, Due, JournalEntry, Status
 from chalicelib.permissions import Usable
 from chalicelib.refresh import circuit_breaker
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import ENDINGS, Outcome
 from chalicelib.refresh.rate_limiter import Limiter
 from chalicelib.refresh.refresher import Refresher
 from chalicelib.tokens.probe import Prober, is_living
@@ -260,7 +260,7 @@ class OnDemand:
         match outcome:
             case Outcome.REFRESHED | Outcome.SUPERSEDED if connection.version > grant.version:
                 return self._answer(connection, RefreshOutcome.REFRESHED)
-            case Outcome.GRANT_REFUSED | Outcome.CLIENT_REFUSED | Outcome.OTHER_ACCOUNT:
+            case _ if outcome in ENDINGS:
                 return self._answer(connection, _ENDED.get(connection.status, RefreshOutcome.LATER))
             case Outcome.NOT_TAKEN | Outcome.RESCUED | Outcome.SUPERSEDED:
                 return self._answer(connection, RefreshOutcome.IN_PROGRESS, READ_AGAIN)

@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     WAITING = "waiting"
     UNCONFIRMED = "unconfirmed"
     GRANT_REFUSED = "grant_refused"
+    EXPIRED = "expired"
     OTHER_ACCOUNT = "other_account"
     CLIENT_REFUSED = "client_refused"
     SUPERSEDED = "superseded"
@@ -26,3 +27,8 @@ class Outcome(StrEnum):
     OUT_OF_TIME = "out_of_time"
     STORE_FAILED = "store_failed"
     UNEXPECTED = "unexpected"
+
+
+ENDINGS = (Outcome.GRANT_REFUSED, Outcome.EXPIRED, Outcome.CLIENT_REFUSED, Outcome.OTHER_ACCOUNT)
+"""Those after which a person must act. A grant that has come to its own end says nothing about
+GoTo as a whole, so `EXPIRED` is told apart."""

@@ -252,6 +252,8 @@ class Refresher:
         match decide(failure, attempt):
             case EndCredentials(cause):
                 setback.end(grant, failure, cause)
+                if cause is EndCause.EXPIRED:
+                    return Outcome.EXPIRED
                 if cause is not EndCause.CLIENT_REFUSED:
                     return Outcome.GRANT_REFUSED
                 if asked.client and self._newer_secret(grant, asked.client, failure):

@@ -61,6 +61,35 @@ def hours(world: World, number: int) -> None:
         world.tick()
 
 
+def test_f26_many_grants_that_end_together_stop_nobody(world: World) -> None:
+    """Customers who came in one import, with grants that GoTo never renews, end in one hour; what
+    was expected is no trouble of GoTo's, and the others are refreshed."""
+    ending = {f"old-{number}" for number in range(30)}
+    staying = {f"new-{number}" for number in range(6)}
+    for name in ending:
+        world.connect(world.add_tenant(name))
+    for _ in range(29):
+        world.clock.pass_(DAY)
+        world.tick()
+    for name in staying:
+        world.connect(world.add_tenant(name))
+    real = world.goto.token
+
+    def token(client: ClientCredentials, form: dict[str, str]) -> Answer:
+        over = world.grant(client.client_id.removeprefix("id-")).refresh_expires_at
+        return DEAD if over <= world.clock.now else real(client, form)
+
+    world.goto.token = token  # type: ignore[method-assign]
+    for minutes in [60] * 22 + [1] * 200:
+        world.clock.pass_(60 * minutes)
+        world.time_left = 120.0
+        world.tick()
+        assert world.provider.get().open_since is None
+    over = {name for name in ending if world.grant(name).ended_by is EndCause.EXPIRED}
+    assert over == ending
+    assert all(world.grant(name).status is Status.CONNECTED for name in staying)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
