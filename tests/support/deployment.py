@@ -1,4 +1,5 @@
-"""All functions of `app.py` on moto, each with clients of its own, invoking one another.
+"""All functions of `app.py` on tables in memory and moto, each with clients of its own, invoking
+one another.
 
 As it is deployed, but for what the test holds in its hands: clock, GoTo, STS, and what AWS refuses.
 """
@@ -24,6 +25,7 @@ from infra.cfn_intrinsics import ACCOUNT, REGION, STACK
 from infra.smoke import TICK
 from tests.support.authorised import key_arn
 from tests.support.aws import create_queues, create_tables, environment
+from tests.support.memory import MemoryDynamoDB, answer_call
 from tests.support.recorder import acting, acting_as, listen
 from tests.support.site import PAGE, Site
 from tests.support.sts import Sts, proved
@@ -76,6 +78,7 @@ class Deployment:
         self._session.set_config_variable("region", REGION)
         listen(self._session)
         self._session.register("before-call", self._refuse)
+        self._session.register("before-call", partial(answer_call, MemoryDynamoDB()))
         self._session.register("before-call.lambda.Invoke", self._invoked)
         self._session.register("before-call.sesv2.GetAccount", _mail_account)
         self.dynamodb: Any = self.client("dynamodb")
