@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, Protocol
 
 import botocore.session
@@ -223,7 +223,7 @@ def live(settings: Settings | None = None) -> Deployment:
     session = botocore.session.get_session()
     return Deployment(
         settings=settings,
-        client=partial(client_of, session),
+        client=cache(partial(client_of, session)),
         goto=partial(_goto, settings),
         report=_report,
     )

@@ -35,6 +35,13 @@ def session() -> botocore.session.Session:
     return made
 
 
+@cache
+def client(service: str) -> Any:
+    """One for all tests: making it takes longer than most calls of it."""
+    made: Any = session()
+    return made.create_client(service, REGION)
+
+
 def create_tables(client: Any, prefix: str) -> dict[str, str]:
     """Create every table of the template; returns the environment that names them."""
     kept = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -295,7 +295,7 @@ class Deployment:
         live = bootstrap.live()
         return replace(
             live,
-            client=partial(bootstrap.client_of, self._session),
+            client=cache(partial(bootstrap.client_of, self._session)),
             goto=self._goto_for(live),
             threads=lambda threads: map,
             clock=self.clock,

@@ -42,8 +42,8 @@ from chalicelib.rep.health_check import Part
 from chalicelib.rep.onboarding import Onboarding
 from chalicelib.tokens.commit import Commits
 from chalicelib.tokens.rescue import Rescue, Rescued
-from tests.support import rep_contract
-from tests.support.aws import REGION, environment, session
+from tests.support import aws, rep_contract
+from tests.support.aws import environment
 from tests.support.stubs import Clock, ObedientGoTo, RescueBox
 
 TESTER = Actor("a test", proved=True)
@@ -91,7 +91,7 @@ class World:
         self.deployment: Deployment = _Local(
             world=self,
             settings=config.load(self.environment),
-            client=lambda service, *_, **__: session().create_client(service, REGION),
+            client=lambda service, *_, **__: aws.client(service),
             goto=lambda connections, ask_deadline=None: self.goto,
             threads=lambda threads: map,
             clock=self.clock,
