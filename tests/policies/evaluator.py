@@ -1,10 +1,14 @@
 """The offline IAM evaluator (npm `@cloud-copilot/iam-simulate`), asked from Python."""
 
+import atexit
 import json
+import os
+import select
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ from sandbox.environment import NODE
 
 _SCRIPT = Path(__file__).with_name("evaluate.mjs")
 
+PATIENCE = 120
+"""Seconds that many questions may take."""
 
 EVERYTHING = {
     "Version": "2012-10-17",
@@ -52,17 +58,7 @@ def evaluate_each(cases: Sequence[tuple[Sequence[Any], Request]]) -> list[str]:
     """The same where each request has policies of its own."""
     if not at_hand():
         pytest.skip("The IAM evaluator is missing: `make test` installs it where npm is there.")
-    simulations = [_simulation(policies, request) for policies, request in cases]
-    done = subprocess.run(
-        ["node", str(_SCRIPT), str(NODE)],
-        input=json.dumps(simulations),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
+    answers = _asked([_simulation(policies, request) for policies, request in cases])
     faults = [
         (request, answer)
         for (_, request), answer in zip(cases, answers, strict=True)
@@ -70,6 +66,27 @@ def evaluate_each(cases: Sequence[tuple[Sequence[Any], Request]]) -> list[str]:
     ]
     assert faults == []
     return [answer["result"] for answer in answers]
+
+
+def _asked(simulations: list[dict[str, Any]]) -> Any:
+    evaluator = _started(os.getpid())
+    assert evaluator.stdin
+    assert evaluator.stdout
+    evaluator.stdin.write(f"{json.dumps(simulations)}\n".encode())
+    evaluator.stdin.flush()
+    assert select.select([evaluator.stdout], [], [], PATIENCE)[0], "the evaluator does not answer"
+    answer = evaluator.stdout.readline()
+    assert answer, "the evaluator has ended: what it said is above"
+    return json.loads(answer)
+
+
+@cache
+def _started(process: int) -> subprocess.Popen[bytes]:
+    """One for all questions of a process, for most take less time than a start. It ends with it."""
+    command = ["node", str(_SCRIPT), str(NODE)]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(started.communicate)
+    return started
 
 
 def _simulation(policies: Sequence[Any], request: Request) -> dict[str, Any]:
