@@ -15,8 +15,10 @@ from infra import alarms
 FRAGMENTS = Path(__file__).resolve().parent / "template"
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as the long ones, and no key twice: the last would win."""
+class _Loader(yaml.CSafeLoader):
+    """Reads CloudFormation's short forms as the long ones, and no key twice: the last would win.
+
+    By libyaml, which takes a tenth of the time."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -25,7 +27,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _long_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     if isinstance(node, yaml.SequenceNode):
         value: Any = loader.construct_sequence(node, deep=True)
     elif isinstance(node, yaml.MappingNode):
