@@ -21,7 +21,6 @@ ALONE = tuple(
         "deploying",
         "fronts",
         "gateway_errors",
-        "hostile_days",
         "upgrade",
         "visitors",
     )
