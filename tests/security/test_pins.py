@@ -436,10 +436,11 @@ def test_s25_a_pin_and_a_strangers_connect_at_one_moment(world: World) -> None:
         name = f"t{number}"
         begin(world, imported(world, tenant=name), RIVAL)
         together, look_up = threading.Barrier(2, timeout=10), goto.accounts
+        firsts = iter([together.wait] * 2)  # the day's probe looks up alone
 
-        def accounts(access_token: str, wait: Any = together.wait, ask: Any = look_up) -> Any:
+        def accounts(access_token: str, firsts: Any = firsts, ask: Any = look_up) -> Any:
             with suppress(threading.BrokenBarrierError):
-                wait()
+                next(firsts, int)()
             return ask(access_token)
 
         vars(goto).update(accounts=accounts)
