@@ -2,10 +2,10 @@
 PYTHON ?= python3
 do = @$(PYTHON) sandbox/start.py
 
-.PHONY: help setup run clean test coverage check docs newcomer machines pictures lock simulate processes protections mutants scan bench deploy diff rollback prove adopt restore destroy
+.PHONY: help setup run clean test coverage check docs newcomer machines pictures lock simulate processes interleavings protections mutants scan bench deploy diff rollback prove adopt restore destroy
 
 help:
-	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ First
 setup:  ## everything that working on it needs, and git's hook
@@ -49,6 +49,9 @@ simulate:  ## a year of 200 customers, their calls, people and bad days (a quart
 
 processes:  ## real worker processes, killed at random for a minute
 	$(do) processes
+
+interleavings:  ## every order of three actors' steps, with crashes, lost and late writes
+	$(do) interleavings
 
 protections:  ## each security protection removed in turn (ROWS="S07 S24": of these rows): does a test notice?
 	$(do) protections $(ROWS)

@@ -45,6 +45,7 @@ _MODULES = {
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.year.simulate",
     "processes": "tests.faults.processes",
+    "interleavings": "tests.faults.exhaustive",
     "protections": "tests.security.protections",
     "mutants": "tests.security.mutants",
     "scan": "sandbox.scan",

@@ -1,4 +1,4 @@
-"""Every interleaving within a small bound; `python -m tests.faults.exhaustive` goes further."""
+"""Every interleaving within a small bound; `make interleavings` goes further."""
 
 import pytest
 
