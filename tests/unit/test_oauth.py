@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chalicelib.durations import LONGEST_LIFETIME
-from chalicelib.errors import MalformedRequest
+from chalicelib.errors import DependencyUnavailable, MalformedRequest, ProviderUnreachable
 from chalicelib.goto import oauth, token_answers
 from chalicelib.goto.oauth import Answer, Failure, FailureClass
 from chalicelib.models import ClientCredentials, Reason, TokenSet
@@ -53,6 +53,20 @@ def test_the_authorization_url_carries_what_rfc_6749_asks_for(
     assert asked["client_id"] == ["id"]
     assert asked["redirect_uri"] == ["https://acme.example/a/"]
     assert asked.get("scope") == ([scope] if scope else None)
+
+
+def test_forms_have_the_names_of_rfc_6749() -> None:
+    exchange = oauth.exchange_form(
+        code="c", redirect_uri="https://acme.example/", client_id="id", verifier="v"
+    )
+    assert exchange == {
+        "grant_type": "authorization_code",
+        "code": "c",
+        "redirect_uri": "https://acme.example/",
+        "client_id": "id",
+        "code_verifier": "v",
+    }
+    assert oauth.refresh_form("r") == {"grant_type": "refresh_token", "refresh_token": "r"}
 
 
 @pytest.mark.parametrize(
@@ -250,6 +264,36 @@ def test_a_verdict_says_what_it_is_of(answer: Answer, detail: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        pytest.param(Answer(400, b"Invalid redirect_uri"), True, id="a client error that names it"),
+        pytest.param(Answer(400, b"<p>REDIRECT URL mismatch"), True, id="in GoTo's own words"),
+        pytest.param(Answer(499, b"redirect-uri"), True, id="the last client error"),
+        pytest.param(Answer(400, b"invalid client"), False, id="a client error of another kind"),
+        pytest.param(Answer(302, b"redirect_uri"), False, id="a redirect"),
+        pytest.param(Answer(399, b"redirect_uri"), False, id="no client error yet"),
+        pytest.param(Answer(500, b"redirect_uri"), False, id="trouble of GoTo's own"),
+    ],
+)
+def test_a_redirect_uri_is_refused_by_name_only(answer: Answer, refused: bool) -> None:
+    assert oauth.is_redirect_refusal(answer) is refused
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (DependencyUnavailable("kms", "Busy"), Failure(FailureClass.INTERNAL, "kms: Busy")),
+        (ProviderUnreachable("slow", sent=True), Failure(FailureClass.NO_ANSWER, "slow")),
+        (ProviderUnreachable("no host", sent=False), Failure(FailureClass.NOT_SENT, "no host")),
+    ],
+)
+def test_f09_an_error_on_the_way_says_whether_goto_may_have_acted(
+    error: ProviderUnreachable | DependencyUnavailable, failure: Failure
+) -> None:
+    assert oauth.failure_of(error) == failure
+
+
+@pytest.mark.parametrize(
     ("value", "allowed"),
     [
         pytest.param("", False, id="nothing"),
@@ -264,6 +308,19 @@ def test_a_verdict_says_what_it_is_of(answer: Answer, detail: str) -> None:
 )
 def test_what_a_client_id_or_secret_can_be(value: str, allowed: bool) -> None:
     assert oauth.client_value_allowed(value) is allowed
+
+
+@pytest.mark.parametrize(
+    ("value", "style", "allowed"),
+    [
+        pytest.param("a:b", "raw", False, id="a colon would end it"),
+        pytest.param("a:b", "rfc6749", True, id="a colon that is encoded"),
+        pytest.param("ab", "raw", True, id="no colon"),
+        pytest.param(" ab", "raw", False, id="a space around"),
+    ],
+)
+def test_what_a_client_id_can_be(value: str, style: str, allowed: bool) -> None:
+    assert oauth.client_id_allowed(value, style) is allowed
 
 
 @pytest.mark.parametrize(
