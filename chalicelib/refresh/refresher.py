@@ -74,7 +74,7 @@ others do, as transient."""
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What came of asking: the verdict, and of a failure the client it was asked as.
+    """What came of asking: the verdict, and the client it was asked as.
 
     ``verdict`` is an exception where an answer could not be judged: our own fault. ``answer`` came
     to a question of the moment ``at``. ``known``: GoTo can't have acted unseen before it.
@@ -175,25 +175,25 @@ class Refresher:
 
     def _ask(self, grant: Grant) -> _Asked:
         """One refresh request with the grant's own client, and the one declared retry."""
-        at = int(self.clock())
+        at, known = int(self.clock()), True
         try:
             tenant = self.tenants.get(grant.tenant)
             whose = tenant is not None and tenant.wants_look_up(grant.account_key)
             client = self.revoker.client_in(tenant, grant.tenant, grant.client_id)
             answer, verdict = self._ask_as(client, grant)
-            if not isinstance(verdict, Failure):
-                return _Asked(verdict, answer=answer, at=at, whose=whose)
-            newer = self._newer_secret(grant, client, verdict)
-            attempt = replace(self._attempt(grant), may_repeat=True, newer_secret=newer is not None)
-            if isinstance(decide(verdict, attempt), RetryNow) and (newer or self._may_ask_again()):
-                known = verdict.known
-                client = newer or client
-                answer, verdict = self._ask_as(client, grant)
-                return _Asked(verdict, client, answer, at, known, whose)
+            if isinstance(verdict, Failure):
+                newer = self._newer_secret(grant, client, verdict)
+                attempt = replace(
+                    self._attempt(grant), may_repeat=True, newer_secret=newer is not None
+                )
+                again = isinstance(decide(verdict, attempt), RetryNow)
+                if again and (newer or self._may_ask_again()):
+                    known, client = verdict.known, newer or client
+                    answer, verdict = self._ask_as(client, grant)
         except DependencyUnavailable as error:
             self.report(error)
             return _Asked(failure_of(error))
-        return _Asked(verdict, client)
+        return _Asked(verdict, client, answer, at, known, whose)
 
     def _ask_as(
         self, client: ClientCredentials, grant: Grant
