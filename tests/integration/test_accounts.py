@@ -118,6 +118,9 @@ def test_s13_a_choice_is_taken_from_our_own_page_only(site: Site) -> None:
     cross = site.post(PAGE, {"csrf": csrf, "account": ACME}, sec_fetch_site="cross-site")
     wrong = site.post(PAGE, {"csrf": "0" * 64, "account": ACME}, sec_fetch_site="same-origin")
     assert (cross.status, wrong.status, world.completions) == (403, 403, [])
+    form, own = {"csrf": csrf, "account": ACME}, "https://acme.analytics.example"
+    assert site.post(PAGE, form, origin=own.replace("acme", "beta")).status == 403
+    assert (site.post(PAGE, form, origin=own).status, len(world.completions)) == (303, 1)
 
 
 def test_s02_another_browser_with_the_link_cannot_choose(site: Site) -> None:
@@ -144,6 +147,26 @@ def test_f21_a_choice_whose_start_was_lost_or_doubled(site: Site) -> None:
     assert world.grant().generation == 1
     site.post(PAGE, {"csrf": csrf, "account": BETA}, sec_fetch_site="same-origin")
     assert (world.completions, pin(world)) == ([], ACME)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_s26_s22_a_choice_that_another_tenant_came_before_is_given_back(
+    site: Site, heard: bool
+) -> None:
+    """S26, S22: until GoTo has heard; the rep reads who it was."""
+    world = site.world
+    signs_in(site, world.add_tenant(), PARTNER)
+    assert signs_in(Site(world), world.add_tenant("beta"), ADMIN) is None
+    world.goto.revocation = Revocation.DONE if heard else Revocation.LATER
+    assert chooses(site, ACME) == [Reason.ACCOUNT_TAKEN]
+    assert world.goto.revoked == ["refresh-1"]
+    assert [client.client_id for client in world.goto.revokers] == ["id-acme"]
+    assert len(world.rescue_queue.messages) == (0 if heard else 1)
+    told = world.rep("tenant_show", tenant="acme")["timeline"][0]
+    assert "admin@acme.example" in told["detail"]
+    world.goto.revocation = Revocation.DONE
+    world.rescue()
+    assert (held(world, "beta").account_key, world.connections.get("acme")) == (ACME, None)
 
 
 def test_s26_tokens_that_nobody_chose_for_are_revoked_after_an_hour(site: Site) -> None:

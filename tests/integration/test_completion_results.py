@@ -9,6 +9,7 @@ from chalicelib.durations import TIME_TO_ASK
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.goto.oauth import Answer
 from chalicelib.models import Reason, RequestStatus, Revocation
+from chalicelib.tokens.rescue import Rescued
 from tests.support.stubs import refusal
 from tests.support.world import World
 
@@ -23,7 +24,9 @@ def refuse(*_: object, **__: object) -> Any:
 def waiting(world: World) -> World:
     """An admin is back from GoTo, with a code that is yet to be exchanged."""
     visitor = world.browser(world.add_tenant())
-    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    state = world.start(visitor)["state"]
+    world.clock.pass_(90)
+    world.come_back(visitor, state=state, code="a-code")
     return world
 
 
@@ -89,6 +92,26 @@ def test_f29_an_account_that_cannot_be_read_is_reported_and_costs_nothing(
     assert waiting.complete() == [None]
     assert waiting.reported == [BUSY, BUSY], "the second by the probe, which asks as well"
     assert waiting.grant().account_key is None
+
+
+def test_s25_the_account_is_read_with_the_tokens_that_came(waiting: World) -> None:
+    assert waiting.complete() == [None]
+    assert set(waiting.goto.account_readers) == {"access-1"}
+
+
+def test_f29_a_commit_that_fails_as_nobody_foresaw_is_reported_and_rescued(
+    waiting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = KeyError("a fault of ours")
+
+    def fail(*_: object, **__: object) -> Any:
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(waiting.connections, "commit_connect", fail)
+        assert waiting.complete() == [None]
+    assert waiting.reported == [fault]
+    assert waiting.rescue() == [Rescued.COMMITTED]
 
 
 def test_f29_a_judge_that_fails_is_reported(

@@ -110,6 +110,13 @@ def test_the_token_can_be_hidden_and_copied_only_where_it_is_shown(site: Site) -
     assert not any(f'{control}"' in other for control in controls)
 
 
+def test_s18_the_page_says_for_how_long_the_token_may_be_seen(world: World) -> None:
+    visitor = world.connect(world.add_tenant())
+    world.clock.pass_(60.5)
+    assert world.visit.settings_page(visitor).token_seconds == TOKEN_SHOWN_FOR - 60
+    assert seen(world, visitor.link or "").token_seconds == 0
+
+
 def test_the_fullest_page_is_one_small_answer(site: Site) -> None:
     """Under 30 kB with the longest token, name and timeline; nothing else is loaded."""
     link = site.world.add_tenant()

@@ -10,13 +10,22 @@ from chalicelib.durations import (
     CONFIRM_ALONE,
     LEASE_MARGIN,
     RESCUE_PATIENCE,
+    STUCK_AFTER,
     TIME_FOR_ONE,
     TIME_TO_ASK,
 )
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import ClientCredentials, Due, Grant, Revocation, Status
+from chalicelib.lifecycle import EndCause, Provider
+from chalicelib.models import (
+    ClientCredentials,
+    Due,
+    Grant,
+    JournalEntry,
+    Revocation,
+    Status,
+    TokenSet,
+)
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.refresh.rate_limiter import RateLimiter
 from chalicelib.tokens.rescue import Rescued
@@ -75,6 +84,8 @@ def test_f20_goto_is_asked_with_just_enough_time(
 
     monkeypatch.setattr(connected.connections, "claim", slow)
     assert connected.tick() == {outcome: 1}
+    late = None if outcome is Outcome.REFRESHED else "no time left to ask GoTo"
+    assert connected.grant().last_error == late
 
 
 @pytest.mark.parametrize(
@@ -175,6 +186,40 @@ def test_goto_is_asked_as_the_tenants_own_client(connected: World) -> None:
     assert connected.goto.asked[-1]["refresh_token"] == "refresh-1"
 
 
+def test_a_note_is_journalled_with_the_success(connected: World) -> None:
+    connected.pass_until_due()
+    note = JournalEntry("acme", connected.clock(), "refreshed_by_hand", "a rep", "By hand.")
+    assert connected.refresher().refresh(connected.due(), note) is Outcome.REFRESHED
+    assert connected.journal.newest("acme", 1)[0].text == "By hand."
+
+
+def test_f26_a_token_that_was_kept_after_its_end_is_forgotten(connected: World) -> None:
+    connected.pass_until_due()
+    connected.tick_refused(refusal(400, "invalid_grant"))
+    connected.pass_until_due()
+    asked = len(connected.goto.asked)
+    assert connected.tick() == {Outcome.FORGOTTEN: 1}
+    assert (connected.grant().refresh_token, len(connected.goto.asked)) == (None, asked)
+
+
+@pytest.mark.parametrize("fleet", ["well", "unwell", "unknown"])
+def test_f12_f25_who_waits_for_an_answer_is_stuck_where_all_others_are_well(
+    connected: World, monkeypatch: pytest.MonkeyPatch, fleet: str
+) -> None:
+    """F26: and while nobody can tell how the others are, nothing is told of one."""
+    connected.clock.now = now = connected.grant().access_expires_at + STUCK_AFTER
+    connected.connections.claim(connected.due(), now, now + 100)
+    connected.rescue_queue.messages.append("perhaps its answer")
+    connected.clock.pass_(100)
+    if fleet == "unwell":
+        monkeypatch.setattr(connected.provider, "get", lambda: Provider(open_since=now))
+    if fleet == "unknown":
+        monkeypatch.setattr(connected.provider, "get", refuse)
+    assert connected.refresher().refresh(connected.due()) is Outcome.WAITING
+    assert ("stuck" in connected.history()) is (fleet == "well")
+    assert [type(error) for error in connected.reported] == [Busy] * (fleet == "unknown")
+
+
 def test_f10_what_waits_to_be_rescued_for_others_delays_nobody(connected: World) -> None:
     connected.pass_until_due()
     connected.rescue_queue.messages.append("of another tenant")
@@ -224,6 +269,21 @@ def test_s25_an_account_that_was_not_read_is_read_by_a_refresh(world: World) -> 
     tenant = world.tenants.get("acme")
     assert tenant is not None
     assert tenant.pinned_account == ACCOUNT
+
+
+def test_s25_f03_whose_an_answer_is_comes_along_to_the_rescue_queue(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = world.add_tenant()
+    world.goto.account_key = None
+    world.connect(link)
+    world.goto.account_key = ACCOUNT
+    world.pass_until_due()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.connections, "commit_refresh", refuse)
+        assert world.tick() == {Outcome.RESCUED: 1}
+    assert world.rescue() == [Rescued.COMMITTED]
+    assert world.grant().account_key == ACCOUNT
 
 
 def test_s25_an_account_that_is_known_is_not_read_again(
@@ -357,6 +417,22 @@ def test_f10_a_refusal_is_believed_in_spite_of_a_queue_that_holds_an_answer_for_
     assert connected.tick() == {Outcome.UNCONFIRMED: 1}
     connected.clock.now = since + waited
     assert connected.tick() == {outcome: 1}
+
+
+def test_f10_a_refusal_of_what_another_has_refreshed_meanwhile_means_nothing(
+    connected: World,
+) -> None:
+    connected.pass_until_due()
+
+    def overtaken() -> Answer:
+        asked, now = connected.grant(), int(connected.clock.now)
+        tokens = connected.commits.dated("acme", TokenSet("access-9", "refresh-9"), now, asked)
+        connected.connections.commit_refresh(asked, tokens, warned=None, entries=[])
+        return refusal(400, "invalid_grant")
+
+    connected.goto.script = [overtaken]
+    assert connected.tick() == {Outcome.SUPERSEDED: 1}
+    assert (connected.grant().refresh_token, connected.grant().refused_since) == ("refresh-9", None)
 
 
 def test_f11_a_refused_client_waits_for_another_secret(connected: World) -> None:

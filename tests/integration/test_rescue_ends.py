@@ -4,9 +4,17 @@ import json
 
 import pytest
 
+from chalicelib.durations import REVOKE_AGAIN
 from chalicelib.goto.oauth import Answer
-from chalicelib.models import AuthorizationRequest, Reason, RequestStatus, Revocation
-from chalicelib.tokens.rescue import Rescued, answer_message, exchange_message
+from chalicelib.models import AuthorizationRequest, Reason, RequestStatus, Revocation, TokenSet
+from chalicelib.permissions import Owner
+from chalicelib.tokens.rescue import (
+    Rescued,
+    answer_message,
+    connect_message,
+    exchange_message,
+)
+from tests.support.stubs import ACCOUNT
 from tests.support.world import World
 
 
@@ -46,7 +54,40 @@ def test_f29_tokens_of_an_exchange_that_came_as_it_was_are_given_up(
     assert done is (Rescued.REFUSED if heard else Rescued.POSTPONED)
     assert world.goto.revoked == ["refresh-1"]
     assert world.rescue_queue.messages == ([] if heard else [message])
+    assert world.rescue_queue.delays == ([] if heard else [REVOKE_AGAIN])
     assert world.connections.get("acme") is None
+
+
+def test_s25_a_sign_in_that_is_refused_after_its_rescue_names_who_tried(
+    world: World, request_: AuthorizationRequest
+) -> None:
+    world.dynamodb.update_item(
+        TableName=world.settings.tenants_table,
+        Key={"tenant": {"S": "acme"}},
+        UpdateExpression="SET pinned_account = :pin",
+        ExpressionAttributeValues={":pin": {"S": "4999999999"}},
+    )
+    tokens = world.commits.dated("acme", TokenSet("access", "refresh"), int(world.clock.now))
+    message = connect_message(request_, tokens, Owner(ACCOUNT, "admin@acme.example"))
+    assert world.rescuer().commit(message) is Rescued.REFUSED
+    detail = world.journal.newest("acme", 1)[0].detail
+    assert detail is not None
+    assert "admin@acme.example" in detail
+    assert world.goto.revoked == ["refresh"]
+
+
+def test_f27_a_refresh_token_that_comes_back_in_a_rescued_answer_is_no_new_one(
+    connected: World,
+) -> None:
+    before = connected.grant()
+    answer = connected.goto.tokens(refresh=True, refresh_token="refresh-1")
+    connected.clock.pass_(100)
+    message = answer_message(before, answer, int(connected.clock.now))
+    assert connected.rescuer().commit(message) is Rescued.COMMITTED
+    grant = connected.grant()
+    assert grant.access_expires_at == int(connected.clock.now) + connected.goto.lifetime
+    assert grant.refresh_issued_at == before.refresh_issued_at
+    assert grant.refresh_expires_at == before.refresh_expires_at
 
 
 def test_f29_a_refresh_that_came_without_tokens_is_dropped(connected: World) -> None:

@@ -79,6 +79,16 @@ def test_s29_a_link_that_was_revoked_mails_nobody(world: World) -> None:
     assert world.everything() == before
 
 
+def test_s29_a_link_of_a_tenant_that_is_gone_mails_nobody(world: World) -> None:
+    link = world.add_tenant()
+    world.dynamodb.delete_item(
+        TableName=world.settings.tenants_table, Key={"tenant": {"S": "acme"}}
+    )
+    before = world.everything()
+    world.visit.ask_for_fresh_link(link)
+    assert world.everything() == before
+
+
 def test_s29_an_intake_link_mails_nobody(world: World) -> None:
     """Living, used, or of a series that has ended."""
     world.add_tenant()

@@ -54,6 +54,7 @@ class ObedientGoTo:
         self.script: list[Scripted] = []
         self.account_key: str | None = ACCOUNT
         self.listed: tuple[GoToAccount, ...] | None = None
+        self.account_readers: list[str] = []
         self.usable = Usable.YES
         self.scope = SCOPE_READ
         self.reads: list[str | None] = []
@@ -97,6 +98,7 @@ class ObedientGoTo:
 
     def accounts(self, access_token: str) -> tuple[GoToAccount, ...] | None:
         """``account_key`` is the one account that most tests need; ``listed`` are several."""
+        self.account_readers.append(access_token)
         if self.listed is not None:
             return self.listed
         if self.account_key != ACCOUNT:
@@ -121,11 +123,13 @@ class RescueBox:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.delays: list[int] = []
         self.down = False
 
     def send(self, message: str, delay: int = 0) -> None:
         self._work()
         self.messages.append(message)
+        self.delays.append(delay)
 
     def pending(self) -> int:
         self._work()

@@ -33,6 +33,11 @@ def test_f08_what_is_no_refusal_backs_off(kind: FailureClass) -> None:
     assert decide(Failure(kind, ""), REFUSED_BEFORE) == Backoff()
 
 
+def test_f28_a_date_that_goto_names_is_told_from_now() -> None:
+    later = Failure(FailureClass.RATE_LIMITED, "", "Fri, 15 Jan 2027 08:01:00 GMT")
+    assert decide(later, FRESH) == Backoff(61)
+
+
 def test_f09_only_silence_is_asked_a_second_time_at_once() -> None:
     attempt = replace(FRESH, may_repeat=True)
     again = [kind for kind in FailureClass if decide(Failure(kind, ""), attempt) == RetryNow()]

@@ -64,14 +64,16 @@ def entry(kind: str, text: str, status: Status | None = None) -> JournalEntry:
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("at_least", [0, 90])
+@pytest.mark.parametrize("alive_for", [100, 100_000])
 def test_f08_f28_it_is_put_off_by_its_own_pause_and_what_goto_asks_for(
-    known: bool, at_least: int
+    known: bool, at_least: int, alive_for: int
 ) -> None:
     made, rows = setback()
-    made.put_off(GRANT, FAILURE, known=known, at_least=at_least)
-    due = NOW + backoff(3, 100, 0.25) + at_least
+    grant = replace(GRANT, access_expires_at=NOW + alive_for)
+    made.put_off(grant, FAILURE, known=known, at_least=at_least)
+    due = NOW + backoff(3, alive_for, 0.25) + at_least
     written = WRITTEN | {"next_refresh_at": due, "outcome_known": known}
-    assert rows.failures == [(GRANT, Status.CONNECTED, written)]
+    assert rows.failures == [(grant, Status.CONNECTED, written)]
 
 
 @pytest.mark.parametrize(("before", "since"), [(None, NOW), (NOW - 50, NOW - 50)])
