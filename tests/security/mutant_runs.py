@@ -25,10 +25,10 @@ import tempfile
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ _EXPRESSION = re.compile(r"[#:]\w")
 """Names and values in an expression of DynamoDB's."""
 
 _ENOUGH = 4.0
-"""CPU seconds of tests for each mutant: the first of those that reach it."""
+"""CPU seconds of tests for each mutant: the first of those that reach it, and that fit in."""
 
 _SLOWER, _SECONDS_MORE = 3, 2
 """A mutant is noticed as well where its tests take so many times as much CPU, and some seconds."""
@@ -183,10 +183,15 @@ class Forks:
     """Stands in for pytest's loop over the tests that it has collected."""
 
     def __init__(
-        self, root: Path, files: Sequence[str], workers: int, told: Callable[[Result], None]
+        self,
+        root: Path,
+        tests: Mapping[str, Sequence[str]],
+        workers: int,
+        told: Callable[[Result], None],
     ) -> None:
         self.root = root
-        self.files = files
+        self.tests = tests
+        self.files = list(tests)
         self.workers = workers
         self.told = told
         self.results: list[Result] = []
@@ -211,7 +216,7 @@ class Forks:
         while waiting or running:
             while waiting and len(running) < self.workers:
                 mutant = waiting.pop()
-                tests = _tests_of(mutant, watched, noticed)
+                tests = _tests_of(mutant, self.tests[mutant.file], watched, noticed)
                 taken = sum(watched.seconds[test] for test in tests)
                 limit = _SECONDS_MORE + int(_SLOWER * taken)
                 running[_Child(partial(self._try, mutant, tests), limit)] = mutant
@@ -263,14 +268,25 @@ class Forks:
         return None
 
 
-def _tests_of(mutant: Mutant, watched: Watched, noticed: Counter[str]) -> list[str]:
-    """Tests that execute its statement, in the order in which they ran, as far as there is time.
+def _tests_of(
+    mutant: Mutant, files: Sequence[str], watched: Watched, noticed: Counter[str]
+) -> list[str]:
+    """Tests that execute its statement, in the order of their ``files``, as far as there is time.
     Those that have noticed most go first."""
+    places = {file: place for place, file in enumerate(files)}
     reached = set(watched.reached[mutant.file].get(str(mutant.line), ()))
-    tests = [test for test in watched.seconds if test in reached]
-    total = accumulate(watched.seconds[test] for test in tests)
-    found = [test for test, so_far in zip(tests, total, strict=True) if so_far <= _ENOUGH]
+    own = [test for test in watched.seconds if test in reached and _file_of(test) in places]
+    tests = sorted(own, key=lambda test: places[_file_of(test)])
+    found, left = [], _ENOUGH
+    for test in tests:
+        if watched.seconds[test] <= left:
+            found.append(test)
+            left -= watched.seconds[test]
     return sorted(found or tests[:1], key=lambda test: -noticed[test])
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _put(file: str, function: str, code: CodeType) -> None:
@@ -336,23 +352,24 @@ class _Child:
 
 def run(
     root: Path,
-    files: Sequence[str],
-    tests: Sequence[str],
+    tests: Mapping[str, Sequence[str]],
     *,
     without: Sequence[str] = ("dynamodb-local",),
     workers: int,
     told: Callable[[Result], None],
 ) -> list[Result]:
-    """Try every mutant of the files on the tests, ``workers`` at a time.
+    """Try every mutant of some files, ``workers`` at a time.
 
-    ``without``: words in names of tests that are left out. ``told`` hears of each result at once.
-    Only once in a process. Raises `RuntimeError` where tests fail without any mutant.
+    ``tests``: the files of tests for each of them, the most direct first. ``without``: words in
+    names of tests that are left out. ``told`` hears of each result at once. Only once in a
+    process. Raises `RuntimeError` where tests fail without any mutant.
     """
     settings.register_profile(
         "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
     )
     settings.load_profile("mutants")
-    forks = Forks(root, files, workers, told)
+    named = dict.fromkeys(test for each in tests.values() for test in each)
+    forks = Forks(root, tests, workers, told)
     options = [
         "-s",
         "-qq",
@@ -362,7 +379,7 @@ def run(
         "-k",
         f"not ({' or '.join(without)})",
     ]
-    ended = pytest.main([f"--rootdir={root}", *options, *tests], plugins=[forks])
+    ended = pytest.main([f"--rootdir={root}", *options, *named], plugins=[forks])
     if ended or forks.broken:
         raise RuntimeError(f"these fail without any mutant: {forks.broken or ended}")
     return forks.results

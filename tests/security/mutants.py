@@ -30,51 +30,99 @@ FILES = {
     "connections": "chalicelib/dynamodb/connections.py",
 }
 
-_SIGN_IN = (
-    "tests/unit/test_oauth.py",
-    "tests/unit/test_links.py",
-    "tests/unit/test_verdicts.py",
-    "tests/security/test_account.py",
-    "tests/security/test_authorization.py",
-    "tests/security/test_intake.py",
-    "tests/security/test_pages.py",
-    "tests/security/test_way.py",
-    "tests/integration/test_connecting.py",
-    "tests/integration/test_page.py",
-    "tests/integration/test_onboarding.py",
-)
-
-_TOKENS = (
-    "tests/unit/test_commit_rules.py",
-    "tests/unit/test_decisions.py",
-    "tests/unit/test_rescue_messages.py",
-    "tests/unit/test_restore_rules.py",
-    "tests/unit/test_setback.py",
-    "tests/integration/test_refresh_limits.py",
-    "tests/integration/test_commit_conflicts.py",
-    "tests/integration/test_token_rows.py",
-    "tests/integration/test_completion_results.py",
-    "tests/integration/test_rescue_ends.py",
-    "tests/integration/test_connecting.py",
-    "tests/faults/test_restore.py",
-    "tests/integration/test_accounts.py",
-    "tests/integration/test_refreshing.py",
-    "tests/integration/test_keeping.py",
-    "tests/integration/test_disconnecting.py",
-    "tests/integration/test_grant_life.py",
-    "tests/faults/test_races.py",
-)
-
-_FAILURES = (
-    *_TOKENS,
-    "tests/integration/test_usable.py",
-    "tests/faults/test_bad_hours.py",
-)
-
 TESTS = {
-    **dict.fromkeys(("authorize", "opaque", "oauth"), _SIGN_IN),
-    **dict.fromkeys(("complete", "commit", "restore", "connections"), _TOKENS),
-    **dict.fromkeys(("rescue", "refresher", "decisions", "setback"), _FAILURES),
+    "authorize": (
+        "tests/security/test_authorization.py",
+        "tests/security/test_way.py",
+        "tests/security/test_cookies.py",
+        "tests/integration/test_accounts.py",
+        "tests/security/test_doors.py",
+        "tests/security/test_visitors.py",
+        "tests/security/test_flood.py",
+        "tests/integration/test_connecting.py",
+        "tests/integration/test_page.py",
+        "tests/integration/test_usable.py",
+    ),
+    "opaque": ("tests/unit/test_links.py",),
+    "oauth": ("tests/unit/test_oauth.py", "tests/security/test_authorization.py"),
+    "complete": (
+        "tests/integration/test_completion_results.py",
+        "tests/integration/test_connecting.py",
+        "tests/integration/test_accounts.py",
+        "tests/integration/test_token_rows.py",
+        "tests/integration/test_rescue_ends.py",
+        "tests/integration/test_disconnecting.py",
+        "tests/integration/test_commit_conflicts.py",
+        "tests/security/test_way.py",
+        "tests/faults/test_races.py",
+    ),
+    "refresher": (
+        "tests/integration/test_refresh_limits.py",
+        "tests/integration/test_refreshing.py",
+        "tests/integration/test_keeping.py",
+        "tests/integration/test_disconnecting.py",
+        "tests/integration/test_accounts.py",
+        "tests/integration/test_token_rows.py",
+        "tests/integration/test_grant_life.py",
+        "tests/faults/test_races.py",
+        "tests/faults/test_bad_hours.py",
+        "tests/integration/test_usable.py",
+    ),
+    "decisions": (
+        "tests/unit/test_decisions.py",
+        "tests/unit/test_setback.py",
+        "tests/integration/test_refresh_limits.py",
+        "tests/integration/test_refreshing.py",
+        "tests/faults/test_bad_hours.py",
+    ),
+    "setback": (
+        "tests/unit/test_setback.py",
+        "tests/integration/test_refresh_limits.py",
+        "tests/integration/test_refreshing.py",
+        "tests/integration/test_disconnecting.py",
+        "tests/faults/test_bad_hours.py",
+    ),
+    "commit": (
+        "tests/unit/test_commit_rules.py",
+        "tests/integration/test_commit_conflicts.py",
+        "tests/integration/test_token_rows.py",
+        "tests/integration/test_keeping.py",
+        "tests/integration/test_accounts.py",
+        "tests/integration/test_connecting.py",
+        "tests/integration/test_refreshing.py",
+        "tests/integration/test_usable.py",
+        "tests/integration/test_disconnecting.py",
+        "tests/integration/test_grant_life.py",
+        "tests/faults/test_races.py",
+    ),
+    "rescue": (
+        "tests/unit/test_rescue_messages.py",
+        "tests/integration/test_rescue_ends.py",
+        "tests/integration/test_refresh_limits.py",
+        "tests/integration/test_completion_results.py",
+        "tests/integration/test_keeping.py",
+        "tests/integration/test_accounts.py",
+        "tests/integration/test_disconnecting.py",
+        "tests/faults/test_races.py",
+        "tests/faults/test_bad_hours.py",
+    ),
+    "restore": (
+        "tests/unit/test_restore_rules.py",
+        "tests/faults/test_restore.py",
+    ),
+    "connections": (
+        "tests/integration/test_token_rows.py",
+        "tests/integration/test_commit_conflicts.py",
+        "tests/integration/test_refresh_limits.py",
+        "tests/integration/test_refreshing.py",
+        "tests/integration/test_keeping.py",
+        "tests/integration/test_connecting.py",
+        "tests/integration/test_accounts.py",
+        "tests/integration/test_disconnecting.py",
+        "tests/integration/test_grant_life.py",
+        "tests/faults/test_restore.py",
+        "tests/faults/test_races.py",
+    ),
 }
 """The quick tests that reach each module, the most direct first. For each mutant those are run that
 execute its statement, for some seconds."""
@@ -128,10 +176,9 @@ def main() -> int:
     names = options.modules or list(FILES)
     if unknown := set(names) - set(FILES):
         parser.error(f"not one of these modules: {', '.join(sorted(unknown))}")
-    tests = dict.fromkeys(test for name in names for test in TESTS[name])
-    files = [FILES[name] for name in names]
-    results = run(ROOT, files, list(tests), without=WITHOUT, workers=options.workers, told=show)
-    well = [judge(file, [each for each in results if each.mutant.file == file]) for file in files]
+    tests = {FILES[name]: TESTS[name] for name in names}
+    results = run(ROOT, tests, without=WITHOUT, workers=options.workers, told=show)
+    well = [judge(file, [each for each in results if each.mutant.file == file]) for file in tests]
     return 0 if all(well) else 1
 
 

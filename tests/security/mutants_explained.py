@@ -28,19 +28,39 @@ class Explained:
         )
 
 
+AUTHORIZE = "chalicelib/connect/authorize.py"
 COMMIT = "chalicelib/tokens/commit.py"
 COMPLETE = "chalicelib/connect/complete.py"
 CONNECTIONS = "chalicelib/dynamodb/connections.py"
 OAUTH = "chalicelib/goto/oauth.py"
 OPAQUE = "chalicelib/opaque.py"
+REFRESHER = "chalicelib/refresh/refresher.py"
 RESCUE = "chalicelib/tokens/rescue.py"
 
 ENCODING = "Python knows the encoding by either name."
 DEFAULT = "32 bytes are Python's default as well; the length is tested."
 CAUGHT_HERE = "The name is for `Conflict`, which is caught where it is raised."
+HAS_COOKIE = "Nobody comes so far without the browser's cookie."
 NO_X = "The last letter of 32 bytes in base64 is never an X."
 
 EXPLAINED: tuple[Explained, ...] = (
+    Explained(
+        AUTHORIZE,
+        "AdminVisit.settings_page",
+        'cookies.browser or ""',
+        'cookies.browser or "XXXX"',
+        "No form is taken from a browser without its cookie, whatever value it carries.",
+    ),
+    *(
+        Explained(
+            AUTHORIZE,
+            f"AdminVisit.{function}",
+            'cookies.browser or ""',
+            'cookies.browser or "XXXX"',
+            HAS_COOKIE,
+        )
+        for function in ("start", "callback", "_consume", "_browser")
+    ),
     Explained(
         COMMIT,
         "Commits._commit",
@@ -62,6 +82,13 @@ EXPLAINED: tuple[Explained, ...] = (
         'request.code or "XXXX"',
         "A request that could be claimed has its code.",
     ),
+    Explained(
+        COMPLETE,
+        "Completion.run",
+        "chosen = None",
+        'chosen = ""',
+        "Either is nothing.",
+    ),
     *(
         Explained(CONNECTIONS, "Connections.claim", '"grants"', becomes, CAUGHT_HERE)
         for becomes in ("None", '"XXgrantsXX"', '"GRANTS"')
@@ -73,5 +100,47 @@ EXPLAINED: tuple[Explained, ...] = (
     Explained(OAUTH, "code_challenge", '"ascii"', '"ASCII"', ENCODING),
     Explained(OAUTH, "code_challenge", 'b"="', 'b"XX=XX"', NO_X),
     Explained(OAUTH, "basic_authorization", '"ascii"', '"ASCII"', ENCODING),
+    Explained(
+        REFRESHER,
+        "Refresher._work_on",
+        "FailureClass.INTERNAL",
+        "None",
+        "Of a failure that is put off its words alone are written.",
+    ),
+    Explained(
+        REFRESHER,
+        "Refresher._ask",
+        "client_in(tenant,",
+        "client_in(None,",
+        "It costs a look for the newest secret of that client, which is the same.",
+    ),
+    Explained(
+        REFRESHER,
+        "Refresher._ask_as",
+        'grant.refresh_token or ""',
+        'grant.refresh_token or "XXXX"',
+        "A grant that is refreshed has its token.",
+    ),
+    Explained(
+        REFRESHER,
+        "Refresher._failed",
+        "refused and attempt.unknown",
+        "refused or attempt.unknown",
+        "It costs a look into the queue: what may come counts after a refusal alone.",
+    ),
+    Explained(
+        REFRESHER,
+        "Refresher._fleet",
+        "open_since=0",
+        "open_since=1",
+        "Since when it is so is not asked for.",
+    ),
+    Explained(
+        REFRESHER,
+        "Refresher._tell_at_once",
+        "rate_limited=False",
+        "rate_limited=None",
+        "Either is false.",
+    ),
     Explained(RESCUE, "_raw", '"ascii"', '"ASCII"', ENCODING),
 )

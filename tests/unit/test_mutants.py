@@ -36,7 +36,7 @@ import sys
 from pathlib import Path
 from tests.security.mutant_runs import run
 
-run(Path.cwd(), ["product.py"], ["test_product.py"], workers=1, told=lambda each: print(
+run(Path.cwd(), {"product.py": ["test_product.py"]}, workers=1, told=lambda each: print(
     "by", (each.by or "nobody").rpartition("::")[2], each.mutant.was, "->", each.mutant.becomes))
 """
 
