@@ -47,6 +47,7 @@ PAGES = (
     "docs/slo.md",
     "docs/runbook.md",
     "docs/costs.md",
+    "docs/year.md",
     "docs/decisions.md",
     "docs/four-values.md",
     "docs/glossary.md",

@@ -51,6 +51,9 @@ WITHIN: dict[str, float] = {
 }
 """Seconds from a cause to the first word of it, that the year must keep."""
 
+LARGE = 50
+"""Customers from which that is asked: of fewer, GoTo is asked for too little to tell as soon."""
+
 
 Strip = list[tuple[float, float, str]]
 """When a tenant's token was not usable, in seconds of the year, and why; in order."""
@@ -166,9 +169,10 @@ class Figures:
             wrong.append(f"{lost} new tokens were lost, {flagged} tenants are flagged")
         if self.usable_otherwise < 0.999:
             wrong.append(f"usable for {self.usable_otherwise:.3%}, without long outages")
+        in_time = WITHIN if self.tenants >= LARGE else {}
         wrong += [
             f"told of {cause!r} after {max(self.told[cause]) / 60:.0f} minutes"
-            for cause, most in WITHIN.items()
+            for cause, most in in_time.items()
             if self.told.get(cause) and max(self.told[cause]) > most
         ]
         return wrong

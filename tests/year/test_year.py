@@ -1,14 +1,19 @@
 """A short year: what `make simulate` shows for 365 days, for as long as a test may take."""
 
 import logging
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from chalicelib.durations import DAY
 from docs.examples import import_calls
-from tests.year.figures import WITHIN, Cause, Figures, Life
+from tests.year import simulate
+from tests.year.figures import LARGE, WITHIN, Cause, Figures, Life
+from tests.year.picture import COLORS, draw
 from tests.year.troubles import HOUR, Trouble, Window
 from tests.year.year import live
 
@@ -49,6 +54,25 @@ def test_an_importer_that_misses_calls_is_noticed(
     assert any("calls missing" in fault for fault in figures.broken())
 
 
+def test_the_command_shows_and_draws_it(
+    aws_credentials: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`make simulate` in small: two processes, one table."""
+    assert simulate.main(["--tenants", "4", "--days", "3", "--keep"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^calls made +\d{2,}$", told, re.MULTILINE)
+    assert re.search(r"^calls missing +0$", told, re.MULTILINE)
+    picture = tmp_path / "year.svg"
+    figures = Figures(tenants=2)
+    for life in (Life(0.0, 0.0, 10.0 * DAY), Life(0.0, 0.0, 4.0 * DAY)):
+        life.dead = [(4.0 * DAY, 5.0 * DAY)]
+        figures.live(life, (), 0.0, 10.0 * DAY)
+    draw(picture, figures, 10)
+    drawn = ET.parse(picture).getroot().iter("{http://www.w3.org/2000/svg}rect")
+    unexplained = [each for each in drawn if each.get("fill") == COLORS[Cause.UNEXPLAINED]]
+    assert len(unexplained) == 3  # one in each strip, and the legend's
+
+
 SOUND = Figures(tenants=1)
 SOUND.live(Life(0.0, 0.0, 10.0), (), 0.0, 10.0)
 
@@ -76,7 +100,7 @@ def test_the_figures_would_tell(change: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("cause", WITHIN)
 def test_a_late_word_would_be_noticed(cause: str) -> None:
-    told = Figures(tenants=1, seconds=SOUND.seconds, told={cause: [WITHIN[cause] + 1]})
+    told = Figures(tenants=LARGE, seconds=SOUND.seconds, told={cause: [WITHIN[cause] + 1]})
     assert len(told.broken()) == 1
 
 

@@ -23,6 +23,7 @@ from chalicelib.models import PROVIDER, STREAM, Grant, JournalEntry, Reason, Sta
 from chalicelib.notify.email_templates import Message, Reader
 from chalicelib.notify.metrics import Metrics
 from chalicelib.permissions import GoToAccount
+from chalicelib.refresh.outcomes import Outcome
 from tests.support.aws import create_tables
 from tests.support.stubs import START
 from tests.support.world import World
@@ -49,6 +50,8 @@ AHEAD = 8 * HOUR
 """While nothing goes wrong, GoTo's access tokens live six hours here, and a tick comes every five
 minutes, so that a year takes minutes. So many seconds before anything does, and after it, tokens
 live the hour that GoTo gives them, and a tick comes each minute."""
+
+REFUSED = {Outcome.UNCONFIRMED, Outcome.GRANT_REFUSED, Outcome.CLIENT_REFUSED}
 
 FIRST_WEEKS = 28 * DAY
 """In which all customers connect for the first time."""
@@ -79,6 +82,7 @@ class Year:
         self._ended_now: list[str] = []
         self._calm_until = START
         self._failed = False
+        self._minutes_until = START
         self._passed: float = MINUTE
         self.tables = Tables()
         self.tables.throttles = self._throttles
@@ -224,7 +228,7 @@ class Year:
     def _under_way(self) -> bool:
         """Whether anything is open that minutes matter to."""
         waiting = self._unread or self._waiting or self.queue.messages
-        return bool(self.words.pending or waiting or self._failed)
+        return bool(self.words.pending or waiting or self._failed or self.now < self._minutes_until)
 
     def _every(self, seconds: float) -> bool:
         """Whether a moment of the clock that comes so often has come with this step."""
@@ -275,7 +279,9 @@ class Year:
             refresh.beat(world.deployment)
             notify.reminders(world.deployment).send()
             self._metrics.tick(counts, schedule.glimpse, 1.0)
-            self.figures.counts["refreshes"] += counts.get("refreshed", 0)
+            self.figures.counts["refreshes"] += counts.get(Outcome.REFRESHED, 0)
+            if counts.keys() & REFUSED:
+                self._minutes_until = self.now + HOUR  # GoTo's health is counted by the minute
             self._failed = False
         except (Killed, DependencyUnavailable):
             self.figures.counts["ticks that failed"] += 1
