@@ -46,17 +46,15 @@ def run(built: Package) -> bool:
     templates = [built.template, *BESIDE]
     files = [word for file in templates for word in ("--file", str(file))]
     clean = [
-        _ran(scripts, "bandit", "--quiet", "--configfile", "pyproject.toml", "-r", *SHIPPED),
+        ran(scripts, "bandit", "--quiet", "--configfile", "pyproject.toml", "-r", *SHIPPED),
         *(
-            _ran(
-                scripts, "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *_files(where)
-            )
+            ran(scripts, "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *_files(where))
             for schema, where in HOSTED.items()
         ),
-        _ran(scripts, "checkov", "--config-file", ".checkov.yaml", *files),
+        ran(scripts, "checkov", "--config-file", ".checkov.yaml", *files),
         policies.clean(scripts / "parliament", built),
-        _ran(scripts, "cyclonedx-py", "requirements", "requirements.txt", "-o", str(BILL)),
-        _ran(
+        ran(scripts, "cyclonedx-py", "requirements", "requirements.txt", "-o", str(BILL)),
+        ran(
             scripts,
             "pip-licenses",
             f"--python={VENV / 'bin' / 'python'}",
@@ -80,9 +78,19 @@ def _runtime() -> list[str]:
     return [line.partition("==")[0].strip() for line in lines if "==" in line]
 
 
-def _ran(scripts: Path, name: str, *arguments: str) -> bool:
-    print(f"\n{name}", *arguments, flush=True)
+def ran(folder: Path, name: str, *arguments: str) -> bool:
+    """Whether a program of that folder finds all in order. What it says is printed in one piece,
+    for another runs meanwhile."""
     # Checkov would ask its maker's server for guidance on each finding.
     environment = {**os.environ, "BC_SKIP_MAPPING": "TRUE"}
-    command = [str(scripts / name), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
+    done = subprocess.run(
+        [str(folder / name), *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(f"\n{' '.join((name, *arguments))}\n{done.stdout}", end="", flush=True)
+    return done.returncode == 0
