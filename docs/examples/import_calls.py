@@ -43,7 +43,8 @@ WINDOW = timedelta(days=1)
 """Read at a time: what a run that dies has to repeat."""
 
 FIRST = timedelta(days=30)
-"""How far back the first run looks. GoTo keeps reports for about 13 months."""
+"""How far the first run looks back from the day on which it is first asked for a tenant, connected
+or not. GoTo keeps reports for about 13 months."""
 
 DEADLINE = (3, 20)
 """Seconds to connect, and between two bytes of an answer."""
@@ -78,11 +79,18 @@ class Store:
         self._database = sqlite3.connect(database)
         self._database.executescript(_TABLES)
 
-    def place(self, tenant: str) -> tuple[str | None, datetime | None]:
-        """Whose calls these are, and until when they were read; None where nothing was."""
+    def place(self, tenant: str, first: datetime) -> tuple[str | None, datetime]:
+        """Whose calls these are, None where none were read, and until when they were.
+
+        A tenant that is new is noted with ``first``: however long it takes until its calls can be
+        read, that is from when on they are wanted.
+        """
+        row = (tenant, None, first.isoformat())
+        self._database.execute("INSERT OR IGNORE INTO tenants VALUES (?, ?, ?)", row)
+        self._database.commit()
         query = "SELECT account_key, read_until FROM tenants WHERE tenant = ?"
-        row = self._database.execute(query, (tenant,)).fetchone()
-        return (row[0], datetime.fromisoformat(row[1])) if row else (None, None)
+        account_key, read_until = self._database.execute(query, (tenant,)).fetchone()
+        return account_key, datetime.fromisoformat(read_until)
 
     def keep(self, tenant: str, calls: list[dict[str, Any]]) -> None:
         """Store a page. A call that is known is brought up to date."""
@@ -133,17 +141,17 @@ class Importer:
 
     def _tenant(self, tenant: str, now: datetime) -> None:
         """Read window by window up to now. Raises `TokenError`, `LeftForLater`."""
+        owner, read_until = self.store.place(tenant, now - FIRST)
         account_key = self.reader.get(tenant).account_key
-        owner, read_until = self.store.place(tenant)
         if owner and owner != account_key:
             # Another account's calls would be mixed into this tenant's reports.
             raise LeftForLater("it is connected to another account than before; ask the rep")
-        start = read_until - OVERLAP if read_until else now - FIRST
+        start = read_until - OVERLAP
         while start < now:
             end = min(start + WINDOW, now)
             for page in self._pages(tenant, account_key, start, end):
                 self.store.keep(tenant, page)
-            if read_until is None or end > read_until:
+            if end > read_until:
                 self.store.advance(tenant, account_key, end)
             start = end
 

@@ -221,7 +221,22 @@ def test_what_never_works_is_left_for_the_next_run(tmp_path: Path) -> None:
     running = importer(month, tmp_path / "calls.sqlite")
     assert running.run(["acme"], month.now) == (0, 1)
     assert month.met == {"429": import_calls.ATTEMPTS}
-    assert running.store.place("acme") == (None, None)
+    noted = month.now - import_calls.FIRST
+    assert running.store.place("acme", month.now)[0] is None
+    assert abs(running.store.place("acme", month.now)[1] - noted) < HOUR
+
+
+def test_calls_of_months_without_a_token_are_read_once_there_is_one(tmp_path: Path) -> None:
+    """A customer whose admin lost the role before the first run, and came back after 40 days."""
+    month = Month(calm=True)
+    month.pass_(24 * 3600.0)
+    month.without_scope.add("acme")
+    running = importer(month, tmp_path / "calls.sqlite")
+    assert running.run(["acme"], month.now) == (0, 1)
+    month.pass_(40 * 24 * 3600.0)
+    month.without_scope.discard("acme")
+    month.connect("acme")
+    assert running.run(["acme"], month.now) == (1_000, 0)
 
 
 def test_the_program_names_a_stage_a_database_and_tenants(

@@ -66,7 +66,8 @@ class Life:
     """One tenant's year. Times in epoch seconds.
 
     ``hurt``: what a person must mend, and since when; ``dead_at_once``: no token was usable from
-    then on. ``mended``: the same when it was over. ``dead``: when its token was not usable.
+    then on; ``told_of_loss``: the product has said that an answer was lost. ``mended``: the same
+    when it was over. ``dead``: when its token was not usable.
     """
 
     connected_at: float
@@ -74,6 +75,7 @@ class Life:
     covered_until: float
     status: str = Status.CONNECTED
     dead_at_once: bool = False
+    told_of_loss: bool = False
     hurt: tuple[Cause, float] | None = None
     mended: dict[Cause, Spans] = field(default_factory=dict)
     dead: Spans = field(default_factory=list)
@@ -165,7 +167,7 @@ class Figures:
             counts["new tokens lost with a process"] + counts["new tokens lost on the wire"],
             counts["ended: response_lost"],
         )
-        if lost != flagged:
+        if lost != flagged + counts["losses mended before they were seen"]:
             wrong.append(f"{lost} new tokens were lost, {flagged} tenants are flagged")
         if self.usable_otherwise < 0.999:
             wrong.append(f"usable for {self.usable_otherwise:.3%}, without long outages")

@@ -6,6 +6,7 @@ from chalicelib.aws.telemetry import SERVICE
 from chalicelib.durations import DAY
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import JournalEntry, Status
+from chalicelib.notify.metrics import GROUPS
 from tests.support.aws import template
 from tests.support.cloudwatch import ALARM, OURS, CloudWatch
 from tests.year.figures import Figures
@@ -64,13 +65,13 @@ class Words:
 
     def measured(self, passed: float, values: Mapping[str, float], function: str = "") -> None:
         """Metrics of the last minute, ours or Lambda's of a function; the others that have passed
-        were like the one before them."""
+        were like the one before them, but for what is counted."""
         namespace, of = ("AWS/Lambda", function) if function else (OURS, SERVICE)
         now = self._clock()
         for ago in range(int(passed) - MINUTE, 0, -MINUTE):
             self._cloudwatch.put(now - ago, self._before.get(of, {}), namespace, of)
         self._cloudwatch.put(now, values, namespace, of)
-        self._before[of] = values
+        self._before[of] = {name: value for name, value in values.items() if name not in GROUPS}
 
     def look_at_alarms(self) -> None:
         """Which ring that did not."""
@@ -101,8 +102,12 @@ class Words:
 
     def _told(self, what: str) -> None:
         cause, since = self.pending.pop(what, (None, 0.0))
-        if cause is not None:
-            self._figures.told.setdefault(cause, []).append(self._clock() - since)
+        if cause is None:
+            return
+        now = self._clock()
+        bad = any(each.begin < now and since < each.end + MINUTE for each in self._windows)
+        told = self._figures.told.setdefault(f"{cause}, in a bad hour" if bad else cause, [])
+        told.append(now - since)
 
     def _rang(self, name: str) -> None:
         """The first word of a trouble, or a false alarm."""

@@ -171,6 +171,9 @@ class Year:
             self.figures.counts["reconnects before anything broke"] += 1
             return
         cause, since = life.hurt
+        if cause in (Cause.PROCESS, Cause.WIRE) and not life.told_of_loss:
+            self.figures.counts["losses mended before they were seen"] += 1
+        life.told_of_loss = False
         life.mended.setdefault(cause, []).append((since, self.now))
         if life.dead_at_once:
             life.dead.append((since, self.now))
@@ -285,6 +288,7 @@ class Year:
             self._failed = False
         except (Killed, DependencyUnavailable):
             self.figures.counts["ticks that failed"] += 1
+        self.tables.refuses, self.tables.dies_after_write = 0, False
         of_lambda = {"Invocations": 1.0, "Errors": float(self._failed)}
         self.words.measured(self._passed, of_lambda, "RefreshTick")
 
@@ -387,6 +391,7 @@ class Year:
 
     def _ended(self, tenant: str, grant: Grant) -> None:
         self.figures.counts[f"ended: {grant.ended_by}"] += 1
+        self.lives[tenant].told_of_loss = grant.ended_by is EndCause.RESPONSE_LOST
         if self.lives[tenant].hurt is not None:
             return
         if grant.ended_by is EndCause.EXPIRED or grant.refresh_expires_at <= self.now:
