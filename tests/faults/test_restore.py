@@ -110,6 +110,29 @@ def test_f19_after_both_tables_goto_decides_and_the_reason_is_told(connected: Wo
     )
 
 
+def test_f19_f26_a_grant_that_had_ended_is_kept_as_long_as_before(connected: World) -> None:
+    """F19, F26: nothing is asked with it, and then it is forgotten."""
+    connected.pass_until_due()
+    assert connected.tick_refused(refusal(400, "invalid_grant")) == {Outcome.GRANT_REFUSED: 1}
+    kept = connected.grant()
+    assert connected.restore(both=True) == {Found.RECHECKED: 1}
+    grant = connected.grant()
+    assert (grant.status, grant.ended_by) == (kept.status, kept.ended_by)
+    assert (grant.refresh_token, grant.next_refresh_at) == ("refresh-1", kept.next_refresh_at)
+    asked = refresh_requests(connected)
+    connected.pass_until_due()
+    assert connected.tick() == {Outcome.FORGOTTEN: 1}
+    assert refresh_requests(connected) == asked
+
+
+def test_f19_s22_who_was_disconnected_before_the_backup_is_left_alone(connected: World) -> None:
+    assert connected.rep("disconnect", tenant="acme")["ok"]
+    connected.tick()
+    before = connected.everything()
+    assert connected.restore(both=True) == {Found.IN_STEP: 1}
+    assert connected.everything() == before
+
+
 def test_f19_the_command_may_be_run_again_and_touches_nothing_sound(connected: World) -> None:
     connected.connect(connected.add_tenant("beta"))
     before = connected.everything()

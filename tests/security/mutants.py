@@ -65,23 +65,10 @@ TESTS = {
         "tests/integration/test_token_rows.py",
         "tests/integration/test_grant_life.py",
         "tests/faults/test_races.py",
-        "tests/faults/test_bad_hours.py",
         "tests/integration/test_usable.py",
     ),
-    "decisions": (
-        "tests/unit/test_decisions.py",
-        "tests/unit/test_setback.py",
-        "tests/integration/test_refresh_limits.py",
-        "tests/integration/test_refreshing.py",
-        "tests/faults/test_bad_hours.py",
-    ),
-    "setback": (
-        "tests/unit/test_setback.py",
-        "tests/integration/test_refresh_limits.py",
-        "tests/integration/test_refreshing.py",
-        "tests/integration/test_disconnecting.py",
-        "tests/faults/test_bad_hours.py",
-    ),
+    "decisions": ("tests/unit/test_decisions.py",),
+    "setback": ("tests/unit/test_setback.py",),
     "commit": (
         "tests/unit/test_commit_rules.py",
         "tests/integration/test_commit_conflicts.py",
@@ -104,7 +91,6 @@ TESTS = {
         "tests/integration/test_accounts.py",
         "tests/integration/test_disconnecting.py",
         "tests/faults/test_races.py",
-        "tests/faults/test_bad_hours.py",
     ),
     "restore": (
         "tests/unit/test_restore_rules.py",
@@ -127,11 +113,7 @@ TESTS = {
 """The quick tests that reach each module, the most direct first. For each mutant those are run that
 execute its statement, for some seconds."""
 
-WITHOUT = (
-    "dynamodb-local",
-    "a_year_of_faults",
-    "ten_thousand_starts",
-)
+WITHOUT = ("dynamodb-local", "a_year_of_faults")
 """Words in names of tests that take seconds."""
 
 

@@ -76,6 +76,13 @@ EXPLAINED: tuple[Explained, ...] = (
         "Without an owner nothing is claimed; with one the claim is another.",
     ),
     Explained(
+        COMMIT,
+        "keep",
+        "failed = error",
+        "failed = None",
+        "The queue is asked before it ends without either, and its error is the one raised.",
+    ),
+    Explained(
         COMPLETE,
         "Completion._connect",
         'request.code or ""',
@@ -92,6 +99,13 @@ EXPLAINED: tuple[Explained, ...] = (
     *(
         Explained(CONNECTIONS, "Connections.claim", '"grants"', becomes, CAUGHT_HERE)
         for becomes in ("None", '"XXgrantsXX"', '"GRANTS"')
+    ),
+    Explained(
+        CONNECTIONS,
+        "Connections.commit_refresh",
+        "over or 0",
+        "over or 1",
+        "A version is 1 at least.",
     ),
     Explained(OPAQUE, "new_value", "32", "None", DEFAULT),
     Explained(OPAQUE, "next_browser", '"ascii"', '"ASCII"', ENCODING),
