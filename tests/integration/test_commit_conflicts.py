@@ -223,7 +223,10 @@ def test_s25_the_journal_says_whose_tokens_a_refresh_brought(
         UpdateExpression="SET pinned_account = :pin" if pin else "REMOVE pinned_account",
         **({"ExpressionAttributeValues": {":pin": {"S": pin}}} if pin else {}),
     )
+    claim = {"tenant": {"S": f"#account#{ACCOUNT}"}}
+    connected.dynamodb.delete_item(TableName=connected.settings.tenants_table, Key=claim)
     connected.commits.refresh(connected.grant(), fresh(connected), None, Owner(ACCOUNT, "an admin"))
+    assert connected.deployment.account_rule.claims.get(ACCOUNT) == ("acme", 1, ())
     entry = connected.journal.newest("acme", 1)[0]
     assert (entry.kind, entry.who) == ("account_pinned", "the scheduler")
     assert entry.text == f"The GoTo account is {ACCOUNT}. {text}"
@@ -265,6 +268,31 @@ def test_f23_a_sign_in_whose_request_has_ended_connects_nothing(
     calls = refusing(connected.connections, "commit_connect", Conflict(("request",)))
     assert sign_in(connected) == [Reason.SUPERSEDED]
     assert (len(calls), connected.grant().generation) == (1, 1)
+
+
+def test_f23_a_first_sign_in_whose_request_has_ended_connects_nothing(
+    world: World, refusing: Refusing
+) -> None:
+    visitor = world.browser(world.add_tenant())
+    world.come_back(visitor, state=world.start(visitor)["state"], code="a-code")
+    refusing(world.connections, "commit_connect", Conflict(("request",)))
+    assert world.complete() == [Reason.SUPERSEDED]
+    assert (world.connections.get("acme"), world.goto.revoked) == (None, ["refresh-1"])
+
+
+def test_f04_a_sign_in_that_lands_while_it_is_repeated_finds_itself(
+    connected: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F04: read as another's its own tokens would be revoked."""
+    commit = connected.connections.commit_connect
+
+    def twice(*arguments: Any, **named: Any) -> None:
+        commit(*arguments, **named)
+        commit(*arguments, **named)
+
+    monkeypatch.setattr(connected.connections, "commit_connect", twice)
+    assert sign_in(connected) == [None]
+    assert (connected.grant().generation, connected.goto.revoked) == (2, [])
 
 
 def test_f24_a_sign_in_with_conflicts_without_end_goes_to_the_rescue_queue(

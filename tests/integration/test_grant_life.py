@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.durations import DAY
 from chalicelib.refresh.outcomes import Outcome
+from chalicelib.tokens.commit import warning_text
 from tests.support.world import World
 
 
@@ -41,6 +42,21 @@ def test_a_new_refresh_token_begins_anew(connected: World) -> None:
         connected.clock.pass_(DAY / 4)
         connected.tick()
     assert connected.history().count("reconnect_soon") == 2
+
+
+def test_f27_an_end_that_goto_brings_nearer_is_told_of_at_once(connected: World) -> None:
+    while days_left(connected) > 20:
+        connected.clock.pass_(DAY / 4)
+        connected.tick()
+    connected.pass_until_due()
+    connected.goto.script = [
+        lambda: connected.goto.tokens(
+            refresh=True, refresh_token="refresh-1", refresh_token_expires_in=6 * DAY
+        )
+    ]
+    assert connected.tick() == {Outcome.REFRESHED: 1}
+    entry = connected.journal.newest("acme", 1)[0]
+    assert entry.text == warning_text(int(connected.clock.now) + 6 * DAY)
 
 
 def test_a_long_access_token_is_refreshed_daily_all_the_same(connected: World) -> None:

@@ -71,6 +71,7 @@ TESTS = {
     "setback": ("tests/unit/test_setback.py",),
     "commit": (
         "tests/unit/test_commit_rules.py",
+        "tests/integration/test_grant_life.py",
         "tests/integration/test_commit_conflicts.py",
         "tests/integration/test_token_rows.py",
         "tests/integration/test_keeping.py",
@@ -79,7 +80,6 @@ TESTS = {
         "tests/integration/test_refreshing.py",
         "tests/integration/test_usable.py",
         "tests/integration/test_disconnecting.py",
-        "tests/integration/test_grant_life.py",
         "tests/faults/test_races.py",
     ),
     "rescue": (

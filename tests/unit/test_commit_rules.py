@@ -1,6 +1,7 @@
 """What is committed, how long that is tried, and when people are warned: the rules, each at its
 limit (F03, F04, F06, F07, F25, F27)."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -180,8 +181,15 @@ def test_f25_short_lives_are_not_warned_of(life: int, due: int | None) -> None:
     assert warning_due(grant, END - left) == due
 
 
-def test_f25_the_warning_names_the_minute() -> None:
-    text = commit.warning_text(NOW)
+def test_f25_the_warning_names_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In UTC, wherever it is written."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    try:
+        text = commit.warning_text(NOW)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     assert text == "An admin must connect again before 15 January 2027, 08:00 UTC."
 
 
