@@ -21,6 +21,9 @@ FIRST_ALARM = 6 * HOUR
 _STATES = (Status.REAUTHORIZATION_REQUIRED, Status.CREDENTIALS_REJECTED)
 _KINDS = (Kind.SCOPE_MISSING, Kind.ACCESS_FORBIDDEN, Kind.ACCOUNT_GONE)
 
+_HAPPENS = {*GROUPS, "RescueDepth"}
+"""Metrics of what happens in one minute and not in the next."""
+
 ALARMS = tuple(
     name
     for name, made in template()["Resources"].items()
@@ -64,14 +67,14 @@ class Words:
             self._rang("the mail that GoTo is down")
 
     def measured(self, passed: float, values: Mapping[str, float], function: str = "") -> None:
-        """Metrics of the last minute, ours or Lambda's of a function; the others that have passed
-        were like the one before them, but for what is counted."""
+        """Metrics of the last minute, ours or Lambda's of a function; in the others that have
+        passed nothing happened, and the fleet was as in the minute before them."""
         namespace, of = ("AWS/Lambda", function) if function else (OURS, SERVICE)
         now = self._clock()
         for ago in range(int(passed) - MINUTE, 0, -MINUTE):
             self._cloudwatch.put(now - ago, self._before.get(of, {}), namespace, of)
         self._cloudwatch.put(now, values, namespace, of)
-        self._before[of] = {name: value for name, value in values.items() if name not in GROUPS}
+        self._before[of] = {name: values[name] for name in values.keys() - _HAPPENS}
 
     def look_at_alarms(self) -> None:
         """Which ring that did not."""

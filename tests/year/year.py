@@ -37,6 +37,9 @@ from tests.year.troubles import HOUR, MINUTE, Trouble, at, drawn
 from tests.year.words import Words
 
 IMPORTS_EVERY = 6 * HOUR
+IMPORT_SLOTS = 12
+"""Stretches of five minutes that one import of all customers takes."""
+
 IMPORTER_KILLED = 1e-4
 """The share of the importer's requests in which its process ends."""
 
@@ -262,8 +265,7 @@ class Year:
             self._announce()
         self._look_at_ended()
         self.people.agenda.run(self.now)
-        if self._every(IMPORTS_EVERY):
-            self._import()
+        self._import()
         if self._every(DAY):
             self.tables.forget(self.now)
             self.words.forget()
@@ -322,9 +324,13 @@ class Year:
                 self._waiting.append(key)
 
     def _import(self) -> None:
+        """One after the other: an importer is not at all customers at the same moment."""
+        slot = int(self.now % IMPORTS_EVERY // CALM_STEP)
+        if slot >= IMPORT_SLOTS or not self._every(CALM_STEP):
+            return
         self.figures.counts["imports"] += 1
         try:
-            _, left = self.imports.run(self.lives)
+            _, left = self.imports.run(list(self.lives)[slot::IMPORT_SLOTS])
         except Killed:
             self.figures.counts["imports killed"] += 1
             return
