@@ -6,7 +6,7 @@ from pathlib import Path
 from chalicelib.durations import DAY
 from tests.year.figures import Cause, Figures
 
-WIDTH, LEFT, TOP, STRIP = 960, 16, 92, 4
+WIDTH, LEFT, TOP, STRIP = 960, 16, 112, 4
 INK, GROUND, FAINT = "#1d2733", "#dfeee9", "#c9d1da"
 COLORS: dict[Cause, str] = {
     Cause.CUSTOMER: "#7a3e9d",
@@ -56,7 +56,7 @@ def _legend(figures: Figures) -> list[str]:
     shown = [cause for cause in COLORS if figures.seconds[cause]]
     parts = []
     for number, cause in enumerate(shown):
-        x, y = LEFT + 235 * (number % 4), 42 + 20 * (number // 4)
+        x, y = LEFT + 310 * (number % 3), 42 + 20 * (number // 3)
         share = figures.seconds[cause] / figures.seconds["lived"]
         parts += [
             f'<rect x="{x}" y="{y}" width="12" height="12" fill="{COLORS[cause]}"/>',
@@ -67,7 +67,7 @@ def _legend(figures: Figures) -> list[str]:
 
 def _months(days: int, height: int) -> list[str]:
     wide, parts = WIDTH - 2 * LEFT, []
-    for day in range(0, days, 30):
+    for day in range(0, days - 15, 30):
         x = LEFT + day / days * wide
         parts += [
             f'<path d="M{x:.1f} {height - 34}v6" stroke="{FAINT}"/>',
