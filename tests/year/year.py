@@ -144,6 +144,7 @@ class Year:
             self._minute()
             if self._every(DAY):
                 progress((self.now - begun) / (last - begun))
+        self._import_all()
         return self._counted()
 
     # --- What happens to a tenant
@@ -335,6 +336,12 @@ class Year:
             self.figures.counts["imports killed"] += 1
             return
         self.figures.counts["tenants left for the next import"] += left
+
+    def _import_all(self) -> None:
+        """Once more, for those who reconnected after the last import."""
+        for tenant in self.lives:
+            with suppress(Killed):
+                self.imports.run([tenant])
 
     # --- What befalls it
 
