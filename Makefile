@@ -37,8 +37,8 @@ machines:  ## make run and make test on minimal Debians (RELEASES: bookworm trix
 	$(do) machines $(RELEASES)
 
 ##@ When something is made anew
-pictures:  ## the pictures of docs/images, from the running product
-	$(do) pictures
+pictures:  ## the pictures of docs/images, from the running product (NAMES="connected intake": these)
+	$(do) pictures $(NAMES)
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock
