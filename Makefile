@@ -59,8 +59,8 @@ protections:  ## each security protection removed in turn (ROWS="S07 S24": of th
 mutants:  ## small faults in the modules that decide or hold tokens (MODULES="commit rescue": these): does a test notice?
 	$(do) mutants $(MODULES)
 
-scan:   ## a web scanner against the product on this machine
-	$(do) scan
+scan:   ## a web scanner against the product on this machine (ARGUMENTS=--short: one page, seconds)
+	$(do) scan $(ARGUMENTS)
 
 bench:  ## what things cost, as ratios to named floors
 	$(do) bench $(BENCH)
