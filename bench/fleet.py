@@ -40,8 +40,9 @@ ACCESS_TOKEN, REFRESH_TOKEN = "a" * 1_100, "r" * 900
 class Deployment:
     """One fleet on tables of its own. ``capacity``: units read and written since it was cleared."""
 
-    def __init__(self, endpoint: str, size: int) -> None:
+    def __init__(self, endpoint: str, size: int, due: int) -> None:
         self.size = size
+        self.due = due
         self.capacity: Counter[str] = Counter()
         client: Any = session().create_client("dynamodb", REGION, endpoint_url=endpoint)
         for operation in (*_READS, *_WRITES):
@@ -54,8 +55,8 @@ class Deployment:
         self._fill()
 
     def make_due(self) -> None:
-        """The same hundred again."""
-        for number in range(DUE):
+        """The same ones again."""
+        for number in range(self.due):
             self._client.update_item(
                 TableName=self.world.settings.grants_table,
                 Key={"tenant": {"S": _name(number)}},
@@ -95,16 +96,17 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=100_000, help="tenants; default: 100000")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each; default: 5")
     options = parser.parse_args()
-    return told(rows(options.large, options.rounds))
+    with dynamodb_local.running() as endpoint:
+        return told(rows(endpoint, options.large, options.rounds))
 
 
-def rows(large: int, rounds: int) -> list[Row]:
+def rows(endpoint: str, large: int, rounds: int, due: int = DUE) -> list[Row]:
     """Time and capacity of a fleet, to those of a tenth and a hundredth of it."""
     sizes = (large // 100, large // 10, large)
     taken: dict[tuple[str, int], list[float]] = defaultdict(list)
     capacity: dict[tuple[str, int], Counter[str]] = {}
-    with dynamodb_local.running() as endpoint, mock_aws():
-        fleets = [Deployment(endpoint, size) for size in sizes]
+    with mock_aws():
+        fleets = [Deployment(endpoint, size, due) for size in sizes]
         for number in range(rounds + 1):
             for one in fleets:
                 one.make_due()
@@ -123,7 +125,7 @@ def rows(large: int, rounds: int) -> list[Row]:
         units = [capacity["tick", each].total() for each in (size, smallest)]
         found += [
             _row(f"tick: time, {of}", ticks, "ms"),
-            _row(f"tick: capacity, {of}", units, "units", _each(capacity["tick", size])),
+            _row(f"tick: capacity, {of}", units, "units", _each(capacity["tick", size], due)),
         ]
     status = middle["status", large]
     shown = f"{status * 1e3:.0f} ms, {capacity['status', large].total():.0f} units"
@@ -138,15 +140,15 @@ def _row(
     return Row(name, big / small, FLAT, f"{big:.0f} {unit}, {small:.0f} {unit}", facts or {})
 
 
-def _each(capacity: Counter[str]) -> dict[str, float]:
+def _each(capacity: Counter[str], due: int) -> dict[str, float]:
     """Units of one refresh."""
-    return {f"{kind}_units": round(units / DUE, 2) for kind, units in sorted(capacity.items())}
+    return {f"{kind}_units": round(units / due, 2) for kind, units in sorted(capacity.items())}
 
 
 def _tick(one: Deployment) -> None:
     outcomes = one.world.tick()
-    if outcomes.get("refreshed") != DUE:
-        raise SystemExit(f"a tick refreshed {outcomes}, not {DUE}")
+    if outcomes.get("refreshed") != one.due:
+        raise SystemExit(f"a tick refreshed {outcomes}, not {one.due}")
 
 
 def _status(one: Deployment) -> None:

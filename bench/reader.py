@@ -35,13 +35,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=40, help="blocks of each; default: 40")
     parser.add_argument("--calls", type=int, default=100, help="calls a block; default: 100")
     options = parser.parse_args()
-    return told(rows(options.rounds, options.calls))
-
-
-def rows(rounds: int, calls: int) -> list[Row]:
-    """The uncached reader to a bare read, and what a cached read takes."""
     with dynamodb_local.running() as endpoint:
-        times = measure(_client(endpoint), rounds, calls)
+        return told(rows(endpoint, options.rounds, options.calls))
+
+
+def rows(endpoint: str, rounds: int, calls: int) -> list[Row]:
+    """The uncached reader to a bare read, and what a cached read takes."""
+    times = measure(_client(endpoint), rounds, calls)
     median = {name: statistics.median(found) for name, found in times.items()}
     shown = f"{median['uncached'] * 1e3:.3f} ms, {median['bare'] * 1e3:.3f} ms"
     return [

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -54,13 +54,18 @@ def main() -> int:
     return told(rows(options.tenants, options.rounds))
 
 
-def rows(tenants: int, rounds: int) -> list[Row]:
+def rows(
+    tenants: int,
+    rounds: int,
+    delays: Sequence[float] = (0.02, 0.15),
+    threads: Sequence[int] = (16, 64),
+) -> list[Row]:
     """For each delay and number of threads: throughput and CPU, floor to product."""
     found = []
-    for delay in (0.02, 0.15):
-        for threads in (16, 64):
+    for delay in delays:
+        for number in threads:
             with _stand_in(delay) as (environment, due_at):
-                found += _compare(environment, due_at, tenants, rounds, threads, delay)
+                found += _compare(environment, due_at, tenants, rounds, number, delay)
     return found
 
 

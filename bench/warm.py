@@ -51,12 +51,14 @@ def main() -> int:
     """Measure and tell; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100, help="of each; default: 100")
-    return told(rows(parser.parse_args().rounds))
+    rounds = parser.parse_args().rounds
+    with dynamodb_local.running() as endpoint:
+        return told(rows(endpoint, rounds))
 
 
-def rows(rounds: int) -> list[Row]:
+def rows(endpoint: str, rounds: int) -> list[Row]:
     """The ratio of medians for each request, with both p99."""
-    with dynamodb_local.running() as endpoint, mock_aws():
+    with mock_aws():
         client, bare = (
             session().create_client("dynamodb", REGION, endpoint_url=endpoint) for _ in range(2)
         )
