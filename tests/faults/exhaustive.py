@@ -9,6 +9,7 @@ through them are counted.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -317,6 +318,9 @@ LARGE = (
 """What `make interleavings` searches, in less than ten minutes on two cores; the longest first, so
 that both end at about the same time."""
 
+SHORT = SMALL[1:2]
+"""What `--short` searches, in a second."""
+
 
 def searched(
     scenario: Scenario,
@@ -332,9 +336,12 @@ def searched(
 
 def main() -> int:
     """Search the large scenarios, two at a time, and say what was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.exhaustive")
+    parser.add_argument("--short", action="store_true", help="a scenario that takes a second")
+    scenarios = SHORT if parser.parse_args().short else LARGE
     begun, broken, total = time.monotonic(), 0, 0
     with ProcessPoolExecutor(max_workers=2) as pool:
-        searches = {pool.submit(searched, scenario): scenario for scenario in LARGE}
+        searches = {pool.submit(searched, scenario): scenario for scenario in scenarios}
         for ended in as_completed(searches):
             found = ended.result()
             broken += len(found.violations)
