@@ -16,6 +16,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +26,10 @@ import yaml
 from infra import cloudformation, roles, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / ".sandbox" / "package"
+FOLDER = ROOT / ".sandbox" / "packages"
+KEPT = 4
+"""How many there are at most: whoever reads an older one, such as a run of the tests that began
+before a change, goes on."""
 STAGE = "main"
 
 SERVICES = frozenset(
@@ -67,20 +71,31 @@ def require_runtime() -> None:
 
 def build() -> Package:
     """The package of the sources as they are. Raises `NotPackaged`."""
-    package = Package(FOLDER / "sam.yaml", FOLDER / "deployment.zip", digest())
-    FOLDER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FOLDER.with_suffix(".lock").open("w") as lock:
-        # Two processes at once would write the same files: the second finds them made.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _make(package)
+    sources = digest()
+    folder = FOLDER / sources[:16]
+    package = Package(folder / "sam.yaml", folder / "deployment.zip", sources)
+    with _alone():
+        _make(package, folder)
+        _forget_old()
     return package
 
 
-def _make(package: Package) -> None:
-    mark = FOLDER / "digest"
-    if mark.exists() and mark.read_text() == package.digest:
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two processes at once would write the same files: the second finds them made."""
+    FOLDER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
+    with FOLDER.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(package: Package, made: Path) -> None:
+    mark = made / "digest"
+    if mark.exists():
+        os.utime(made)
         return
-    build_unslimmed(FOLDER)
+    _package(made)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with zipfile.ZipFile(package.code) as archive:
@@ -91,8 +106,19 @@ def _make(package: Package) -> None:
     mark.write_text(package.digest)
 
 
+def _forget_old() -> None:
+    """Leave the packages that were used last."""
+    for old in sorted(FOLDER.iterdir(), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old)
+
+
 def build_unslimmed(folder: Path) -> None:
     """What `chalice package` makes: `deployment.zip` and `sam.yaml`. Raises `NotPackaged`."""
+    with _alone():
+        _package(folder)
+
+
+def _package(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     command = ["package", "--stage", STAGE, "--template-format", "yaml"]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as ours:

@@ -50,10 +50,9 @@ def packaged(commit: str, folder: Path) -> package.Package:
     archive.write_bytes(git("archive", commit))
     with tarfile.open(archive) as packed:
         packed.extractall(sources, filter="data")
-    subprocess.run(
-        [sys.executable, "-m", "infra.package"], cwd=sources, capture_output=True, check=True
-    )
-    made = sources / ".sandbox" / "package"
+    command = [sys.executable, "-m", "infra.package"]
+    said = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=True)
+    made = Path(said.stdout.strip())
     return package.Package(
         made / "sam.yaml", made / "deployment.zip", (made / "digest").read_text()
     )

@@ -18,6 +18,9 @@ from sandbox.environment import ROOT
 MOST = 8 * 1024 * 1024
 """Bytes of the archive."""
 
+MADE = shutil.ignore_patterns("__pycache__", "deployments")
+"""What another run of the tests may be writing."""
+
 UNCHECKED_HASH = 0b01
 """PEP 552: the flags of bytecode that is never compared with its source."""
 
@@ -115,11 +118,13 @@ def test_the_same_sources_make_the_same_package_from_any_folder(tmp_path: Path) 
     elsewhere.mkdir(parents=True)
     for name in package._INPUTS:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, elsewhere / name)
+            shutil.copytree(ROOT / name, elsewhere / name, ignore=MADE)
         else:
             shutil.copy(ROOT / name, elsewhere)
-    subprocess.run([sys.executable, "-m", "infra.package"], cwd=elsewhere, check=True)
-    made = elsewhere / ".sandbox" / "package"
+    command = [sys.executable, "-m", "infra.package"]
+    said = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=True)
+    made = Path(said.stdout.strip())
+    assert made.is_relative_to(elsewhere)
     assert (made / "digest").read_text() == first.digest
     assert (made / first.code.name).read_bytes() == first.code.read_bytes()
     assert (made / first.template.name).read_bytes() == first.template.read_bytes()
@@ -161,3 +166,25 @@ def test_what_is_left_out_is_not_ours() -> None:
     assert package.is_shipped("botocore/data/endpoints.json")
     assert not package.is_shipped("botocore/data/ec2/2016-11-15/service-2.json.gz")
     assert not package.is_shipped("markupsafe/_speedups.cpython-311-x86_64-linux-gnu.so")
+
+
+def test_a_new_package_leaves_those_that_were_used_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run of the tests that began before a change still reads the one before."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "sam.yaml").write_text("{}")
+        zipfile.ZipFile(folder / "deployment.zip", "w").close()
+
+    monkeypatch.setattr(package, "FOLDER", tmp_path / "packages")
+    monkeypatch.setattr(package, "_package", make)
+    monkeypatch.setattr(package, "_shorten", lambda _: None)
+    built = []
+    for number in range(package.KEPT + 2):
+        monkeypatch.setattr(package, "digest", lambda number=number: f"{number:064}"[::-1])
+        built.append(package.build())
+        package.build()
+    there = [each.template.exists() for each in built]
+    assert there == [False, False, *[True] * package.KEPT]
