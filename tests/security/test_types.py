@@ -1,6 +1,7 @@
 """S19: the type checker itself refuses a refresh token where none may ever be."""
 
 import ast
+import fcntl
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.environment import ROOT
+from sandbox.environment import ROOT, STATE, private_folder
 
 SAMPLE = """
 from chalicelib.dynamodb.connections import Connections
@@ -24,9 +25,11 @@ def checked(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
     """What mypy says of a function that reads this of a grant."""
     sample = folder / "sample.py"
     sample.write_text(SAMPLE.format(name=name))
-    options = ["--strict", "--follow-imports=silent", "--cache-dir", str(ROOT / ".sandbox/mypy")]
+    options = ["--strict", "--follow-imports=silent", "--cache-dir", str(STATE / "mypy")]
     command = [sys.executable, "-m", "mypy", *options, str(sample)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    with (private_folder(STATE) / "mypy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # its cache has one writer at a time
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_s19_a_summary_of_a_grant_has_no_refresh_token(tmp_path: Path) -> None:
