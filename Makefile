@@ -2,7 +2,7 @@
 PYTHON ?= python3
 do = @$(PYTHON) sandbox/start.py
 
-.PHONY: help setup run clean test coverage check docs newcomer machines pictures lock simulate processes interleavings protections mutants scan bench deploy diff rollback prove adopt restore destroy
+.PHONY: help setup run clean test coverage check docs newcomer machines pictures lock release simulate processes interleavings protections mutants scan bench deploy diff rollback prove adopt restore destroy
 
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ pictures:  ## the pictures of docs/images, from the running product (NAMES="conn
 
 lock:   ## resolve the requirements anew and write the locks
 	$(do) lock
+
+release:  ## tag what is committed, build what is installed of it, list what is left to do
+	$(do) release
 
 ##@ What shows that it holds
 simulate:  ## a year of 200 customers, their calls, people and bad days (a quarter of an hour)

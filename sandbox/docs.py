@@ -29,7 +29,9 @@ SHOWN = (
     "LICENSE",
     "docs",
     "cli/README.md",
+    "cli/CHANGELOG.md",
     "reader/README.md",
+    "reader/CHANGELOG.md",
     "bench/README.md",
     "infra/stages/example.json",
 )

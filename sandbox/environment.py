@@ -42,6 +42,7 @@ _MODULES = {
     "coverage": "tests.covered",
     "check": "sandbox.check",
     "lock": "sandbox.lock",
+    "release": "sandbox.release",
     "pictures": "tests.e2e.pictures",
     "simulate": "tests.year.simulate",
     "processes": "tests.faults.processes",

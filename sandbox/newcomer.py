@@ -36,7 +36,9 @@ PAGES = (
     "README.md",
     "CONTRIBUTING.md",
     "cli/README.md",
+    "cli/CHANGELOG.md",
     "reader/README.md",
+    "reader/CHANGELOG.md",
     "bench/README.md",
     "docs/admin.md",
     "docs/architecture.md",
@@ -62,6 +64,7 @@ EXCEPTED = {
     ".venv/bin/python -m pytest -q tests/unit": "a part of make test, which CI runs before this",
     "make check": "CI runs it first of all",
     "make docs": "CI runs it before this",
+    "make release": "a checkout is released once; tests/sandbox/test_release.py releases another",
     "ha-goto doctor --stage production": (
         "example.json names the real GoTo, and a sender that the local cloud's SES does not know"
     ),
