@@ -33,11 +33,26 @@ ROW = re.compile(r"\b[SsFf][0-3][0-9]\b")
 
 IN_CI = os.environ.get("CI") == "true"
 
+MOST_LINES, MOST_CHARACTERS = 60, 400
+"""Of a failure in CI: pytest would print a page or a difference whole there, and once more in its
+summary."""
+
 
 def _fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
     if IN_CI and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"Did not run, which is a failure in CI: {_reason(report)}"
+
+
+def _shorten(report: pytest.TestReport) -> None:
+    failure: Any = report.longrepr
+    for traceback, crash, _ in getattr(failure, "chain", ()) if IN_CI else ():
+        for entry in traceback.reprentries:
+            kept = [line[:MOST_CHARACTERS] for line in entry.lines[:MOST_LINES]]
+            if kept != entry.lines:
+                entry.lines[:] = [*kept, "E   ... there is more: run this test without CI, by -vv"]
+        if crash:
+            crash.message = crash.message.partition("\n")[0][:MOST_CHARACTERS]
 
 
 def _reason(report: Any) -> str:
@@ -49,6 +64,7 @@ def _reason(report: Any) -> str:
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     _fail_skipped(report)
+    _shorten(report)
     return report
 
 
