@@ -196,13 +196,13 @@ def intake(event: dict[str, str], context: Any) -> dict[str, str]:
 def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
     """Refresh what is due, or hand it over to `refresh_lane`."""
     from chalicelib.bootstrap.notify import reminders
-    from chalicelib.bootstrap.refresh import answer_forms, beat, schedule
+    from chalicelib.bootstrap.refresh import beat, response_changes, schedule
 
-    started, forms = time.monotonic(), answer_forms(deployment())
-    fleet = schedule(deployment(), REFRESH_THREADS, _time_left(event.context), forms.met)
+    started, changes = time.monotonic(), response_changes(deployment())
+    fleet = schedule(deployment(), REFRESH_THREADS, _time_left(event.context), changes.met)
     counts = dict(fleet.tick())
     beat(deployment())
-    forms.tell()
+    changes.tell()
     reminded = reminders(deployment()).send()
     taken = time.monotonic() - started
     logger().info("tick", outcomes=counts, seconds=round(taken, 3), reminded=reminded)
@@ -214,13 +214,13 @@ def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
 @closed
 def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Refresh what is due in some lanes; ``event``: their numbers, the rate and the first wait."""
-    from chalicelib.bootstrap.refresh import answer_forms, schedule
+    from chalicelib.bootstrap.refresh import response_changes, schedule
 
-    forms = answer_forms(deployment())
-    fleet = schedule(deployment(), REFRESH_THREADS, _time_left(context), forms.met)
+    changes = response_changes(deployment())
+    fleet = schedule(deployment(), REFRESH_THREADS, _time_left(context), changes.met)
     lanes = event.get("lanes") or [event["lane"]]  # as a tick of the version before this one sends
     counts = dict(fleet.lanes(lanes, float(event["rate"]), float(event.get("wait", 0))))
-    forms.tell()
+    changes.tell()
     logger().info("lane", lanes=lanes, outcomes=counts)
     _metrics().lane(counts, fleet.glimpse)
     return counts

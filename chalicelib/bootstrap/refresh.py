@@ -11,17 +11,17 @@ from chalicelib.durations import dead_after
 from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.refresh.accounts import Accounts
-from chalicelib.refresh.answer_forms import AnswerForms, WatchedGoTo
 from chalicelib.refresh.facts import REQUESTS, Facts, ticketed
 from chalicelib.refresh.on_demand import OnDemand, OnDemandLimiter
 from chalicelib.refresh.rate_limiter import Limiter, RateLimiter
 from chalicelib.refresh.refresher import Refresher
+from chalicelib.refresh.response_changes import ResponseChanges, WatchedGoTo
 from chalicelib.refresh.scheduler import Schedule
 
 
-def answer_forms(deployment: Deployment) -> AnswerForms:
+def response_changes(deployment: Deployment) -> ResponseChanges:
     """Notices new forms of GoTo's answers; one per invocation."""
-    return AnswerForms(
+    return ResponseChanges(
         provider=deployment.provider, clock=deployment.clock, report=deployment.report
     )
 

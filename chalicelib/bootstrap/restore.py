@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.dynamodb.setbacks import RestoredTables
-from chalicelib.tokens.restore import Restore
+from chalicelib.tokens.restored_backup import Restore
 
 
 def restore(deployment: Deployment) -> Restore:

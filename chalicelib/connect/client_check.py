@@ -18,7 +18,7 @@ from chalicelib.dynamodb.links import IntakeTables, Links
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto import oauth
 from chalicelib.goto.oauth import GoToClient
-from chalicelib.goto.token_answers import judge_client
+from chalicelib.goto.token_response import judge_client
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import ClientCredentials, JournalEntry, Link, LinkKind
 

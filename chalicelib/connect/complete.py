@@ -16,7 +16,7 @@ from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto import oauth
 from chalicelib.goto.oauth import REASONS, Answer, Failure, GoToClient, failure_of
-from chalicelib.goto.token_answers import judge
+from chalicelib.goto.token_response import judge
 from chalicelib.models import (
     AuthorizationRequest,
     ClientCredentials,

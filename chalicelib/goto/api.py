@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from chalicelib import untrusted_text
 from chalicelib.goto.oauth import Answer
-from chalicelib.goto.token_answers import json_object
+from chalicelib.goto.token_response import json_object
 from chalicelib.permissions import GoToAccount, Usable
 
 USERS_ME = "/users/v1/me"

@@ -19,7 +19,7 @@ from chalicelib.goto.oauth import (
     basic_authorization,
     new_verifier,
 )
-from chalicelib.goto.token_answers import judge_client
+from chalicelib.goto.token_response import judge_client
 from chalicelib.models import ClientCredentials, Revocation
 from chalicelib.opaque import new_value
 from chalicelib.permissions import GoToAccount, Usable

@@ -18,7 +18,7 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.errors import ClientGone, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.goto.token_answers import json_object
+from chalicelib.goto.token_response import json_object
 from chalicelib.models import ClientCredentials, Connection
 from chalicelib.opaque import new_value, well_formed
 from chalicelib.permissions import GoToAccount, Usable

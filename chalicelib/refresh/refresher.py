@@ -23,7 +23,7 @@ from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto import oauth
 from chalicelib.goto.oauth import Answer, Failure, FailureClass, GoToClient, failure_of
-from chalicelib.goto.token_answers import judge
+from chalicelib.goto.token_response import judge
 from chalicelib.journal_kinds import Kind
 from chalicelib.lifecycle import EndCause, Phase, Provider
 from chalicelib.models import (

@@ -21,7 +21,7 @@ from chalicelib.dynamodb.import_tenant import TenantImports
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import AccountTaken, Conflict, InvalidInput, TenantExists
 from chalicelib.goto.oauth import LONGEST_VALUE, client_value_allowed
-from chalicelib.goto.token_answers import refresh_token_expiry
+from chalicelib.goto.token_response import refresh_token_expiry
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import (
     DETAILS,

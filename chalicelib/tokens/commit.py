@@ -31,7 +31,7 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.goto.oauth import BEARER
-from chalicelib.goto.token_answers import refresh_token_expiry
+from chalicelib.goto.token_response import refresh_token_expiry
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import (
     AuthorizationRequest,

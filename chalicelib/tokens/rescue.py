@@ -21,7 +21,7 @@ from chalicelib.durations import REVOKE_AGAIN
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.errors import Conflict
 from chalicelib.goto.oauth import Answer, Failure
-from chalicelib.goto.token_answers import judge
+from chalicelib.goto.token_response import judge
 from chalicelib.lifecycle import EndCause, Inflight
 from chalicelib.models import (
     AuthorizationRequest,

@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.goto.rules import EXPIRED, REVOKED, Refusal
 from sandbox.goto.switches import RefuseGood, Switches
+from sandbox.goto.token_rules import EXPIRED, REVOKED, Refusal
 
 LONG_WORDS = "L'autorisation n'est plus valable.\r\n\tTrace ID: 1\r\n" + "x" * 3_950
 """A description of 4,000 characters with CR LF and a tab, as Azure's servers send them."""

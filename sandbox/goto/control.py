@@ -16,7 +16,6 @@ from flask import Flask, Response, request
 
 from sandbox.goto.console import Console
 from sandbox.goto.oauth import compact
-from sandbox.goto.rules import is_loopback_name
 from sandbox.goto.state import (
     DEFAULT_NAME,
     DEFAULT_SCOPE,
@@ -27,6 +26,7 @@ from sandbox.goto.state import (
     User,
 )
 from sandbox.goto.switches import SwitchError
+from sandbox.goto.token_rules import is_loopback_name
 from sandbox.guard import HEADER
 
 

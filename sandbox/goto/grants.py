@@ -20,9 +20,9 @@ from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint  # type: ignore[import-untyped]
 
 from sandbox.goto.issuer import Answer, Issuer, Malformed, Presented, new_code
-from sandbox.goto.rules import CODE_LIFETIME, Refusal
 from sandbox.goto.state import Code, User, digest
 from sandbox.goto.switches import Switches
+from sandbox.goto.token_rules import CODE_LIFETIME, Refusal
 
 CLIENT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 

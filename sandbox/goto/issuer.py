@@ -14,10 +14,10 @@ from typing import Any, Literal
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, JoseError
 
-from sandbox.goto import rules
-from sandbox.goto.rules import Grant, Refusal
+from sandbox.goto import token_rules
 from sandbox.goto.state import AccessToken, Code, State
 from sandbox.goto.switches import Switches
+from sandbox.goto.token_rules import Grant, Refusal
 
 # RS512 is not among joserfc's recommended algorithms; named at each call, it is allowed there.
 _ALGORITHMS = ["RS512"]
@@ -70,9 +70,9 @@ class Issuer:
         with self._state.changing():
             # A second use may have come between the taking of the code and this moment.
             if self._state.codes[code.digest].replayed:
-                return rules.REVOKED
+                return token_rules.REVOKED
             blank = Grant(uuid.uuid4().hex, code.client_id, code.email, code.scope, ())
-            grant = rules.open_grant(blank, uuid.uuid4().hex, now, switches)
+            grant = token_rules.open_grant(blank, uuid.uuid4().hex, now, switches)
             self._state.put_grant(grant)
             self._state.codes[code.digest] = replace(code, used=True, grant_id=grant.id)
             new = None if "refresh_token" in switches.omit else grant.tokens[0]
@@ -84,8 +84,8 @@ class Issuer:
         with self._state.changing():
             grant = self._state.grant_of(token.id)
             if token.kind != "refresh_token" or grant is None:
-                return rules.REVOKED
-            outcome = rules.refresh(grant, token.id, now, switches, lambda: uuid.uuid4().hex)
+                return token_rules.REVOKED
+            outcome = token_rules.refresh(grant, token.id, now, switches, lambda: uuid.uuid4().hex)
             self._state.put_grant(outcome.grant)
             if outcome.refusal is not None:
                 return outcome.refusal
@@ -132,7 +132,7 @@ class Issuer:
                 return
             grant = self._state.grant_of(token.id)
             if grant is not None:
-                self._state.put_grant(rules.revoke(grant))
+                self._state.put_grant(token_rules.revoke(grant))
 
     def public_keys(self) -> dict[str, object]:
         """Return the key set that verifies our tokens (RFC 7517)."""
@@ -158,7 +158,7 @@ class Issuer:
         self,
         grant: Grant,
         scope: str,
-        new: rules.RefreshToken | None,
+        new: token_rules.RefreshToken | None,
         now: float,
         switches: Switches,
     ) -> Answer:

@@ -24,8 +24,8 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from sandbox.goto import rules
-from sandbox.goto.rules import Grant, RefreshToken
+from sandbox.goto import token_rules
+from sandbox.goto.token_rules import Grant, RefreshToken
 
 SCHEMA = 1
 # Used codes are kept this long past their end (seconds), so that a replay is still recognised.
@@ -132,7 +132,7 @@ class Client:
         if not redirect_uris:
             raise StateError("a client needs at least one redirect URI")
         for uri in redirect_uris:
-            if not rules.is_allowed_redirect_uri(uri):
+            if not token_rules.is_allowed_redirect_uri(uri):
                 raise StateError(f"not a redirect URI (https, or http on localhost): {uri!r}")
         words = " ".join(scope.split())
         return cls(client_id, digest(client_secret), tuple(redirect_uris), words, name)
@@ -272,7 +272,7 @@ class State:
             if code.used:
                 self.codes[code.digest] = replace(code, replayed=True)
                 if code.grant_id is not None:
-                    self.put_grant(rules.revoke(self.grants[code.grant_id]))
+                    self.put_grant(token_rules.revoke(self.grants[code.grant_id]))
                 return None
             self.codes[code.digest] = replace(code, used=True)
             return code if now < code.expires_at else None
@@ -299,7 +299,7 @@ class State:
         with self.changing():
             alive = [one for one in self.grants.values() if one.email == email and not one.revoked]
             for grant in alive:
-                self.put_grant(rules.revoke(grant))
+                self.put_grant(token_rules.revoke(grant))
             return len(alive)
 
     def _save(self) -> None:

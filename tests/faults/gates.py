@@ -12,7 +12,7 @@ from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
 from chalicelib.models import ClientCredentials, Revocation
 from chalicelib.permissions import GoToAccount, Usable
-from sandbox.goto import rules
+from sandbox.goto import token_rules
 from sandbox.goto.switches import Switches
 from tests.support.memory import MemoryDynamoDB
 from tests.support.stubs import account_of
@@ -57,7 +57,7 @@ class GatedGoTo:
     def __init__(self, adversary: "Adversary", switches: Switches) -> None:
         self._adversary = adversary
         self._switches = switches
-        self.grants: dict[str, rules.Grant] = {}
+        self.grants: dict[str, token_rules.Grant] = {}
         self.lives: dict[str, int] = {}
         self.owners: dict[str, str] = {}
         self.issued: list[str] = []
@@ -96,7 +96,7 @@ class GatedGoTo:
     def revoke(self, client: ClientCredentials, token: str) -> Revocation:
         family = self._families.get(token)
         if family is not None:
-            self.grants[family] = rules.revoke(self.grants[family])
+            self.grants[family] = token_rules.revoke(self.grants[family])
         return Revocation.DONE
 
     def accounts(self, access_token: str) -> tuple[GoToAccount, ...]:
@@ -132,11 +132,11 @@ class GatedGoTo:
         if form["grant_type"] == "authorization_code":
             first = self._new(tenant)
             self._families[first] = first
-            empty = rules.Grant(first, tenant, "admin", "all", ())
-            self.grants[first] = rules.open_grant(empty, first, now, self._switches)
+            empty = token_rules.Grant(first, tenant, "admin", "all", ())
+            self.grants[first] = token_rules.open_grant(empty, first, now, self._switches)
             return self._body(tenant, first)
         family = self._families[form["refresh_token"]]
-        outcome = rules.refresh(
+        outcome = token_rules.refresh(
             self.grants[family],
             form["refresh_token"],
             now,

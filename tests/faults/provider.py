@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-from sandbox.goto import rules
-from sandbox.goto.rules import Grant
+from sandbox.goto import token_rules
 from sandbox.goto.switches import Switches
+from sandbox.goto.token_rules import Grant
 
 CLAIM_HEADER = "X-Claim"
 
@@ -88,10 +88,10 @@ class Provider:
                 self._presented.append(note)
                 return self.failing, {}
             grant = self._grants[claim.tenant]
-            outcome = rules.refresh(grant, token, time.time(), self._switches, self._new_id)
-            refusal = outcome.refusal if client_id == grant.client_id else rules.REVOKED
+            outcome = token_rules.refresh(grant, token, time.time(), self._switches, self._new_id)
+            refusal = outcome.refusal if client_id == grant.client_id else token_rules.REVOKED
             if refusal is not None or outcome.new is None:
-                refused = refusal or rules.REVOKED
+                refused = refusal or token_rules.REVOKED
                 self._presented.append(replace(note, refused=refused.error))
                 self._grants[claim.tenant] = outcome.grant
                 return 400, {"error": refused.error, "error_description": refused.description}
@@ -106,7 +106,7 @@ class Provider:
 
     def _open(self, tenant: str) -> Grant:
         blank = Grant(f"grant-{tenant}", f"client-{tenant}", "admin@example.com", "", ())
-        return rules.open_grant(blank, self._new_id(), time.time(), self._switches)
+        return token_rules.open_grant(blank, self._new_id(), time.time(), self._switches)
 
     def _new_id(self) -> str:
         return f"refresh-{next(self._numbers)}"

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.lifecycle import EndCause
 from chalicelib.models import Status
 from chalicelib.refresh.outcomes import Outcome
-from chalicelib.tokens.restore import Found
+from chalicelib.tokens.restored_backup import Found
 from tests.faults.test_outages import refresh_requests
 from tests.integration.test_disconnecting import unavailable
 from tests.support.stubs import refusal

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.errors import LinkNotUsable
-from chalicelib.tokens.restore import Found
+from chalicelib.tokens.restored_backup import Found
 from infra import restore
 from infra.stack import StackFailed
 from tests.support.aws import REGION, create_tables, session, template

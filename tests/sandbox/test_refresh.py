@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sandbox.goto import rules
-from sandbox.goto.rules import Grant
+from sandbox.goto import token_rules
 from sandbox.goto.switches import Switches
+from sandbox.goto.token_rules import Grant
 from tests.sandbox.client import (
     DAY,
     EXPIRED_REQUEST,
@@ -141,10 +141,10 @@ class TestRules:
         switches = Switches().changed(rotation=rotation)
         names = (f"token-{number}" for number in range(1000))
         held = next(names)
-        grant = rules.open_grant(Grant("g", "c", "a@b", "s", ()), held, 0, switches)
+        grant = token_rules.open_grant(Grant("g", "c", "a@b", "s", ()), held, 0, switches)
         day = every
         while day <= 365:
-            outcome = rules.refresh(grant, held, day * DAY, switches, lambda: next(names))
+            outcome = token_rules.refresh(grant, held, day * DAY, switches, lambda: next(names))
             if outcome.refusal is not None:
                 assert day == days
                 return
@@ -154,9 +154,9 @@ class TestRules:
 
     def test_a_family_does_not_grow_for_ever(self) -> None:
         switches = Switches().changed(rotation="always")
-        grant = rules.open_grant(Grant("g", "c", "a@b", "s", ()), "0", 0, switches)
+        grant = token_rules.open_grant(Grant("g", "c", "a@b", "s", ()), "0", 0, switches)
         for day in range(1, 366):
-            outcome = rules.refresh(
+            outcome = token_rules.refresh(
                 grant, str(day - 1), day * DAY, switches, iter([str(day)]).__next__
             )
             grant = outcome.grant

@@ -26,7 +26,7 @@ FILES = {
     "setback": "chalicelib/refresh/setback.py",
     "commit": "chalicelib/tokens/commit.py",
     "rescue": "chalicelib/tokens/rescue.py",
-    "restore": "chalicelib/tokens/restore.py",
+    "restored_backup": "chalicelib/tokens/restored_backup.py",
     "connections": "chalicelib/dynamodb/connections.py",
 }
 
@@ -92,8 +92,8 @@ TESTS = {
         "tests/integration/test_disconnecting.py",
         "tests/faults/test_races.py",
     ),
-    "restore": (
-        "tests/unit/test_restore_rules.py",
+    "restored_backup": (
+        "tests/unit/test_restored_backup.py",
         "tests/faults/test_restore.py",
     ),
     "connections": (

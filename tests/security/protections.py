@@ -504,7 +504,7 @@ PROTECTIONS = (
     Protection(
         "S30",
         "a token of another type than Bearer has no life",
-        "chalicelib/goto/token_answers.py",
+        "chalicelib/goto/token_response.py",
         'bearer = access_token is not None and untrusted_text.is_bearer(fields.get("token_type"))',
         "bearer = True",
     ),

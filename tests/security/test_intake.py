@@ -13,7 +13,7 @@ from chalicelib.connect.client_form import MOST_CHECKS, EnteredClient, IntakeVie
 from chalicelib.durations import INTAKE_LIFETIME, REQUEST_LIFETIME
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.goto.token_answers import judge_client
+from chalicelib.goto.token_response import judge_client
 from chalicelib.models import TenantDetails
 from tests.support.site import Answered, Site
 from tests.support.stubs import refusal

@@ -33,7 +33,7 @@ from chalicelib.rep.onboarding import Onboarding
 from chalicelib.rep.reports import Overview
 from chalicelib.rep.retrying import Retrying
 from chalicelib.tokens.rescue import Rescue
-from chalicelib.tokens.restore import Restore
+from chalicelib.tokens.restored_backup import Restore
 from tests.support.authorised import Asked, authorised
 
 ENTERED: tuple[tuple[type, str, str], ...] = (

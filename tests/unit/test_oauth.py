@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.durations import LONGEST_LIFETIME
 from chalicelib.errors import DependencyUnavailable, MalformedRequest, ProviderUnreachable
-from chalicelib.goto import oauth, token_answers
+from chalicelib.goto import oauth, token_response
 from chalicelib.goto.oauth import Answer, Failure, FailureClass
 from chalicelib.models import ClientCredentials, Reason, TokenSet
 
@@ -141,7 +141,7 @@ def test_a_token_answer_is_read_as_far_as_it_goes(
     fields: dict[str, Any], expected: TokenSet
 ) -> None:
     given = {"access_token": "a", "expires_in": 3600, **fields}
-    assert token_answers.judge(Answer(200, body(**given))) == expected
+    assert token_response.judge(Answer(200, body(**given))) == expected
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_a_token_answer_is_read_as_far_as_it_goes(
 )
 def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> None:
     """F08: everything else must never end a grant."""
-    verdict = token_answers.judge(answer)
+    verdict = token_response.judge(answer)
     assert isinstance(verdict, Failure)
     assert verdict.kind is kind
 
@@ -258,7 +258,7 @@ def test_only_a_clear_refusal_is_final(answer: Answer, kind: FailureClass) -> No
     ],
 )
 def test_a_verdict_says_what_it_is_of(answer: Answer, detail: str) -> None:
-    verdict = token_answers.judge(answer)
+    verdict = token_response.judge(answer)
     assert isinstance(verdict, Failure)
     assert verdict.detail == detail
 
@@ -344,7 +344,7 @@ def test_an_answer_is_told_from_a_plain_visit(name: str) -> None:
 
 
 def test_a_verdict_never_repeats_what_goto_wrote() -> None:
-    verdict = token_answers.judge(
+    verdict = token_response.judge(
         Answer(400, body(error="invalid_grant", error_description="canary"))
     )
     assert "canary" not in repr(verdict)
@@ -416,12 +416,12 @@ def jwt(claims: object) -> str:
     ],
 )
 def test_a_refresh_tokens_end(token: str, expiry: int) -> None:
-    assert token_answers.refresh_token_expiry(token, 1000, 100) == expiry
+    assert token_response.refresh_token_expiry(token, 1000, 100) == expiry
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 299])
 def test_f28_tokens_in_any_2xx_are_tokens(status: int) -> None:
-    assert token_answers.judge(Answer(status, body(access_token="a"))) == TokenSet("a")
+    assert token_response.judge(Answer(status, body(access_token="a"))) == TokenSet("a")
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_f28_tokens_in_any_2xx_are_tokens(status: int) -> None:
     ],
 )
 def test_f28_what_stands_beside_tokens_does_not_cost_them(raw: bytes) -> None:
-    assert token_answers.judge(Answer(200, raw)) == TokenSet("a")
+    assert token_response.judge(Answer(200, raw)) == TokenSet("a")
 
 
 NOW = 1_800_000_000
@@ -460,10 +460,10 @@ NOW = 1_800_000_000
     ],
 )
 def test_f28_how_long_goto_asks_to_be_left_alone(header: str | None, seconds: int) -> None:
-    assert token_answers.seconds_to_wait(header, NOW) == seconds
+    assert token_response.seconds_to_wait(header, NOW) == seconds
 
 
 def test_f28_a_failure_keeps_when_to_come_back() -> None:
-    verdict = token_answers.judge(Answer(503, b"", "30"))
+    verdict = token_response.judge(Answer(503, b"", "30"))
     assert isinstance(verdict, Failure)
     assert verdict.retry_after == "30"

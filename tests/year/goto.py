@@ -13,7 +13,7 @@ from chalicelib.errors import ProviderUnreachable
 from chalicelib.goto.oauth import Answer
 from chalicelib.models import ClientCredentials, Revocation
 from chalicelib.permissions import SCOPE_READ, GoToAccount, Usable
-from sandbox.goto import rules
+from sandbox.goto import token_rules
 from sandbox.goto.switches import Switches
 from tests.year.calls import Calls
 from tests.year.troubles import Trouble
@@ -64,7 +64,7 @@ class Held:
     """A grant with what became of it. ``told``: when its last access token was issued, and for how
     long, in seconds."""
 
-    grant: rules.Grant
+    grant: token_rules.Grant
     person: Person
     behavior: Behavior
     access: deque[str] = field(default_factory=deque)
@@ -136,7 +136,7 @@ class GoTo:
             return Revocation.LATER
         held = self._by_refresh.get(token)
         if held is not None:
-            held.grant = rules.revoke(held.grant)
+            held.grant = token_rules.revoke(held.grant)
         return Revocation.DONE
 
     def accounts(self, access_token: str) -> tuple[GoToAccount, ...] | None:
@@ -170,7 +170,7 @@ class GoTo:
         """Somebody revokes all that this client was ever allowed."""
         for held in {id(held): held for held in self._by_refresh.values()}.values():
             if held.grant.client_id == client_id:
-                held.grant = rules.revoke(held.grant)
+                held.grant = token_rules.revoke(held.grant)
 
     def _alive(self, access_token: str) -> Held | None:
         held, until = self._by_access.get(access_token, (None, 0.0))
@@ -178,8 +178,10 @@ class GoTo:
 
     def _opened(self, client_id: str, person: Person) -> Answer:
         behavior = self.behaviors[client_id]
-        grant = rules.Grant(self._new("grant"), client_id, person.email, SCOPE_READ, ())
-        grant = rules.open_grant(grant, self._new("refresh"), self._clock(), BEHAVIORS[behavior])
+        grant = token_rules.Grant(self._new("grant"), client_id, person.email, SCOPE_READ, ())
+        grant = token_rules.open_grant(
+            grant, self._new("refresh"), self._clock(), BEHAVIORS[behavior]
+        )
         held = Held(grant, person, behavior)
         return self._tokens(held, grant.tokens[-1].id)
 
@@ -229,7 +231,9 @@ class GoTo:
     def _refreshed(self, held: Held, token: str, *, odd: bool = False) -> Answer:
         switches = BEHAVIORS[held.behavior]
         now = self._clock()
-        outcome = rules.refresh(held.grant, token, now, switches, lambda: self._new("refresh"))
+        outcome = token_rules.refresh(
+            held.grant, token, now, switches, lambda: self._new("refresh")
+        )
         held.grant = outcome.grant
         if outcome.refusal is not None:
             return _refused(outcome.refusal.error)

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.goto.oauth import Answer
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import PROVIDER
-from chalicelib.refresh.answer_forms import AnswerForms, WatchedGoTo, forms
+from chalicelib.refresh.response_changes import ResponseChanges, WatchedGoTo, forms
 from tests.support.world import World
 
 KNOWN: dict[str, Any] = {
@@ -52,7 +52,7 @@ def test_a_form_is_told_by_names_alone(met: Answer, told: list[str]) -> None:
 
 def test_what_is_new_is_told_once_and_the_first_life_is_learnt(world: World) -> None:
     def met(*answers: Answer) -> list[str]:
-        watch = AnswerForms(
+        watch = ResponseChanges(
             provider=world.deployment.provider, clock=world.clock, report=world.reported.append
         )
         world.goto.script = list(answers)

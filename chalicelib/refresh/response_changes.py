@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from chalicelib.dynamodb.provider_health import ProviderRow
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.goto.oauth import Answer, GoToClient
-from chalicelib.goto.token_answers import json_object
+from chalicelib.goto.token_response import json_object
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import PROVIDER, ClientCredentials, JournalEntry, Revocation
 from chalicelib.permissions import GoToAccount, Usable
@@ -69,7 +69,7 @@ def _short(text: str) -> str:
 
 
 @dataclass(kw_only=True)
-class AnswerForms:
+class ResponseChanges:
     """Collects while one function asks, and tells at its end. Never fails it."""
 
     provider: ProviderRow

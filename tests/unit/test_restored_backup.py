@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.models import Connection, Grant, Status
-from chalicelib.tokens import restore
+from chalicelib.tokens import restored_backup
 
 GRANT = Grant(
     "acme",
@@ -38,7 +38,7 @@ MUST, BAD = Status.REAUTHORIZATION_REQUIRED, Status.CREDENTIALS_REJECTED
 def test_f19_a_refresh_token_is_replaced_where_the_newer_row_says_so(
     grant: Grant | None, row: Connection | None, replaced: bool
 ) -> None:
-    assert restore._replaced(grant, row) is replaced
+    assert restored_backup._replaced(grant, row) is replaced
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_f19_a_refresh_token_is_replaced_where_the_newer_row_says_so(
 def test_f19_what_the_tables_agree_on_is_in_step(
     grant: Grant | None, row: Connection | None, in_step: bool
 ) -> None:
-    assert restore._in_step(grant, row) is in_step
+    assert restored_backup._in_step(grant, row) is in_step
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_f19_what_the_tables_agree_on_is_in_step(
 def test_f19_the_newest_row_says_what_the_state_is(
     grant: Grant | None, row: Connection | None, newest: Status
 ) -> None:
-    assert restore._newest_status(grant, row) is newest
+    assert restored_backup._newest_status(grant, row) is newest
