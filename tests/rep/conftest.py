@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import cli.cli
+import cli.main
 from chalicelib.dynamodb.links import Proofs
 from chalicelib.rep import commands
 from chalicelib.rep.caller_identity import CallerIdentity
@@ -79,7 +79,7 @@ def run(
     def ran(*arguments: str, stdin: str | bytes = "") -> Ran:
         monkeypatch.setattr("sys.stdin", typed(stdin))
         capsys.readouterr()
-        code = cli.cli.main(list(arguments))
+        code = cli.main.main(list(arguments))
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
 

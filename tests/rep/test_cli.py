@@ -17,7 +17,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-import cli.cli
+import cli.main
 from chalicelib.durations import FACTS_AGAIN
 from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError, StillConnected
 from cli.service import Answer, Service, Stopped
@@ -226,7 +226,7 @@ def test_aws_down_or_denied_is_one_sentence(
     monkeypatch.setattr(boto3.Session, "client", made)
     monkeypatch.setattr("sys.stdin", typed(f"id\n{SECRET}\n"))
     given = [str(file) if each == "FILE" else each for each in arguments]
-    ended = cli.cli.main(given)
+    ended = cli.main.main(given)
     captured = capsys.readouterr()
     is_one_sentence(Ran(ended, captured.out, captured.err), code)
     assert words in captured.err
@@ -255,7 +255,7 @@ def test_a_profile_that_is_not_there_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    code = cli.cli.main(["status"])
+    code = cli.main.main(["status"])
     captured = capsys.readouterr()
     is_one_sentence(Ran(code, captured.out, captured.err), 1)
     assert "AWS_PROFILE" in captured.err
@@ -282,7 +282,7 @@ def test_a_broken_function_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyP
 def test_a_confirmation_is_typed(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal the name is asked for; anything else changes nothing."""
     add(run)
-    monkeypatch.setattr("cli.program.interactive", lambda: True)
+    monkeypatch.setattr("cli.typer_app.interactive", lambda: True)
     before = world.everything()
     is_one_sentence(run("tenant", "remove", "acme", stdin="yes\n"), 2)
     assert world.everything() == before
@@ -302,7 +302,7 @@ def test_help_and_completion_are_there(run: Run, capsys: pytest.CaptureFixture[s
     assert "--install-completion" in run("--help").out
     for arguments in COMMANDS:
         command = [each for each in arguments if re.fullmatch("[a-z]+", each)][:2]
-        ran = run(*command[: 2 if command[0] in cli.program.groups else 1], "--help")
+        ran = run(*command[: 2 if command[0] in cli.typer_app.groups else 1], "--help")
         assert "--json" in ran.out
         assert "--stage" in ran.out
 
@@ -313,7 +313,7 @@ def test_the_help_begins_with_what_a_new_rep_needs(run: Run) -> None:
     wanted = ["tenant add", "intake send", "credentials set", "link send", "tenant show"]
     places = [told.index(each) for each in (*wanted, "AWS_PROFILE", "Onboard a", "Look", "Act")]
     assert places == sorted(places)
-    for name in cli.program._ORDER:
+    for name in cli.typer_app._ORDER:
         assert run(name, "--help").code == 0
 
 

@@ -24,7 +24,7 @@ def test_the_wheel_installs_a_program_and_nothing_of_the_service(tmp_path: Path)
     [wheel] = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if not name.startswith("ha_goto-")} == {
-        f"cli/{file.name}" for file in (ROOT / "cli").glob("*.py")
+        str(file.relative_to(ROOT)) for file in (ROOT / "cli").rglob("*.py")
     }
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"

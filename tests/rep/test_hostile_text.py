@@ -89,7 +89,7 @@ def test_s30_no_question_gets_at_the_terminal(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str, text: str
 ) -> None:
     """S30: an account key may have been pasted from a customer's mail."""
-    monkeypatch.setattr("cli.program.interactive", lambda: True)
+    monkeypatch.setattr("cli.typer_app.interactive", lambda: True)
     ran = run(*command.split(), "--", text) if "--" not in command else run(*command.split(), text)
     assert obeyed(ran.out + ran.err) == set()
 

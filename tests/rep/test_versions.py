@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli import cli, program
+from cli import main, typer_app
 from cli.service import Answer, Service
 from tests.rep.program import HEADER, Run, row
 
@@ -70,11 +70,13 @@ def test_what_can_not_be_left_out_is_named(run: Run, monkeypatch: pytest.MonkeyP
 def test_every_command_is_tried() -> None:
     groups = {
         f"{name} {each.name}"
-        for name, group in program.groups.items()
+        for name, group in typer_app.groups.items()
         for each in group.registered_commands
     }
     alone = {
-        each.name or each.callback.__name__ for each in cli.app.registered_commands if each.callback
+        each.name or each.callback.__name__
+        for each in main.app.registered_commands
+        if each.callback
     }
     tried = {" ".join(command.split()[:2]) for command in COMMANDS} | {
         command.split()[0] for command in COMMANDS

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from chalicelib.refresh.outcomes import Outcome
-from cli import cli
+from cli import main
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
 from sandbox.meanwhile import ANSWERS
@@ -59,7 +59,7 @@ PATHS = sorted(
 
 @pytest.mark.parametrize("words", REP, ids=" ".join)
 def test_each_command_of_a_rep_exists(words: tuple[str, str]) -> None:
-    found: Any = typer.main.get_command(cli.app)
+    found: Any = typer.main.get_command(main.app)
     for word in words:
         if word and hasattr(found, "commands"):
             assert word in found.commands

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from cli import importing, program, shown
+from cli import importing, shown, typer_app
 from cli.files import Problem, decoded
-from cli.program import (
+from cli.service import FAILED, WRONG, Service, Stopped
+from cli.typer_app import (
     MAIN,
     ONBOARD,
     Json,
@@ -22,7 +23,6 @@ from cli.program import (
     tell,
     tell_expiry,
 )
-from cli.service import FAILED, WRONG, Service, Stopped
 
 
 @groups["intake"].command("send")
@@ -67,7 +67,7 @@ def credentials_set(name: Name, stage: Stage = MAIN, as_json: Json = False) -> N
 
 
 def _credentials() -> tuple[str, str]:
-    if program.interactive():
+    if typer_app.interactive():
         client_id = typer.prompt("Client ID")
         return client_id.strip(), typer.prompt("Client secret", hide_input=True).strip()
     try:

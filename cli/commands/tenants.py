@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from cli import shown
-from cli.program import MAIN, Json, Name, Stage, Yes, confirm, groups, listed, tell
 from cli.service import WRONG, Service, Stopped
+from cli.typer_app import MAIN, Json, Name, Stage, Yes, confirm, groups, listed, tell
 
 Account = Annotated[
     str,

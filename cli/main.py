@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import misuse, onboarding, operations, shown, tenants
+from cli import misuse, shown
+from cli.commands import onboarding, operations, tenants
 from cli.outside import PROGRAM
-from cli.program import app
 from cli.service import WRONG, Stopped
+from cli.typer_app import app
 
 __all__ = ["app", "main"]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from cli import outside, shown
-from cli.program import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, listed, pages, tell
 from cli.service import FAILED, WRONG, Service, Stopped
+from cli.typer_app import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, listed, pages, tell
 
 MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]
 """How a moment may be given."""
