@@ -18,8 +18,9 @@ from chalicelib.rep import commands, health_check
 from chalicelib.rep.bulk_import import BulkImport
 from chalicelib.rep.caller_identity import CallerIdentity
 from chalicelib.rep.commands import Desk
-from chalicelib.rep.disconnect import Disconnecting, ManualRefresh
+from chalicelib.rep.disconnect_and_remove import Disconnecting
 from chalicelib.rep.health_check import Doctor, Part
+from chalicelib.rep.manual_refresh import ManualRefresh
 from chalicelib.rep.onboarding import Onboarding
 from chalicelib.rep.reports import Overview
 from chalicelib.rep.retrying import Retrying

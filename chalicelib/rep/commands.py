@@ -16,7 +16,7 @@ from chalicelib.connect.invitations import Invitations
 from chalicelib.errors import CallerRefused, DependencyUnavailable, InvalidInput, RepError
 from chalicelib.models import DETAILS, Actor, LinkKind
 from chalicelib.rep.bulk_import import BulkImport, LineResult, read_details
-from chalicelib.rep.disconnect import Disconnecting
+from chalicelib.rep.disconnect_and_remove import Disconnecting
 from chalicelib.rep.health_check import Doctor
 from chalicelib.rep.onboarding import ADDRESSES, Onboarding, check_name
 from chalicelib.rep.reports import Overview

@@ -948,7 +948,7 @@ PROTECTIONS = (
     Protection(
         "S22",
         "a tenant is not removed while the rescue queue holds tokens",
-        "chalicelib/rep/disconnect.py",
+        "chalicelib/rep/disconnect_and_remove.py",
         "if self.rescue_queue.pending():",
         "if False:",
     ),

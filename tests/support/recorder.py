@@ -28,7 +28,7 @@ from chalicelib.refresh.refresher import Refresher
 from chalicelib.refresh.scheduler import Schedule
 from chalicelib.rep.bulk_import import BulkImport
 from chalicelib.rep.caller_identity import CallerIdentity
-from chalicelib.rep.disconnect import Disconnecting
+from chalicelib.rep.disconnect_and_remove import Disconnecting
 from chalicelib.rep.onboarding import Onboarding
 from chalicelib.rep.reports import Overview
 from chalicelib.rep.retrying import Retrying

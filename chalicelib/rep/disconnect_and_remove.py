@@ -1,34 +1,28 @@
-"""Use cases of the rep: end a connection, remove a tenant, have a tenant refreshed now.
+"""Use cases of the rep: end a connection, remove a tenant.
 
 A connection ends at once, with one write. Revoking it at GoTo is the scheduler's work: a
-disconnected grant stays due until that is done (S22). The rep's function can neither read a refresh
-token nor ask GoTo for one: it makes the tenant due and writes down who asked; `refresh_now` then
-does what is due, for anybody.
+disconnected grant stays due until that is done (S22).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.connection_state import GrantSummary
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.dynamodb.tenants import Disconnections, Tenants
 from chalicelib.errors import (
     Conflict,
     DependencyUnavailable,
-    GoToSilent,
     NotConnected,
     StillConnected,
     UnknownTenant,
 )
 from chalicelib.journal_kinds import Kind
 from chalicelib.models import Actor, JournalEntry, Status
-from chalicelib.opaque import new_value
 from chalicelib.tokens.rescue_queue import RescueQueue
 
 ATTEMPTS = 5
@@ -37,7 +31,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """``withdrawn``: GoTo has heard of it already."""
+    """``revoked``: GoTo has heard of it already."""
 
     tenant: str
     revoked: bool
@@ -157,90 +151,3 @@ class Disconnecting:
         self, name: str, kind: Kind, by: Actor, text: str, status: Status | None
     ) -> JournalEntry:
         return JournalEntry(name, self.clock(), kind, by.who, text, by.reference, status)
-
-
-_ENDED = {
-    "reauthorization_required": "The permission has ended: the admin must connect again.",
-    "credentials_rejected": "GoTo no longer accepts the client id or secret.",
-    "not_connected": "The tenant is not connected.",
-}
-"""Outcomes of a refresh on demand after which there is nothing to refresh."""
-
-_TOLD = ("outcome", "expires_at", "retry_after")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ManualRefresh:
-    """``ask`` invokes the function that refreshes on demand."""
-
-    tenants: Tenants
-    tickets: FactsTickets
-    connections: Connections
-    ask: Callable[[Mapping[str, Any]], dict[str, Any]]
-    clock: Callable[[], float]
-
-    def refresh(self, name: str, by: Actor) -> dict[str, Any]:
-        """Have a new access token made, once for each press.
-
-        What another worker has at this moment, or what waits after a failure, is left as it is:
-        the answer says so. Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`.
-        """
-        self.tenants.known(name)
-        connection = self.connections.summary(name)
-        if connection is None:
-            raise NotConnected(_ENDED["not_connected"])
-        self._hurry(name, by)
-        answer = self.ask({"tenant": name, "rejected_version": connection.version})
-        if answer["outcome"] in _ENDED:
-            raise NotConnected(_ENDED[answer["outcome"]])
-        told = {member: answer.get(member) for member in _TOLD}
-        # A token newer than the one that stood here: another worker was faster.
-        return told | {"outcome": "refreshed"} if told["outcome"] == "alive" else told
-
-    def facts(self, name: str, by: Actor) -> dict[str, Any]:
-        """How GoTo answers to this tenant's client and token; nothing of them is in it. Once a
-        minute for each tenant.
-
-        Raises `UnknownTenant`, `NotConnected`, `GoToSilent`, `DependencyUnavailable`.
-        """
-        self.tenants.known(name)
-        if self.connections.summary(name) is None:
-            raise NotConnected(_ENDED["not_connected"])
-        text, ticket = "Asked for a comparison of GoTo's answers with what we assume.", new_value()
-        entry = JournalEntry(name, self.clock(), Kind.FACTS_ASKED, by.who, text, by.reference)
-        issued = self.tickets.issue(ticket, entry)
-        answer = self.ask({"facts_of": name, "ticket": ticket}) if issued else {"outcome": "later"}
-        if answer["outcome"] == "not_connected":
-            raise NotConnected(_ENDED["not_connected"])
-        if answer["outcome"] != "asked":
-            raise GoToSilent("GoTo was asked enough just now. Try again in a minute.")
-        return {"facts": answer["facts"]}
-
-    def revoke(self, name: str) -> bool:
-        """Have GoTo told of a disconnection that is due; False when it has not heard yet.
-
-        Raises `DependencyUnavailable`.
-        """
-        self.ask({"tenant": name, "rejected_version": 1})
-        current = self.connections.grant_summary(name)
-        return current is None or current.next_refresh_at is None
-
-    def _hurry(self, name: str, by: Actor) -> None:
-        now = self.clock()
-        grant = self.connections.grant_summary(name)
-        if grant is None or not _may_be_hurried(grant, now):
-            return
-        text = "Asked for a new access token."
-        entry = JournalEntry(name, now, Kind.REFRESH_ASKED, by.who, text, by.reference)
-        with suppress(Conflict):  # another worker has just come for it
-            self.connections.hurry(grant, int(now), entry)
-
-
-def _may_be_hurried(grant: GrantSummary, now: float) -> bool:
-    """Not what has ended, nor what a worker holds, nor what waits after a failure: a refusal may be
-    confirmed too early (F10)."""
-    alive = grant.status in (Status.CONNECTED, Status.DEGRADED)
-    at = grant.next_refresh_at
-    if not alive or at is None or grant.lease_until > now:
-        return False
-    return at <= now or not grant.failures
