@@ -18,7 +18,7 @@ from typing import Any
 
 import app
 from chalicelib.durations import TICK_WORKS_FOR
-from chalicelib.lifecycle import Provider
+from chalicelib.dynamodb.provider_health import Provider
 from chalicelib.models import LANES, Due
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.refresh.rate_limiter import RateLimiter
@@ -162,7 +162,7 @@ def _schedule(
         fleet=SimpleNamespace(counts=_Zeros),  # type: ignore[arg-type]  # likewise
         rescue_queue=nothing,
         refresher_for=function.refresher,
-        run=function.run,  # type: ignore[arg-type]  # outcomes alone
+        run=function.run,
         hand_over=hand_over,
         cap=rate,
         dead_after=math.inf,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chalicelib.durations import DAY, WARN_DAYS
-from chalicelib.lifecycle import EndCause, Phase
-from chalicelib.models import Connection, Status, Tenant
+from chalicelib.models import Connection, EndCause, Phase, Status, Tenant
 
 
 class GrantSummary(Protocol):

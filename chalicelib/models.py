@@ -1,4 +1,4 @@
-"""The nouns of the service as frozen values, and the arithmetic of when a refresh is due.
+"""The nouns of the service as frozen values, and the life of a grant.
 
 Times are epoch seconds; no secret is in a repr. No I/O, no dictionaries of DynamoDB or GoTo.
 """
@@ -6,13 +6,11 @@ Times are epoch seconds; no secret is in a repr. No I/O, no dictionaries of Dyna
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import NamedTuple
 
-from chalicelib.durations import ASSUMED_LIFETIME
-from chalicelib.lifecycle import EndCause, Inflight, Phase
-from chalicelib.permissions import GoToAccount, Owner, Usable
+from chalicelib.permissions import GoToAccount, Usable
 
 LANES = 16
 """Partitions of the due index. Part of the data format: never change it on a live fleet."""
@@ -22,9 +20,6 @@ PROVIDER = "#provider"
 
 STREAM = "#stream"
 """Key of the heartbeat that goes through the journal's stream, and of when it was heard last."""
-
-LINK_HOLDER = "the holder of a link"
-"""Who acts where GoTo named nobody: the link proves no more than that."""
 
 
 class Status(StrEnum):
@@ -232,23 +227,6 @@ class Browser:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSet:
-    """A successful token response (RFC 6749 5.1), as far as it was given.
-
-    ``bearer`` False: nobody here knows how to use such an access token, so it has no life; the
-    refresh token beside it may be the only valid one all the same.
-    """
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
-    bearer: bool = True
-    expires_in: int = ASSUMED_LIFETIME
-    scope: str | None = None
-    principal: str | None = None
-    refresh_expires_in: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Connection:
     """The `Tokens` row: what a reader sees. A token always comes with its own expiry.
 
@@ -273,6 +251,49 @@ class Connection:
     usable: Usable = Usable.UNKNOWN
     usable_checked_at: int = 0
     usable_doubt: Usable | None = None
+
+
+class Phase(StrEnum):
+    """Where a grant is in its life; the first that fits. `Grant.phase` reads it off the row.
+
+        idle --due--> claimed --tokens--> idle
+                      claimed --no clear answer, or its worker died--> unknown --due--> claimed
+                      claimed --refused--> refused once --due, minutes later--> claimed
+                      claimed --refused again while GoTo is well--> ended
+                      claimed --anything but tokens, past the refresh token's own end--> ended
+        ended --connect, new secret, `ha-goto retry`--> idle
+        ended --7 days--> forgotten: its refresh token is deleted
+        any --disconnect, another account--> revoking --GoTo has said so--> forgotten
+
+    Only a commit of tokens clears *unknown* and *refused once*.
+    """
+
+    REVOKING = "revoking"
+    FORGOTTEN = "forgotten"
+    ENDED = "ended"
+    CLAIMED = "claimed"
+    REFUSED_ONCE = "refused_once"
+    UNKNOWN = "unknown"
+    IDLE = "idle"
+
+
+class EndCause(StrEnum):
+    """Why a grant ended. Stored: never rename one."""
+
+    REFUSED = "refused"
+    CLIENT_REFUSED = "client_refused"
+    RESPONSE_LOST = "response_lost"
+    RESTORED = "restored"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Inflight:
+    """Mark of a claim whose outcome is not yet known."""
+
+    fence: int
+    version: int
+    claimed_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +334,7 @@ class Grant:
 
     @property
     def phase(self) -> Phase:
-        """Where it is in its life (`lifecycle`). A lease that has run out still counts as claimed:
+        """Where it is in its life. A lease that has run out still counts as claimed:
         the next claim makes it unknown."""
         due = self.next_refresh_at is not None
         ended = self.status is Status.REAUTHORIZATION_REQUIRED
@@ -363,35 +384,6 @@ class NewTokens:
     scope: str | None = None
     refresh_token: str | None = field(default=None, repr=False)
     refresh_expires_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One line of a tenant's history, in plain words; never a secret.
-
-    ``tried``: who signed in at GoTo without becoming the connection, for reps alone to read.
-    """
-
-    tenant: str
-    at: float
-    kind: str
-    who: str
-    text: str
-    reference: str | None = None
-    status: Status | None = None
-    tried: Owner | None = None
-
-    @property
-    def detail(self) -> str | None:
-        """``tried`` in words."""
-        return self.tried.sentence if self.tried else None
-
-    def for_customer(self) -> JournalEntry:
-        """The same without the name of a stranger who merely tried."""
-        if self.tried is None:
-            return self
-        who = LINK_HOLDER if self.who == self.tried.principal else self.who
-        return replace(self, who=who, tried=None)
 
 
 def lane(tenant: str) -> int:

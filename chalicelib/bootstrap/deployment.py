@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import botocore.session
 from botocore.config import Config
@@ -20,7 +21,6 @@ from chalicelib.aws import lambda_invoke
 from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.aws.shared_keys import SharedKeys
 from chalicelib.aws.telemetry import emit_metrics, report
-from chalicelib.concurrency import Run, pooled
 from chalicelib.config import Settings
 from chalicelib.durations import (
     AWS_ATTEMPTS,
@@ -49,6 +49,28 @@ from chalicelib.tokens.revoker import Revoker
 
 POOL = 32
 """Connections to one AWS service: at least as many as a tick has threads."""
+
+
+Each = TypeVar("Each")
+Result = TypeVar("Result")
+
+
+class Run(Protocol):
+    """Applies a piece of work to each; `map` is one."""
+
+    def __call__(
+        self, work: Callable[[Each], Result], each: Iterable[Each], /
+    ) -> Iterable[Result]: ...
+
+
+def pooled(threads: int) -> Run:
+    """Work with that many threads at once: one slow piece holds up one of them (F14)."""
+
+    def run(work: Callable[[Each], Result], each: Iterable[Each], /) -> Iterator[Result]:
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(work, each)
+
+    return run
 
 
 class Client(Protocol):

@@ -14,7 +14,7 @@ from chalicelib.connect.client_form import IntakeVisit
 from chalicelib.connect.visitors import Door
 from chalicelib.durations import INTAKE_TIMEOUT
 from chalicelib.dynamodb.accounts import Choices
-from chalicelib.request_outcomes import CONNECT_FAILED
+from chalicelib.tokens.request_outcomes import CONNECT_FAILED
 from chalicelib.web.views import Views
 
 

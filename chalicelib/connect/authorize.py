@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from chalicelib import journal_kinds, opaque
+from chalicelib import journal_entries, opaque
 from chalicelib.config import Settings
 from chalicelib.connect import page_views
 from chalicelib.connect.visitors import BrowserCookies, Door, Visitor
@@ -32,16 +32,9 @@ from chalicelib.errors import (
     UnknownTenant,
 )
 from chalicelib.goto import oauth
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import (
-    AuthorizationRequest,
-    Browser,
-    JournalEntry,
-    LinkKind,
-    Reason,
-    Tenant,
-)
-from chalicelib.request_outcomes import ENDS, ending, press
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import AuthorizationRequest, Browser, LinkKind, Reason, Tenant
+from chalicelib.tokens.request_outcomes import ENDS, ending, press
 
 MOST_STARTS = 30
 """Starts that a link allows in each window of `REQUEST_LIFETIME` (S14, S16)."""
@@ -141,8 +134,8 @@ class AdminVisit:
         )
 
     def _timeline(self, tenant: str) -> tuple[JournalEntry, ...]:
-        history = journal_kinds.without_presses(self.journal.history(tenant), self.clock())
-        shown = journal_kinds.lines(journal_kinds.for_customers(history))
+        history = journal_entries.without_presses(self.journal.history(tenant), self.clock())
+        shown = journal_entries.lines(journal_entries.for_customers(history))
         return tuple(entry.for_customer() for entry in shown)
 
     def processing(self, cookies: BrowserCookies) -> bool:

@@ -19,8 +19,8 @@ from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachab
 from chalicelib.goto import oauth
 from chalicelib.goto.oauth import GoToClient
 from chalicelib.goto.token_response import judge_client
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import ClientCredentials, JournalEntry, Link, LinkKind
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import ClientCredentials, Link, LinkKind
 
 
 class Outcome(StrEnum):

@@ -25,10 +25,10 @@ from chalicelib.models import (
     Revocation,
 )
 from chalicelib.permissions import GoToAccount, Owner
-from chalicelib.request_outcomes import ENDS, ending
 from chalicelib.tokens.choices import SignIns
 from chalicelib.tokens.commit import Queued, keep
 from chalicelib.tokens.probe import Prober
+from chalicelib.tokens.request_outcomes import ENDS, ending
 from chalicelib.tokens.rescue import connect_message, exchange_message
 from chalicelib.tokens.rescue_queue import RescueQueue
 from chalicelib.tokens.revoker import Revoker, given_up

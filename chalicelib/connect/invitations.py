@@ -14,8 +14,8 @@ from chalicelib.durations import INTAKE_LIFETIME, LINK_LIFETIME
 from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.links import Links
 from chalicelib.dynamodb.tenants import Tenants
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import Actor, JournalEntry, Link, LinkKind, Tenant
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Actor, Link, LinkKind, Tenant
 
 _LIFETIMES = {LinkKind.CONNECT: LINK_LIFETIME, LinkKind.INTAKE: INTAKE_LIFETIME}
 

@@ -16,11 +16,11 @@ from chalicelib.durations import (
     RETURN_PATIENCE,
     TOKEN_SHOWN_FOR,
 )
+from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import (
     AuthorizationRequest,
     Browser,
     Connection,
-    JournalEntry,
     Reason,
     RequestStatus,
     Status,

@@ -18,11 +18,11 @@ from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.rows import UNCHANGED
 from chalicelib.dynamodb.tenants import ACCOUNT, CHOOSING, EXISTS, account_claim, in_series
 from chalicelib.errors import Conflict
+from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import (
     AuthorizationRequest,
     Connection,
     Grant,
-    JournalEntry,
     NewTokens,
     RequestStatus,
     Status,

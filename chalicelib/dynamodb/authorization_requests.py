@@ -15,13 +15,8 @@ from chalicelib.durations import BROWSER_RETENTION, DAY, REQUEST_RETENTION
 from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.errors import Conflict
-from chalicelib.models import (
-    AuthorizationRequest,
-    Browser,
-    JournalEntry,
-    Reason,
-    RequestStatus,
-)
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import AuthorizationRequest, Browser, Reason, RequestStatus
 from chalicelib.permissions import GoToAccount
 
 MOST_TOLD = 10

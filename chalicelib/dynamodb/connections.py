@@ -17,13 +17,13 @@ from chalicelib.dynamodb.rows import SCHEMA, UNCHANGED
 from chalicelib.dynamodb.setbacks import Setbacks
 from chalicelib.dynamodb.tenants import account_claim
 from chalicelib.errors import Conflict
-from chalicelib.lifecycle import Inflight
+from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import (
     AuthorizationRequest,
     Connection,
     Due,
     Grant,
-    JournalEntry,
+    Inflight,
     NewTokens,
     Status,
     lane,

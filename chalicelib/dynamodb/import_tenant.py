@@ -10,7 +10,8 @@ from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.rows import SCHEMA, SETTLED, UNCHANGED, unchanged_since
 from chalicelib.dynamodb.tenants import account_claim, added
-from chalicelib.models import JournalEntry, Status, Tenant, lane
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Status, Tenant, lane
 from chalicelib.permissions import Claim
 
 

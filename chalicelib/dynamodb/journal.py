@@ -10,8 +10,8 @@ from typing import Any
 
 from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.expressions import Tables
-from chalicelib.journal_kinds import BEGINNINGS, REPEATABLE, Kind
-from chalicelib.models import STREAM, JournalEntry, Status
+from chalicelib.journal_entries import BEGINNINGS, REPEATABLE, JournalEntry, Kind
+from chalicelib.models import STREAM, Status
 from chalicelib.permissions import GoToAccount, Owner
 
 _count = itertools.count()

@@ -24,7 +24,8 @@ from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.tenants import in_series
 from chalicelib.errors import Conflict
-from chalicelib.models import JournalEntry, Link, LinkKind
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Link, LinkKind
 from chalicelib.opaque import digest
 
 

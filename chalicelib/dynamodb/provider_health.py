@@ -15,8 +15,8 @@ from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.connections import DUE_INDEX
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.errors import Conflict
-from chalicelib.lifecycle import Provider
-from chalicelib.models import LANES, PROVIDER, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import LANES, PROVIDER, Status
 
 _ADDED = ("asked", "failed", "refused", "limited")
 _SET = (
@@ -29,6 +29,31 @@ _SET = (
     "rate",
 )
 ATTRIBUTES = (*_ADDED, "tokens_given_at", *_SET, "ticked_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The `#provider` row: GoTo as a whole, as the fleet's requests find it.
+
+    ``asked``, ``failed``, ``refused`` and ``limited`` (429) count since the last turn. The trends
+    are in thousandths of a request and fade from turn to turn; ``rate`` is in thousandths of a
+    request a second, None for the cap. ``tokens_given_at``: when a batch last ended in which GoTo
+    gave somebody tokens. ``ticked_at``: when the last tick came to its end.
+    """
+
+    turn: int = 0
+    turned_at: int = 0
+    asked: int = 0
+    failed: int = 0
+    refused: int = 0
+    limited: int = 0
+    tokens_given_at: int = 0
+    ticked_at: int = 0
+    trend_asked: int = 0
+    trend_failed: int = 0
+    trend_refused: int = 0
+    open_since: int | None = None
+    rate: int | None = None
 
 
 @dataclass(eq=False)

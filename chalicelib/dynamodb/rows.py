@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
-from chalicelib.lifecycle import EndCause, Inflight
-from chalicelib.models import Connection, Grant, NewTokens, Status
+from chalicelib.models import Connection, EndCause, Grant, Inflight, NewTokens, Status
 from chalicelib.permissions import Usable
 
 SCHEMA = 1

@@ -16,8 +16,8 @@ from chalicelib.dynamodb import expressions, journal, rows
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.rows import UNCHANGED
 from chalicelib.errors import Conflict
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Connection, Grant, JournalEntry, Status, lane
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Connection, EndCause, Grant, Status, lane
 
 AS_CLAIMED = f"#fence = :asked_fence AND #status = :asked_status AND {UNCHANGED}"
 """The condition that protects against a late failure: this claim is still the newest."""

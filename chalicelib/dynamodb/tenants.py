@@ -16,7 +16,8 @@ from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.rows import SCHEMA, SETTLED, UNCHANGED, unchanged_since
 from chalicelib.errors import Conflict, TenantExists, UnknownTenant
-from chalicelib.models import JournalEntry, Status, Tenant
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Status, Tenant
 from chalicelib.permissions import NO_CLAIM, Claim
 
 ACCOUNT = "#account#"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 from chalicelib import untrusted_text
 from chalicelib.durations import ASSUMED_LIFETIME, LONGEST_LIFETIME, LONGEST_WAIT
 from chalicelib.goto.oauth import Answer, Failure, FailureClass
-from chalicelib.models import TokenSet
 
 LONGEST_TOKEN = 64 * 1_024
 """Bytes of a token at most: two of them and what goes with them fit a message of SQS, and each an
@@ -52,6 +52,23 @@ _STATUSES = {
     504: FailureClass.AMBIGUOUS,
 }
 """Statuses that say more than that the request was not served."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """A successful token response (RFC 6749 5.1), as far as it was given.
+
+    ``bearer`` False: nobody here knows how to use such an access token, so it has no life; the
+    refresh token beside it may be the only valid one all the same.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    bearer: bool = True
+    expires_in: int = ASSUMED_LIFETIME
+    scope: str | None = None
+    principal: str | None = None
+    refresh_expires_in: int | None = None
 
 
 def judge(answer: Answer) -> TokenSet | Failure:

@@ -17,8 +17,8 @@ from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.links import SentMails
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import DependencyUnavailable, MailRefused
-from chalicelib.journal_kinds import BEGINNINGS, ENDS_LINKS, REMINDERS, Kind
-from chalicelib.models import PROVIDER, STREAM, JournalEntry, Tenant
+from chalicelib.journal_entries import BEGINNINGS, ENDS_LINKS, REMINDERS, JournalEntry, Kind
+from chalicelib.models import PROVIDER, STREAM, Tenant
 from chalicelib.notify.email_templates import Letter, Reader, kind_told, letters, told, write
 from chalicelib.notify.eventbridge import Bus
 from chalicelib.notify.fleet_counts import FleetCounts

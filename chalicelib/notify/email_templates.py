@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
 
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import PROVIDER, JournalEntry, LinkKind, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import PROVIDER, LinkKind, Status
 from chalicelib.untrusted_text import inert
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chalicelib.aws import clients
 from chalicelib.aws.errors import aws_errors
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.models import JournalEntry
+from chalicelib.journal_entries import JournalEntry
 
 SOURCE = "ha-goto"
 

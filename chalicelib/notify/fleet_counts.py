@@ -13,7 +13,8 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.fleet import Fleet, FleetRow
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, DependencyUnavailable
-from chalicelib.models import JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Status
 from chalicelib.permissions import USELESS
 
 ATTEMPTS = 5

@@ -8,8 +8,7 @@ from typing import Any
 
 from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.tenants import Tenants
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import JournalEntry
+from chalicelib.journal_entries import JournalEntry, Kind
 from chalicelib.notify.email_templates import Reader
 
 _ANSWERS = {

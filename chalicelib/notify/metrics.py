@@ -14,7 +14,7 @@ from chalicelib.durations import CONNECT_IN_TIME, TICK_IN_TIME
 from chalicelib.models import Reason
 from chalicelib.refresh.outcomes import ENDINGS, Outcome
 from chalicelib.refresh.scheduler import Glimpse
-from chalicelib.request_outcomes import ENDS
+from chalicelib.tokens.request_outcomes import ENDS
 
 GROUPS = {
     "Refreshed": (Outcome.REFRESHED,),

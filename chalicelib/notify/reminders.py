@@ -15,8 +15,8 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.fleet import Fleet, FleetRow
 from chalicelib.dynamodb.links import RemindersSent
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.journal_kinds import REMINDERS, Kind
-from chalicelib.models import JournalEntry, Status
+from chalicelib.journal_entries import REMINDERS, JournalEntry, Kind
+from chalicelib.models import Status
 
 _ENDED = Status.REAUTHORIZATION_REQUIRED
 

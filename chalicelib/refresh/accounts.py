@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.durations import ACCOUNTS_IN_VAIN, TIME_TO_READ_ACCOUNT
 from chalicelib.goto.oauth import GoToClient
-from chalicelib.models import TokenSet
+from chalicelib.goto.token_response import TokenSet
 from chalicelib.permissions import Owner
 
 

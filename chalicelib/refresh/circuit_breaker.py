@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 
-from chalicelib.lifecycle import Provider
+from chalicelib.dynamodb.provider_health import Provider
 
 FADE = 0.75
 """Share of a trend that is left after a turn."""

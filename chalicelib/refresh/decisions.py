@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, END_GRACE
 from chalicelib.goto.oauth import Failure, FailureClass
 from chalicelib.goto.token_response import seconds_to_wait
-from chalicelib.lifecycle import EndCause
+from chalicelib.models import EndCause
 
 
 @dataclass(frozen=True, slots=True)

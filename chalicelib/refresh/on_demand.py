@@ -28,8 +28,8 @@ from chalicelib.durations import (
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.provider_health import ProviderRow
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import Connection, Due, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Connection, Due, Status
 from chalicelib.permissions import Usable
 from chalicelib.refresh import circuit_breaker
 from chalicelib.refresh.outcomes import ENDINGS, Outcome

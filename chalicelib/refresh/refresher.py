@@ -18,23 +18,14 @@ from chalicelib.durations import (
     TIME_TO_ASK,
 )
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.dynamodb.provider_health import Provider, ProviderRow
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto import oauth
 from chalicelib.goto.oauth import Answer, Failure, FailureClass, GoToClient, failure_of
-from chalicelib.goto.token_response import judge
-from chalicelib.journal_kinds import Kind
-from chalicelib.lifecycle import EndCause, Phase, Provider
-from chalicelib.models import (
-    ClientCredentials,
-    Due,
-    Grant,
-    JournalEntry,
-    NewTokens,
-    Revocation,
-    TokenSet,
-)
+from chalicelib.goto.token_response import TokenSet, judge
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import ClientCredentials, Due, EndCause, Grant, NewTokens, Phase, Revocation
 from chalicelib.refresh.accounts import Accounts
 from chalicelib.refresh.decisions import (
     REFUSALS,

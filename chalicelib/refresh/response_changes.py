@@ -12,8 +12,8 @@ from chalicelib.dynamodb.provider_health import ProviderRow
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.goto.oauth import Answer, GoToClient
 from chalicelib.goto.token_response import json_object
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import PROVIDER, ClientCredentials, JournalEntry, Revocation
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import PROVIDER, ClientCredentials, Revocation
 from chalicelib.permissions import GoToAccount, Usable
 from chalicelib.tokens.commit import SCHEDULER
 from chalicelib.untrusted_text import inert

@@ -12,15 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from chalicelib.concurrency import Run
 from chalicelib.durations import CIRCUIT_TURN, TICK_WORKS_FOR
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.fleet import NOT_USABLE, Fleet
-from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.dynamodb.provider_health import Provider, ProviderRow
 from chalicelib.errors import Conflict, DependencyUnavailable
-from chalicelib.journal_kinds import Kind
-from chalicelib.lifecycle import Provider
-from chalicelib.models import LANES, PROVIDER, Due, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import LANES, PROVIDER, Due, Status
 from chalicelib.refresh import circuit_breaker
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.refresh.refresher import Refresher
@@ -54,6 +52,9 @@ _ANSWERED = (*_REFUSED, *_TOKENS_GIVEN, Outcome.SUPERSEDED, Outcome.REVOKED)
 
 HandOver = Callable[[Sequence[int], float, float], None]
 """Starts another function with some lanes, its share of the rate, the seconds it waits at first."""
+
+Run = Callable[[Callable[[Due], Outcome], Iterable[Due]], Iterable[Outcome]]
+"""Applies the refresh to each of some due tenants."""
 
 RefresherFor = Callable[[float, float, float], Refresher]
 """Makes the refresher of one batch, from requests a second, the seconds in which it may begin some

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from chalicelib.durations import CONFIRM_PAUSE, KEPT_AFTER_REFUSAL, STUCK_AFTER, backoff
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.goto.oauth import Failure
-from chalicelib.journal_kinds import Kind
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Grant, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import EndCause, Grant, Status
 from chalicelib.tokens.commit import SCHEDULER, warning_due, warning_text
 
 ENDED: dict[EndCause, tuple[Status, str]] = {

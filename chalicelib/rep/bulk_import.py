@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from chalicelib.aws.secrets_manager import SecretStore
-from chalicelib.concurrency import Run
 from chalicelib.config import Settings
 from chalicelib.durations import REFRESH_TOKEN_LIFETIME
 from chalicelib.dynamodb.connections import Connections
@@ -22,16 +21,8 @@ from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import AccountTaken, Conflict, InvalidInput, TenantExists
 from chalicelib.goto.oauth import LONGEST_VALUE, client_value_allowed
 from chalicelib.goto.token_response import refresh_token_expiry
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import (
-    DETAILS,
-    Actor,
-    ClientCredentials,
-    JournalEntry,
-    Status,
-    Tenant,
-    TenantDetails,
-)
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import DETAILS, Actor, ClientCredentials, Status, Tenant, TenantDetails
 from chalicelib.rep.onboarding import (
     check_account,
     check_client,
@@ -124,7 +115,7 @@ class BulkImport:
     tenant_imports: TenantImports
     secret_store: SecretStore
     rule: AccountRule
-    run: Run
+    run: Callable[[Callable[[Line], LineResult], Iterable[Line]], Iterable[LineResult]]
     clock: Callable[[], float]
 
     def check(self, given: Sequence[Mapping[str, Any]]) -> list[LineResult]:

@@ -21,8 +21,8 @@ from chalicelib.errors import (
     StillConnected,
     UnknownTenant,
 )
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import Actor, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Actor, Status
 from chalicelib.tokens.rescue_queue import RescueQueue
 
 ATTEMPTS = 5

@@ -16,8 +16,8 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.links import FactsTickets
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, GoToSilent, NotConnected
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import Actor, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Actor, Status
 from chalicelib.opaque import new_value
 
 _ENDED = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chalicelib.connection_state import GrantSummary, account_known, ends_soon
-from chalicelib.journal_kinds import BEGINNINGS, Kind
-from chalicelib.models import Connection, JournalEntry, Status, Tenant
+from chalicelib.journal_entries import BEGINNINGS, JournalEntry, Kind
+from chalicelib.models import Connection, Status, Tenant
 from chalicelib.permissions import Owner, Usable
 
 MEANINGS: dict[Status, str] = {

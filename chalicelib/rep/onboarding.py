@@ -26,15 +26,8 @@ from chalicelib.errors import (
     ProviderUnreachable,
 )
 from chalicelib.goto.oauth import GoToClient, client_id_allowed, client_value_allowed
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import (
-    DETAILS,
-    Actor,
-    ClientCredentials,
-    JournalEntry,
-    Tenant,
-    TenantDetails,
-)
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import DETAILS, Actor, ClientCredentials, Tenant, TenantDetails
 from chalicelib.opaque import new_value
 from chalicelib.permissions import NO_CLAIM, Claim
 from chalicelib.tokens.account_rule import AccountRule

@@ -18,13 +18,8 @@ from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.provider_health import FleetIndexes, ProviderRow
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import InvalidInput
-from chalicelib.journal_kinds import Kind, lines, without_presses
-from chalicelib.models import (
-    Connection,
-    JournalEntry,
-    Status,
-    Tenant,
-)
+from chalicelib.journal_entries import JournalEntry, Kind, lines, without_presses
+from chalicelib.models import Connection, Status, Tenant
 from chalicelib.permissions import missing, writing
 from chalicelib.rep.next_steps import NEEDS_A_PERSON, Case, meaning, next_action
 

@@ -13,9 +13,8 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.fleet import Fleet, FleetPlace, FleetRow
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, NotConnected
-from chalicelib.journal_kinds import Kind
-from chalicelib.lifecycle import Phase
-from chalicelib.models import Actor, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Actor, Phase, Status
 from chalicelib.rep.next_steps import NEEDS_A_PERSON
 
 

@@ -13,19 +13,11 @@ from chalicelib.durations import BACKOFF_CAP
 from chalicelib.dynamodb.accounts import WAITING, Choices, waiting_key
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.errors import Conflict
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import (
-    LINK_HOLDER,
-    AuthorizationRequest,
-    Due,
-    JournalEntry,
-    NewTokens,
-    Reason,
-    Revocation,
-)
+from chalicelib.journal_entries import LINK_HOLDER, JournalEntry, Kind
+from chalicelib.models import AuthorizationRequest, Due, NewTokens, Reason, Revocation
 from chalicelib.permissions import Owner
-from chalicelib.request_outcomes import ENDS, ending
 from chalicelib.tokens.commit import Commits
+from chalicelib.tokens.request_outcomes import ENDS, ending
 from chalicelib.tokens.rescue import connect_message, read_connect_message
 from chalicelib.tokens.revoker import Revoker, given_up
 

@@ -31,21 +31,12 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.goto.oauth import BEARER
-from chalicelib.goto.token_response import refresh_token_expiry
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import (
-    AuthorizationRequest,
-    Connection,
-    Grant,
-    JournalEntry,
-    NewTokens,
-    Reason,
-    Status,
-    TokenSet,
-)
+from chalicelib.goto.token_response import TokenSet, refresh_token_expiry
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import AuthorizationRequest, Connection, Grant, NewTokens, Reason, Status
 from chalicelib.permissions import NO_CLAIM, Owner, Usable, missing
-from chalicelib.request_outcomes import connected
 from chalicelib.tokens.account_rule import AccountRule, of_sign_in
+from chalicelib.tokens.request_outcomes import connected
 
 SCHEDULER = "the scheduler"
 

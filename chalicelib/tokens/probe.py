@@ -24,8 +24,8 @@ from chalicelib.dynamodb.accounts import Usability
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.errors import Conflict
 from chalicelib.goto.oauth import GoToClient
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import Connection, Grant, JournalEntry, NewTokens, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Connection, Grant, NewTokens, Status
 from chalicelib.permissions import USELESS, Usable, missing, scope_sentence
 
 PROBER = "the daily check"

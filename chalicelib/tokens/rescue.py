@@ -22,10 +22,11 @@ from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.errors import Conflict
 from chalicelib.goto.oauth import Answer, Failure
 from chalicelib.goto.token_response import judge
-from chalicelib.lifecycle import EndCause, Inflight
 from chalicelib.models import (
     AuthorizationRequest,
+    EndCause,
     Grant,
+    Inflight,
     NewTokens,
     Reason,
     RequestStatus,
@@ -33,8 +34,8 @@ from chalicelib.models import (
     Status,
 )
 from chalicelib.permissions import GoToAccount, Owner
-from chalicelib.request_outcomes import ENDS, ending
 from chalicelib.tokens.commit import CommitResult, Commits
+from chalicelib.tokens.request_outcomes import ENDS, ending
 from chalicelib.tokens.rescue_queue import RescueQueue
 from chalicelib.tokens.revoker import Revoker, given_up
 

@@ -16,8 +16,8 @@ from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.setbacks import RestoredTables
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import Conflict
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import Connection, Grant, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Connection, Grant, Status
 
 OPERATOR = "the operator"
 

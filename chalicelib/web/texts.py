@@ -19,7 +19,7 @@ from chalicelib.errors import (
     TooManyAttempts,
     VisitorError,
 )
-from chalicelib.journal_kinds import REMINDERS, Kind
+from chalicelib.journal_entries import REMINDERS, Kind
 from chalicelib.models import Reason, Status
 from chalicelib.web import permission_texts
 

@@ -11,8 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from chalicelib.durations import OUTBOUND_READ_TIMEOUT
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Grant, Status
+from chalicelib.models import EndCause, Grant, Status
 from chalicelib.refresh.outcomes import Outcome
 from tests.faults.provider import Claim, Presented
 from tests.faults.worker import Timing

@@ -9,8 +9,7 @@ from chalicelib.durations import CONFIRM_PAUSE
 from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.errors import Conflict
-from chalicelib.lifecycle import Inflight
-from chalicelib.models import Due, Grant, NewTokens
+from chalicelib.models import Due, Grant, Inflight, NewTokens
 from chalicelib.refresh.decisions import Attempt
 from chalicelib.refresh.refresher import Refresher
 

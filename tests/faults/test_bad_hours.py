@@ -17,8 +17,15 @@ from chalicelib.durations import (
 )
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import EndCause, Phase
-from chalicelib.models import PROVIDER, ClientCredentials, Reason, Revocation, Status
+from chalicelib.models import (
+    PROVIDER,
+    ClientCredentials,
+    EndCause,
+    Phase,
+    Reason,
+    Revocation,
+    Status,
+)
 from chalicelib.refresh.circuit_breaker import Change
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.tokens.rescue import Rescued

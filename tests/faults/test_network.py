@@ -28,8 +28,7 @@ from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, TIME_FOR_ONE
 from chalicelib.goto.client import GoTo
 from chalicelib.goto.http import Outbound
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Connection, Status
+from chalicelib.models import Connection, EndCause, Status
 from chalicelib.refresh.outcomes import Outcome
 from tests.integration.test_goto_adapter import Behaviour, answer, server
 from tests.support import fleet

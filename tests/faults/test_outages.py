@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from chalicelib.concurrency import Run, pooled
+from chalicelib.bootstrap.deployment import Run, pooled
 from chalicelib.durations import LEASE_MARGIN, TICK_WORKS_FOR
+from chalicelib.dynamodb.provider_health import Provider
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import Provider
 from chalicelib.models import LANES, PROVIDER, ClientCredentials, Due, Status, lane
 from chalicelib.refresh import scheduler
 from chalicelib.refresh.circuit_breaker import Change

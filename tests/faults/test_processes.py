@@ -13,8 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Connection, Grant, Status
+from chalicelib.models import Connection, EndCause, Grant, Status
 from tests.faults.ledger import Again, Death, Evidence, How, judge
 from tests.faults.processes import (
     AS_DEPLOYED,

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Status
+from chalicelib.models import EndCause, Status
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.tokens.restored_backup import Found
 from tests.faults.test_outages import refresh_requests

@@ -16,8 +16,8 @@ from chalicelib.durations import DAY, HEARD_WITHIN
 from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.links import SentMails
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable, MailRefused
-from chalicelib.journal_kinds import ENDS_LINKS
-from chalicelib.models import PROVIDER, STREAM, JournalEntry, Reason, Status, TenantDetails
+from chalicelib.journal_entries import ENDS_LINKS, JournalEntry
+from chalicelib.models import PROVIDER, STREAM, Reason, Status, TenantDetails
 from chalicelib.notify.announcer import Announcer
 from chalicelib.notify.email_templates import Letter, Message, Reader, letters, write
 from chalicelib.notify.eventbridge import Bus

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Conflict, DependencyUnavailable
-from chalicelib.models import Grant, JournalEntry, NewTokens, Reason, Status, TokenSet
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Grant, NewTokens, Reason, Status
 from chalicelib.permissions import Owner, Usable
 from chalicelib.tokens.account_rule import OTHER
 from chalicelib.tokens.commit import ATTEMPTS, CommitResult

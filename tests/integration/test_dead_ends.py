@@ -3,11 +3,11 @@ with another redirect URI. Each is said, with its cause, before anybody calls.""
 
 import pytest
 
-from chalicelib import journal_kinds
+from chalicelib import journal_entries
 from chalicelib.durations import DAY, RETURN_PATIENCE
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.journal_kinds import NOT_RETURNED, Kind
+from chalicelib.journal_entries import NOT_RETURNED, Kind
 from chalicelib.models import TenantDetails
 from tests.support.reps import show
 from tests.support.site import PAGE, Site
@@ -99,7 +99,7 @@ def test_s29_presses_fill_no_history(site: Site) -> None:
         site.press()
     assert world.history().count(Kind.AUTHORIZATION_STARTED) == 10
     world.clock.pass_(RETURN_PATIENCE)
-    entries = journal_kinds.without_presses(world.journal.history("acme"), world.clock.now)
+    entries = journal_entries.without_presses(world.journal.history("acme"), world.clock.now)
     assert [entry.kind for entry in entries].count(Kind.AUTHORIZATION_STARTED) == 1
 
 

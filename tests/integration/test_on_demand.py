@@ -19,9 +19,9 @@ from chalicelib.durations import (
     TICK_WORKS_FOR,
     WHILE_DOWN,
 )
+from chalicelib.dynamodb.provider_health import Provider
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import Provider
 from chalicelib.models import ClientCredentials, Revocation, Status
 from chalicelib.refresh.on_demand import PART, RefreshOutcome
 from tests.faults.test_outages import fleet, refresh_requests

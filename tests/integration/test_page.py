@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.connect.page_views import SettingsView
 from chalicelib.durations import TOKEN_SHOWN_FOR, WARN_DAYS
-from chalicelib.journal_kinds import LINES
+from chalicelib.journal_entries import LINES
 from chalicelib.models import Status
 from tests.support.site import PAGE, Site
 from tests.support.world import World

@@ -14,18 +14,12 @@ from chalicelib.durations import (
     TIME_FOR_ONE,
     TIME_TO_ASK,
 )
+from chalicelib.dynamodb.provider_health import Provider
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import EndCause, Provider
-from chalicelib.models import (
-    ClientCredentials,
-    Due,
-    Grant,
-    JournalEntry,
-    Revocation,
-    Status,
-    TokenSet,
-)
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import ClientCredentials, Due, EndCause, Grant, Revocation, Status
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.refresh.rate_limiter import RateLimiter
 from chalicelib.tokens.rescue import Rescued

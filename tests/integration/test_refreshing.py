@@ -7,8 +7,7 @@ import pytest
 from chalicelib.durations import CONFIRM_ALONE, LEASE_MARGIN
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import LANES, Due, Grant, Status
+from chalicelib.models import LANES, Due, EndCause, Grant, Status
 from chalicelib.refresh.outcomes import Outcome
 from tests.support.stubs import refusal
 from tests.support.world import TESTER, World

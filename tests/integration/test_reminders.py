@@ -9,7 +9,7 @@ import pytest
 from chalicelib.bootstrap import notify
 from chalicelib.durations import DAY, REMINDED_AFTER, REMINDER_TURN
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.journal_kinds import REMINDERS
+from chalicelib.journal_entries import REMINDERS
 from chalicelib.notify.email_templates import Reader, letters, write
 from tests.integration.test_announcing import Outbox
 from tests.support.stubs import refusal

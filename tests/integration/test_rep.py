@@ -7,7 +7,8 @@ import pytest
 from chalicelib.connection_state import GrantSummary
 from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, DAY, DEMAND_AGAIN
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable, ProviderUnreachable
-from chalicelib.models import JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Status
 from tests.support.reps import connected, show
 from tests.support.stubs import refusal
 from tests.support.world import World

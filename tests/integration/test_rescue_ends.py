@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib.durations import REVOKE_AGAIN
 from chalicelib.goto.oauth import Answer
-from chalicelib.models import AuthorizationRequest, Reason, RequestStatus, Revocation, TokenSet
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.models import AuthorizationRequest, Reason, RequestStatus, Revocation
 from chalicelib.permissions import Owner
 from chalicelib.tokens.rescue import (
     Rescued,

@@ -8,7 +8,9 @@ import pytest
 from chalicelib.durations import REFRESH_TOKEN_LIFETIME
 from chalicelib.dynamodb.expressions import plain
 from chalicelib.errors import Conflict
-from chalicelib.models import Due, JournalEntry, Status, TokenSet, lane
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Due, Status, lane
 from chalicelib.permissions import Owner
 from tests.support.stubs import ACCOUNT, START
 from tests.support.world import TESTER, World

@@ -707,7 +707,7 @@ PROTECTIONS = (
     Protection(
         "S30",
         "an admin's mail names who connected by an address only",
-        "chalicelib/request_outcomes.py",
+        "chalicelib/tokens/request_outcomes.py",
         "named = who if address_fault(who) is None else LINK_HOLDER",
         "named = who",
     ),
@@ -756,7 +756,7 @@ PROTECTIONS = (
     Protection(
         "S29",
         "three lines are a stranger's",
-        "chalicelib/journal_kinds.py",
+        "chalicelib/journal_entries.py",
         "if again and repeatable == MOST_REPEATABLE:",
         "if again and repeatable == LINES:",
     ),

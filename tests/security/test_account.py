@@ -5,7 +5,8 @@ import pytest
 from chalicelib.connect.authorize import MOST_STARTS, FormPost
 from chalicelib.durations import MAIL_PAUSE
 from chalicelib.errors import LinkNotUsable, TooManyAttempts
-from chalicelib.models import JournalEntry, Reason, RequestStatus
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Reason, RequestStatus
 from chalicelib.opaque import csrf_value
 from tests.support.world import TESTER, World
 

@@ -24,7 +24,8 @@ from chalicelib.aws.telemetry import logger
 from chalicelib.bootstrap import deployment as bootstrap
 from chalicelib.errors import HandlerFailed, ServiceError
 from chalicelib.goto import oauth
-from chalicelib.models import ClientCredentials, Grant, NewTokens, Status, TokenSet, lane
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.models import ClientCredentials, Grant, NewTokens, Status, lane
 from chalicelib.tokens.rescue import refresh_message
 from chalicelib.web.pages import message_page
 from infra.smoke import TICK

@@ -10,8 +10,7 @@ import pytest
 import app as entry
 from chalicelib.durations import DEMAND_SAVED, FACTS_AGAIN, SETTLED_FOR
 from chalicelib.dynamodb.links import FactsTickets
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import JournalEntry
+from chalicelib.journal_entries import JournalEntry, Kind
 from chalicelib.opaque import new_value
 from chalicelib.refresh.facts import REQUESTS
 from chalicelib.refresh.on_demand import PART, RefreshOutcome

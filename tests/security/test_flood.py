@@ -15,8 +15,8 @@ from chalicelib.durations import DAY, LINK_LIFETIME, MAIL_PAUSE, REQUEST_LIFETIM
 from chalicelib.dynamodb.authorization_requests import MOST_TOLD
 from chalicelib.dynamodb.journal import MOST_PAGES, PAGE
 from chalicelib.errors import LinkNotUsable, TooManyAttempts
-from chalicelib.journal_kinds import LINES, MOST_REPEATABLE, Kind, traits
-from chalicelib.models import JournalEntry, Reason
+from chalicelib.journal_entries import LINES, MOST_REPEATABLE, JournalEntry, Kind, traits
+from chalicelib.models import Reason
 from chalicelib.opaque import new_value
 from tests.integration.test_announcing import ADMIN, REP, Outbox
 from tests.support.reps import show

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.durations import CIRCUIT_TURN
-from chalicelib.lifecycle import Provider
+from chalicelib.dynamodb.provider_health import Provider
 from chalicelib.refresh.circuit_breaker import FEWEST, SLOWEST, Change, at_rest, next_state
 
 CAP = 10_000

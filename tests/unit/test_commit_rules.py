@@ -17,7 +17,8 @@ from chalicelib.durations import (
     refresh_pause,
 )
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.models import Connection, Grant, NewTokens, Status, TokenSet
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.models import Connection, Grant, NewTokens, Status
 from chalicelib.tokens import commit
 from chalicelib.tokens.commit import (
     ATTEMPTS_BEFORE_RESCUE,

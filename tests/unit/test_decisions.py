@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, END_GRACE
 from chalicelib.goto.oauth import Failure, FailureClass
-from chalicelib.lifecycle import EndCause
+from chalicelib.models import EndCause
 from chalicelib.refresh.decisions import (
     REFUSALS,
     Attempt,

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import PROVIDER, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import PROVIDER, Status
 from chalicelib.notify.email_templates import Message, letters, write
 
 ENTRIES = [

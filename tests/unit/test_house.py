@@ -78,10 +78,10 @@ def test_no_module_imports_itself_round_a_circle() -> None:
 
 
 def test_packages_stay_small() -> None:
-    """Twelve modules at most, beside the package's own."""
+    """Twelve modules at most in a package, nine beside the packages."""
     sizes = {name: len(list((LIBRARY / name).glob("[!_]*.py"))) for name in FLOORS}
     assert max(sizes.values()) <= 12, sizes
-    assert len(list(LIBRARY.glob("[!_]*.py"))) <= 12
+    assert len(list(LIBRARY.glob("[!_]*.py"))) <= 9
 
 
 def test_only_config_reads_the_environment() -> None:
@@ -100,7 +100,7 @@ def test_no_room_is_larger_than_400_lines() -> None:
     assert large == {}
 
 
-def test_half_of_all_functions_have_10_lines_or_fewer() -> None:
+def test_half_of_all_functions_have_8_lines_or_fewer() -> None:
     """Counted from ``def`` to the last line, docstring included."""
     lengths = [
         (node.end_lineno or node.lineno) - node.lineno + 1
@@ -109,7 +109,7 @@ def test_half_of_all_functions_have_10_lines_or_fewer() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert len(lengths) > 400
-    assert statistics.median(lengths) <= 10
+    assert statistics.median(lengths) <= 8
 
 
 def significant(path: Path) -> list[tuple[int, str]]:

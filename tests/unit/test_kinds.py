@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.journal_kinds import (
+from chalicelib.journal_entries import (
     LINES,
     MOST_REPEATABLE,
     TRAITS,
     By,
+    JournalEntry,
     Kind,
     for_customers,
     lines,
     traits,
 )
-from chalicelib.models import AuthorizationRequest, JournalEntry, Reason, Status
+from chalicelib.models import AuthorizationRequest, Reason, Status
 from chalicelib.notify import email_templates
 from chalicelib.notify.metrics import Metrics
 from chalicelib.refresh.circuit_breaker import Change
-from chalicelib.request_outcomes import ENDS, ending
+from chalicelib.tokens.request_outcomes import ENDS, ending
 
 LIBRARY = Path(__file__).parents[2] / "chalicelib"
 

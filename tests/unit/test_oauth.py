@@ -11,7 +11,8 @@ from chalicelib.durations import LONGEST_LIFETIME
 from chalicelib.errors import DependencyUnavailable, MalformedRequest, ProviderUnreachable
 from chalicelib.goto import oauth, token_response
 from chalicelib.goto.oauth import Answer, Failure, FailureClass
-from chalicelib.models import ClientCredentials, Reason, TokenSet
+from chalicelib.goto.token_response import TokenSet
+from chalicelib.models import ClientCredentials, Reason
 
 
 def body(**fields: Any) -> bytes:

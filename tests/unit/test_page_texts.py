@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from chalicelib.connect.page_views import Details, Form, Notice, SettingsView, Whom
-from chalicelib.models import Connection, JournalEntry, Reason, Status, Tenant
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import Connection, Reason, Status, Tenant
 from chalicelib.web import pages, texts
 
 NOW = 1_800_000_000.0

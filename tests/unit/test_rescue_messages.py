@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.goto.oauth import Answer
-from chalicelib.lifecycle import EndCause, Inflight
 from chalicelib.models import (
     AuthorizationRequest,
+    EndCause,
     Grant,
+    Inflight,
     NewTokens,
     Reason,
     RequestStatus,

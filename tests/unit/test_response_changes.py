@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.goto.oauth import Answer
-from chalicelib.journal_kinds import Kind
+from chalicelib.journal_entries import Kind
 from chalicelib.models import PROVIDER
 from chalicelib.refresh.response_changes import ResponseChanges, WatchedGoTo, forms
 from tests.support.world import World

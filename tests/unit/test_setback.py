@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.durations import CONFIRM_PAUSE, DAY, KEPT_AFTER_REFUSAL, STUCK_AFTER, backoff
 from chalicelib.goto.oauth import Failure, FailureClass
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import Grant, JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry
+from chalicelib.models import EndCause, Grant, Status
 from chalicelib.refresh.setback import ENDED, Setback
 from chalicelib.tokens.commit import warning_text
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.durations import DAY
 from chalicelib.errors import DependencyUnavailable, VisitorError
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import JournalEntry, Reason, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Reason, Status
 from chalicelib.notify.email_templates import Message, Reader
 from chalicelib.permissions import GoToAccount
 from tests.year.figures import Cause

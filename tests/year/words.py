@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chalicelib.aws.telemetry import SERVICE
 from chalicelib.durations import DAY
-from chalicelib.journal_kinds import Kind
-from chalicelib.models import JournalEntry, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import Status
 from chalicelib.notify.metrics import GROUPS
 from tests.support.aws import template
 from tests.support.cloudwatch import ALARM, OURS, CloudWatch

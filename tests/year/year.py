@@ -17,9 +17,8 @@ from chalicelib.bootstrap import notify, refresh
 from chalicelib.durations import DAY
 from chalicelib.dynamodb import expressions, journal, rows
 from chalicelib.errors import DependencyUnavailable
-from chalicelib.journal_kinds import Kind
-from chalicelib.lifecycle import EndCause
-from chalicelib.models import PROVIDER, STREAM, Grant, JournalEntry, Reason, Status
+from chalicelib.journal_entries import JournalEntry, Kind
+from chalicelib.models import PROVIDER, STREAM, EndCause, Grant, Reason, Status
 from chalicelib.notify.email_templates import Message, Reader
 from chalicelib.notify.metrics import Metrics
 from chalicelib.permissions import GoToAccount

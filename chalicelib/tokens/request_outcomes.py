@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chalicelib.journal_kinds import NOT_RETURNED, Kind
-from chalicelib.models import (
-    LINK_HOLDER,
-    AuthorizationRequest,
-    JournalEntry,
-    Reason,
-    RequestStatus,
-    Status,
-)
+from chalicelib.journal_entries import LINK_HOLDER, NOT_RETURNED, JournalEntry, Kind
+from chalicelib.models import AuthorizationRequest, Reason, RequestStatus, Status
 from chalicelib.permissions import Owner, scope_sentence
 from chalicelib.untrusted_text import address_fault
 

@@ -1,5 +1,5 @@
-"""The kinds of journal entries: who causes each, who may read it, how often it can happen; which
-lines of a tenant's history people are shown.
+"""The journal's entries and their kinds: who causes each, who may read it, how often it can happen;
+which lines of a tenant's history people are shown.
 
 Pure. A kind that is not listed here is never shown to a customer.
 """
@@ -11,7 +11,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chalicelib.durations import RETURN_PATIENCE
-from chalicelib.models import JournalEntry
+from chalicelib.models import Status
+from chalicelib.permissions import Owner
+
+LINK_HOLDER = "the holder of a link"
+"""Who acts where GoTo named nobody: the link proves no more than that."""
 
 
 class Kind(StrEnum):
@@ -156,6 +160,35 @@ ENDS_LINKS = (Kind.LINKS_REVOKED, Kind.ADDRESS_CHANGED, Kind.PIN_LIFTED, Kind.DI
 """With each of these, links that were out are revoked; with a removal too."""
 
 REPEATABLE = tuple(kind for kind, traits in TRAITS.items() if traits.repeatable)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of a tenant's history, in plain words; never a secret.
+
+    ``tried``: who signed in at GoTo without becoming the connection, for reps alone to read.
+    """
+
+    tenant: str
+    at: float
+    kind: str
+    who: str
+    text: str
+    reference: str | None = None
+    status: Status | None = None
+    tried: Owner | None = None
+
+    @property
+    def detail(self) -> str | None:
+        """``tried`` in words."""
+        return self.tried.sentence if self.tried else None
+
+    def for_customer(self) -> JournalEntry:
+        """The same without the name of a stranger who merely tried."""
+        if self.tried is None:
+            return self
+        who = LINK_HOLDER if self.who == self.tried.principal else self.who
+        return replace(self, who=who, tried=None)
 
 
 def traits(kind: str) -> Traits:
