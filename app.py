@@ -167,12 +167,11 @@ def complete(event: dict[str, str], context: Any) -> None:
     """Finish one authorization request; ``event`` holds its key alone."""
     from chalicelib.bootstrap.complete import completion
 
-    use_case = completion(deployment(), _time_left(context))
-    try:
-        reason = use_case.run(event["request"])
-        logger().info("authorization request finished", reason=reason)
-    finally:  # also where its end could not be written
-        _metrics().connect(use_case.finished)
+    done = completion(deployment(), _time_left(context)).run(event["request"])
+    _metrics().connect(done)
+    if done is not None and done.unwritten is not None:
+        raise done.unwritten
+    logger().info("authorization request finished", reason=done.reason if done else None)
 
 
 @app.lambda_function(name="intake")
@@ -200,13 +199,14 @@ def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
 
     started, changes = time.monotonic(), response_changes(deployment())
     fleet = schedule(deployment(), REFRESH_THREADS, _time_left(event.context), changes.met)
-    counts = dict(fleet.tick())
+    done = fleet.tick()
+    counts = dict(done.outcomes)
     beat(deployment())
     changes.tell()
     reminded = reminders(deployment()).send()
     taken = time.monotonic() - started
     logger().info("tick", outcomes=counts, seconds=round(taken, 3), reminded=reminded)
-    _metrics().tick(counts, fleet.glimpse, taken)
+    _metrics().tick(done, taken)
     return counts
 
 
@@ -219,10 +219,11 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
     changes = response_changes(deployment())
     fleet = schedule(deployment(), REFRESH_THREADS, _time_left(context), changes.met)
     lanes = event.get("lanes") or [event["lane"]]  # as a tick of the version before this one sends
-    counts = dict(fleet.lanes(lanes, float(event["rate"]), float(event.get("wait", 0))))
+    done = fleet.lanes(lanes, float(event["rate"]), float(event.get("wait", 0)))
+    counts = dict(done.outcomes)
     changes.tell()
     logger().info("lane", lanes=lanes, outcomes=counts)
-    _metrics().lane(counts, fleet.glimpse)
+    _metrics().lane(done)
     return counts
 
 

@@ -20,7 +20,7 @@ import app
 from chalicelib.durations import TICK_WORKS_FOR
 from chalicelib.dynamodb.provider_health import Provider
 from chalicelib.models import LANES, Due
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import Outcome, Refreshed
 from chalicelib.refresh.rate_limiter import RateLimiter
 from chalicelib.refresh.scheduler import Schedule
 
@@ -56,33 +56,32 @@ class Function:
         limiter = RateLimiter(rate, seconds, lambda: 0.0, self.waits.append, wait)
         return _Refresher(limiter, self)
 
-    def run(self, work: Callable[[Any], Outcome], items: Iterable[Any]) -> list[Outcome]:
+    def run(self, work: Callable[[Due], Refreshed], items: Iterable[Due]) -> list[Refreshed]:
         """Threads that wait side by side, and one processor; a batch begins when the one before
         it has ended."""
         begun = self.seconds
-        threads, processor, outcomes = [begun] * app.REFRESH_THREADS, begun, []
+        threads, processor, done = [begun] * app.REFRESH_THREADS, begun, []
         for item in items:
             self.waits.clear()
-            outcome = work(item)
-            outcomes.append(outcome)
-            if outcome is not Outcome.REFRESHED:
+            refreshed = work(item)
+            done.append(refreshed)
+            if refreshed.outcome is not Outcome.REFRESHED:
                 continue
             slot = self.waits[0] if self.waits else 0.0
             processor = max(slot, heapq.heappop(threads), processor) + self.each
             heapq.heappush(threads, processor + ANSWERS_IN)
             self.refreshed += 1
             self.seconds = max(self.seconds, processor + ANSWERS_IN)
-        return outcomes
+        return done
 
 
 @dataclass(frozen=True)
 class _Refresher:
     limiter: RateLimiter
     function: Function
-    lives_left: list[int] = field(default_factory=list)
 
-    def refresh(self, _: Due) -> Outcome:
-        return Outcome.REFRESHED if self.limiter.acquire() else Outcome.OUT_OF_TIME
+    def refresh(self, _: Due) -> Refreshed:
+        return Refreshed(Outcome.REFRESHED if self.limiter.acquire() else Outcome.OUT_OF_TIME)
 
 
 @dataclass(frozen=True)

@@ -163,9 +163,9 @@ class Product:
     def refresh(self, dues: list[Due]) -> None:
         """All of them, in as many threads as there are."""
         with ThreadPoolExecutor(self._threads) as pool:
-            outcomes = list(pool.map(self._refresher.refresh, dues))
-        if set(outcomes) != {Outcome.REFRESHED}:
-            raise SystemExit(f"this measures something else: {set(outcomes)}")
+            outcomes = {done.outcome for done in pool.map(self._refresher.refresh, dues)}
+        if outcomes != {Outcome.REFRESHED}:
+            raise SystemExit(f"this measures something else: {outcomes}")
 
     def repeat(self) -> None:
         """The same calls again, in their order for each tenant."""

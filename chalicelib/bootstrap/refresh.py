@@ -136,5 +136,4 @@ def refresher(
         pause=deployment.pause,
         time_left=time_left,
         report=deployment.report,
-        lives_left=[],
     )

@@ -7,7 +7,7 @@ asked, so it is never sent twice (F21). A request that fails changes no connecti
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from chalicelib.aws.secrets_manager import SecretStore
@@ -35,14 +35,19 @@ from chalicelib.tokens.revoker import Revoker, given_up
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CompletionReport:
     """How a request ended that was there to finish: why not in a connection, and after how many
     seconds from the admin's return it was committed. None: it was not, or waits to be rescued.
-    ``lost``: what GoTo gave went into no table and no queue."""
+
+    ``tried``: whose tokens GoTo gave. ``lost``: they went into no table and no queue.
+    ``unwritten``: what kept the end from being written, for the caller to raise.
+    """
 
     reason: Reason | None
-    seconds: float | None
+    seconds: float | None = None
+    tried: Owner | None = None
     lost: bool = False
+    unwritten: DependencyUnavailable | None = None
 
 
 class _Given(NamedTuple):
@@ -52,177 +57,160 @@ class _Given(NamedTuple):
     owner: Owner
 
 
+@dataclass(frozen=True, kw_only=True)
 class Completion:
-    """``finished`` is None until `run` has had something to do."""
+    requests: AuthorizationRequests
+    sign_ins: SignIns
+    prober: Prober
+    rescue_queue: RescueQueue
+    secret_store: SecretStore
+    goto: GoToClient
+    revoker: Revoker
+    clock: Callable[[], float]
+    pause: Callable[[float], None]
+    time_left: Callable[[], float]
+    report: Callable[[Exception], None]
 
-    def __init__(
-        self,
-        *,
-        requests: AuthorizationRequests,
-        sign_ins: SignIns,
-        prober: Prober,
-        rescue_queue: RescueQueue,
-        secret_store: SecretStore,
-        goto: GoToClient,
-        revoker: Revoker,
-        clock: Callable[[], float],
-        pause: Callable[[float], None],
-        time_left: Callable[[], float],
-        report: Callable[[Exception], None],
-    ) -> None:
-        self._requests = requests
-        self._sign_ins = sign_ins
-        self._prober = prober
-        self._rescue_queue = rescue_queue
-        self._secret_store = secret_store
-        self._goto = goto
-        self._revoker = revoker
-        self._clock = clock
-        self._pause = pause
-        self._time_left = time_left
-        self._report = report
-        self.finished: Finished | None = None
-        self._committed_after: float | None = None
-        self._lost = False
-        self._tried: Owner | None = None
+    def run(self, key: str) -> CompletionReport | None:
+        """Finish the request under ``key`` (the digest of its state); None when there was nothing
+        to do.
 
-    def run(self, key: str) -> Reason | None:
-        """Finish the request under ``key`` (the digest of its state).
-
-        Returns why it did not end in a connection; None when it did, or when there was nothing
-        to do. Raises `DependencyUnavailable` when not even the failure could be written: the page
-        then says after a minute to press again (F21).
+        Where not even a failure could be written, the page says after a minute to press again
+        (F21). Raises `DependencyUnavailable` when nothing was begun.
         """
         chosen = None
-        request = self._requests.claim(key)
+        request = self.requests.claim(key)
         if request is None:
-            chosen = self._sign_ins.taken_up(key)
+            chosen = self.sign_ins.taken_up(key)
             if chosen is None:
                 return None
             request = chosen[0]
         try:
-            reason = self._commit_choice(*chosen) if chosen else self._connect(request)
+            done = self._commit_choice(*chosen) if chosen else self._connect(request)
         except Exception as error:  # noqa: BLE001 - the admin is waiting for an end of any kind
-            self._report(error)
-            reason = Reason.INTERNAL
-        self.finished = Finished(reason, self._committed_after, self._lost)
-        if reason not in (None, Reason.ACCOUNT_TO_CHOOSE):
-            self._end(request, reason)
-        return reason
+            self.report(error)
+            done = CompletionReport(Reason.INTERNAL, tried=chosen[2] if chosen else None)
+        if done.reason in (None, Reason.ACCOUNT_TO_CHOOSE):
+            return done
+        try:
+            self._end(request, done.reason, done.tried)
+        except DependencyUnavailable as error:
+            return replace(done, unwritten=error)
+        return done
 
     def _commit_choice(
         self, request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner
-    ) -> Reason | None:
+    ) -> CompletionReport:
         """The admin has said which account is meant; its tokens have waited for that (S26)."""
-        self._tried = owner
         given = _Given(new_tokens, owner)
-        refused = self._keep(request, given)
-        if refused is not None:
-            client = self._secret_store.credentials(request.tenant, request.secret_version)
+        done = self._keep(request, given)
+        if _must_be_revoked(done):
+            client = self.secret_store.credentials(request.tenant, request.secret_version)
             self._revoke_new_tokens(client, request, given)
-        return refused
+        return done
 
-    def _connect(self, request: AuthorizationRequest) -> Reason | None:
-        client = self._secret_store.credentials(request.tenant, request.secret_version)
+    def _connect(self, request: AuthorizationRequest) -> CompletionReport:
+        client = self.secret_store.credentials(request.tenant, request.secret_version)
         form = oauth.exchange_form(
             code=request.code or "",
             redirect_uri=request.redirect_uri,
             client_id=request.client_id,
             verifier=request.verifier,
         )
-        asked_at = int(self._clock())
+        asked_at = int(self.clock())
         answer = self._ask(client, form)
         if isinstance(answer, Failure):
-            return REASONS[answer.kind]
+            return CompletionReport(REASONS[answer.kind])
         try:
             return self._answered(request, client, answer, asked_at)
         except DependencyUnavailable:
             raise
         except Exception:  # whatever it was: nothing of it may live on at GoTo unseen (F29)
-            self._rescue_queue.send(exchange_message(request, answer, asked_at))
+            self.rescue_queue.send(exchange_message(request, answer, asked_at))
             raise
 
     def _answered(
         self, request: AuthorizationRequest, client: ClientCredentials, answer: Answer, at: int
-    ) -> Reason | None:
+    ) -> CompletionReport:
         verdict = judge(answer)
         if isinstance(verdict, Failure):
-            return REASONS[verdict.kind]
-        new_tokens = self._sign_ins.commits.dated(request.tenant, verdict, at)
+            return CompletionReport(REASONS[verdict.kind])
+        new_tokens = self.sign_ins.commits.dated(request.tenant, verdict, at)
         if not verdict.bearer:  # nothing is lost: the connection that stands keeps its grant
             self._revoke_new_tokens(client, request, _Given(new_tokens, Owner()))
-            return Reason.PROVIDER_ERROR
+            return CompletionReport(Reason.PROVIDER_ERROR)
         if verdict.refresh_token is None:
-            self._revoker.revoke_as(client, *given_up(new_tokens))
-            return Reason.NO_REFRESH_TOKEN
+            self.revoker.revoke_as(client, *given_up(new_tokens))
+            return CompletionReport(Reason.NO_REFRESH_TOKEN)
         owner = Owner.of(self._accounts(verdict.access_token), verdict.principal)
-        self._tried = owner
         given = _Given(new_tokens, owner)
-        # Not revoked where the commit's outcome stayed unknown: it may be the live connection.
-        refused = self._keep(request, given)
-        if refused not in (None, Reason.ACCOUNT_TO_CHOOSE):
+        done = self._keep(request, given)
+        if _must_be_revoked(done):
             self._revoke_new_tokens(client, request, given)
-        return refused
+        return done
 
     def _accounts(self, access_token: str) -> tuple[GoToAccount, ...]:
         """Whose the tokens are; none where it can't be read, for whatever reason (F29)."""
         try:
-            return self._goto.accounts(access_token) or ()
+            return self.goto.accounts(access_token) or ()
         except Exception as error:  # noqa: BLE001 - the tokens in hand may be the only valid ones
-            self._report(error)
+            self.report(error)
             return ()
 
     def _ask(self, client: ClientCredentials, form: dict[str, str]) -> Answer | Failure:
         """Once: a code is never sent again (F22)."""
-        if self._time_left() < TIME_TO_ASK:
+        if self.time_left() < TIME_TO_ASK:
             late = DependencyUnavailable("complete", "no time left to ask GoTo")
-            self._report(late)
+            self.report(late)
             return failure_of(late)
         try:
-            return self._goto.token(client, form)
+            return self.goto.token(client, form)
         except ProviderUnreachable as error:
             return failure_of(error)
 
-    def _keep(self, request: AuthorizationRequest, given: _Given) -> Reason | None:
-        """Make it the tenant's connection, now or from the rescue queue (F24).
-
-        None as well while the queue has it: the request goes on, and the page waits.
-        """
+    def _keep(self, request: AuthorizationRequest, given: _Given) -> CompletionReport:
+        """Make it the tenant's connection, now or from the rescue queue (F24): while that has it,
+        the request goes on without a reason, and the page waits."""
         try:
             kept = keep(
-                lambda: self._sign_ins.settle(request, *given),
-                lambda: self._rescue_queue.send(connect_message(request, *given)),
-                pause=self._pause,
-                time_left=self._time_left,
-                report=self._report,
+                lambda: self.sign_ins.settle(request, *given),
+                lambda: self.rescue_queue.send(connect_message(request, *given)),
+                pause=self.pause,
+                time_left=self.time_left,
+                report=self.report,
             )
-        except DependencyUnavailable:
-            self._lost = True
-            raise
+        except DependencyUnavailable as error:
+            self.report(error)
+            return CompletionReport(Reason.INTERNAL, tried=given.owner, lost=True)
         if isinstance(kept, Queued):
-            return None
-        if kept.value is None:
-            returned_at = request.returned_at or request.started_at
-            self._committed_after = self._clock() - returned_at
-            self._prober.after_connect(request.tenant, given.new_tokens)
-        return kept.value
+            return CompletionReport(None)
+        if kept.value is not None:
+            return CompletionReport(kept.value, tried=given.owner)
+        seconds = self.clock() - (request.returned_at or request.started_at)
+        self.prober.after_connect(request.tenant, given.new_tokens)
+        return CompletionReport(None, seconds)
 
     def _revoke_new_tokens(
         self, client: ClientCredentials, request: AuthorizationRequest, given: _Given
     ) -> None:
         """What may not be the connection must not live on at GoTo: where GoTo has not heard, the
         rescue queue has it told until it has (S22)."""
-        told = self._revoker.revoke_as(client, *given_up(given.new_tokens))
+        told = self.revoker.revoke_as(client, *given_up(given.new_tokens))
         if told is not Revocation.LATER:
             return
         try:
-            self._rescue_queue.send(connect_message(request, *given))
+            self.rescue_queue.send(connect_message(request, *given))
         except DependencyUnavailable as error:
-            self._report(error)
+            self.report(error)
 
-    def _end(self, request: AuthorizationRequest, reason: Reason) -> None:
-        entry = ending(request, reason, self._clock(), self._tried)
+    def _end(self, request: AuthorizationRequest, reason: Reason, tried: Owner | None) -> None:
+        entry = ending(request, reason, self.clock(), tried)
         try:
-            self._requests.fail(request.key, int(self._clock()), ENDS[reason].status, reason, entry)
+            self.requests.fail(request.key, int(self.clock()), ENDS[reason].status, reason, entry)
         except Conflict:  # it has ended in the meantime, and said so then
             return
+
+
+def _must_be_revoked(done: CompletionReport) -> bool:
+    """Not where the commit's outcome stayed unknown: it may be the live connection."""
+    return not done.lost and done.reason not in (None, Reason.ACCOUNT_TO_CHOOSE)

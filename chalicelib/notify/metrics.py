@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from chalicelib.connect.complete import Finished
+from chalicelib.connect.complete import CompletionReport
 from chalicelib.durations import CONNECT_IN_TIME, TICK_IN_TIME
 from chalicelib.models import Reason
 from chalicelib.refresh.outcomes import ENDINGS, Outcome
-from chalicelib.refresh.scheduler import Glimpse
+from chalicelib.refresh.scheduler import LaneReport, TickReport
 from chalicelib.tokens.request_outcomes import ENDS
 
 GROUPS = {
@@ -54,22 +54,21 @@ class Metrics:
 
     write: Callable[[Mapping[str, float]], None]
 
-    def tick(self, outcomes: Mapping[str, int], glimpse: Glimpse, seconds: float) -> None:
+    def tick(self, report: TickReport, seconds: float) -> None:
         """A tick that took ``seconds``."""
-        lives = of_refreshes(outcomes) | of_lives(glimpse)
-        self._tell(lives | of_tick(glimpse, seconds))
+        self._tell(of_lanes(report) | of_tick(report, seconds))
 
-    def lane(self, outcomes: Mapping[str, int], glimpse: Glimpse) -> None:
+    def lane(self, report: LaneReport) -> None:
         """One lane of a large fleet."""
-        self._tell(of_refreshes(outcomes) | of_lives(glimpse))
+        self._tell(of_lanes(report))
 
     def on_demand(self, outcomes: Mapping[str, int]) -> None:
         """One refresh for a service; none where the table alone could answer."""
         self._tell(of_refreshes(outcomes))
 
-    def connect(self, finished: Finished | None) -> None:
+    def connect(self, report: CompletionReport | None) -> None:
         """One authorization request that came back from GoTo."""
-        self._tell(of_connect(finished))
+        self._tell(of_connect(report))
 
     def mails(self, unsent: int) -> None:
         """Mails that SES did not take just now; they wait."""
@@ -91,27 +90,27 @@ def of_refreshes(outcomes: Mapping[str, int]) -> dict[str, float]:
     return {name: value for name, value in found.items() if value}
 
 
-def of_lives(glimpse: Glimpse) -> dict[str, float]:
-    """How near its end the token was that was nearest to it."""
-    left = glimpse.least_left
-    return {} if left is None else {"LeastSecondsToExpiry": float(left)}
+def of_lanes(report: LaneReport) -> dict[str, float]:
+    """The metrics of their refreshes, and how near its end the token was that was nearest to it."""
+    found, left = of_refreshes(report.outcomes), report.least_left
+    return found if left is None else found | {"LeastSecondsToExpiry": float(left)}
 
 
-def of_tick(glimpse: Glimpse, seconds: float) -> dict[str, float]:
+def of_tick(report: TickReport, seconds: float) -> dict[str, float]:
     """The metrics of one tick that took ``seconds``: itself, and the fleet as it found it."""
     values = {
         "TickSeconds": seconds,
         "TicksOnTime": float(seconds < TICK_IN_TIME),
-        "OldestOverdueSeconds": glimpse.oldest_overdue,
-        "ProviderDown": float(glimpse.provider_down),
+        "OldestOverdueSeconds": report.oldest_overdue,
+        "ProviderDown": float(report.provider_down),
     }
-    if glimpse.waiting is not None:
-        values["RescueDepth"] = float(glimpse.waiting)
-    without, in_use = glimpse.without_token, glimpse.in_use
+    if report.waiting is not None:
+        values["RescueDepth"] = float(report.waiting)
+    without, in_use = report.without_token, report.in_use
     if without is None or in_use is None:
         return values
     values |= {"TenantsInUse": float(in_use), "TenantsWithoutToken": float(without)}
-    values["TenantsNotUsable"] = float(glimpse.not_usable)
+    values["TenantsNotUsable"] = float(report.not_usable)
     return values | ({"WithoutTokenPercent": 100 * without / in_use} if in_use else {})
 
 
@@ -120,14 +119,14 @@ def of_mails(unsent: int) -> dict[str, float]:
     return {"MailsUnsent": float(unsent)} if unsent else {}
 
 
-def of_connect(finished: Finished | None) -> dict[str, float]:
+def of_connect(report: CompletionReport | None) -> dict[str, float]:
     """The metrics of one authorization request, from the admin's return to the commit."""
-    if finished is None or not _counts(finished.reason):
+    if report is None or not _counts(report.reason):
         return {}
-    seconds = finished.seconds
+    seconds = report.seconds
     late = seconds is None or seconds > CONNECT_IN_TIME
     values = {"ConnectsLate": float(late), "ConnectsLatePercent": 100.0 * late}
-    if finished.lost:
+    if report.lost:
         values["AnswersUnstored"] = 1.0
     return values if seconds is None else values | {"ConnectSeconds": seconds}
 

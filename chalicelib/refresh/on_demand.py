@@ -248,7 +248,7 @@ class OnDemand:
 
     def _ask(self, request: RefreshRequest, grant: GrantSummary) -> RefreshAnswer:
         due = Due(request.tenant, grant.next_refresh_at or 0)
-        outcome = self.refresher.refresh(due, self._note(request, due))
+        outcome = self.refresher.refresh(due, self._note(request, due)).outcome
         return replace(self._came_of(request, grant, outcome), attempt=outcome)
 
     def _came_of(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of one due tenant."""
+    """What a refresh came to."""
 
     REFRESHED = "refreshed"
     RESCUED = "rescued"
@@ -27,6 +28,15 @@ class Outcome(StrEnum):
     OUT_OF_TIME = "out_of_time"
     STORE_FAILED = "store_failed"
     UNEXPECTED = "unexpected"
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What became of one due tenant. ``seconds_left``: what its access token had left when it was
+    taken, negative for a dead one; None where there was none to keep alive."""
+
+    outcome: Outcome
+    seconds_left: int | None = None
 
 
 ENDINGS = (Outcome.GRANT_REFUSED, Outcome.EXPIRED, Outcome.CLIENT_REFUSED, Outcome.OTHER_ACCOUNT)

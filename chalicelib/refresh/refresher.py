@@ -36,7 +36,7 @@ from chalicelib.refresh.decisions import (
     RetryNow,
     decide,
 )
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import Outcome, Refreshed
 from chalicelib.refresh.rate_limiter import Limiter
 from chalicelib.refresh.setback import Setback
 from chalicelib.tokens.choices import SignIns, waits
@@ -82,9 +82,6 @@ class _Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Refresher:
-    """``lives_left``: seconds that the access tokens of the tenants it took had left, negative for
-    dead ones; threads may append at once."""
-
     tenants: Tenants
     connections: Connections
     commits: Commits
@@ -101,33 +98,34 @@ class Refresher:
     pause: Callable[[float], None]
     time_left: Callable[[], float]
     report: Callable[[Exception], None]
-    lives_left: list[int]
 
     def refresh(
         self, due: Due, note: JournalEntry | None = None, *, rate_limited: bool = True
-    ) -> Outcome:
+    ) -> Refreshed:
         """Take one tenant through claim, ask and commit; ``note`` is journalled with a success.
 
         Only a revocation is not ``rate_limited``: a rep waits for it, and no service can bring one
         about. Never raises: one tenant's trouble must not end the tick for all others (F14).
         """
         if (rate_limited and not self.rate_limiter.acquire()) or self.time_left() < TIME_FOR_ONE:
-            return Outcome.OUT_OF_TIME
+            return Refreshed(Outcome.OUT_OF_TIME)
+        now, grant = int(self.clock()), None
         try:
             if waits(due):
-                return Outcome.REVOKED if self.sign_ins.expire(due) else Outcome.TRANSIENT
-            now = int(self.clock())
+                revoked = self.sign_ins.expire(due)
+                return Refreshed(Outcome.REVOKED if revoked else Outcome.TRANSIENT)
             lease_until = now + int(self.time_left()) + LEASE_MARGIN
             grant = self.connections.claim(due, now, lease_until)
-            return self._work_on(grant, note) if grant else Outcome.NOT_TAKEN
+            outcome = self._work_on(grant, note) if grant else Outcome.NOT_TAKEN
         except DependencyUnavailable as error:
             self.report(error)
-            return Outcome.STORE_FAILED
+            outcome = Outcome.STORE_FAILED
         except Conflict:
-            return Outcome.SUPERSEDED
+            outcome = Outcome.SUPERSEDED
         except Exception as error:  # noqa: BLE001 - a row that nobody foresaw
             self.report(error)
-            return Outcome.UNEXPECTED
+            outcome = Outcome.UNEXPECTED
+        return Refreshed(outcome, _seconds_left(grant, now))
 
     def _work_on(self, grant: Grant, note: JournalEntry | None) -> Outcome:
         match grant.phase:
@@ -136,7 +134,6 @@ class Refresher:
             case Phase.ENDED | Phase.FORGOTTEN:
                 self.connections.forget(grant)
                 return Outcome.FORGOTTEN
-        self.lives_left.append(grant.access_expires_at - int(self.clock()))
         unknown = grant.outcome_unknown_since is not None
         if unknown and self._answer_may_come(grant, RESCUE_PATIENCE):
             waiting = Failure(FailureClass.INTERNAL, "an earlier answer may still come")
@@ -372,3 +369,9 @@ class Refresher:
         told = self.revoker.attempt(grant.tenant, grant.client_id, *given_up(new_tokens))
         if told is Revocation.LATER:
             self.rescue_queue.send(refresh_message(grant, new_tokens))
+
+
+def _seconds_left(grant: Grant | None, now: int) -> int | None:
+    if grant is None or grant.phase in (Phase.REVOKING, Phase.ENDED, Phase.FORGOTTEN):
+        return None
+    return grant.access_expires_at - now

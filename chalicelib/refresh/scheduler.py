@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from chalicelib.durations import CIRCUIT_TURN, TICK_WORKS_FOR
 from chalicelib.dynamodb.connections import Connections
@@ -20,7 +21,7 @@ from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.journal_entries import JournalEntry, Kind
 from chalicelib.models import LANES, PROVIDER, Due, Status
 from chalicelib.refresh import circuit_breaker
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import Outcome, Refreshed
 from chalicelib.refresh.refresher import Refresher
 from chalicelib.tokens.commit import SCHEDULER
 from chalicelib.tokens.rescue_queue import RescueQueue
@@ -50,10 +51,12 @@ _TOKENS_GIVEN = (Outcome.REFRESHED, Outcome.RESCUED, Outcome.LOST, Outcome.OTHER
 
 _ANSWERED = (*_REFUSED, *_TOKENS_GIVEN, Outcome.SUPERSEDED, Outcome.REVOKED)
 
+Known = TypeVar("Known")
+
 HandOver = Callable[[Sequence[int], float, float], None]
 """Starts another function with some lanes, its share of the rate, the seconds it waits at first."""
 
-Run = Callable[[Callable[[Due], Outcome], Iterable[Due]], Iterable[Outcome]]
+Run = Callable[[Callable[[Due], Refreshed], Iterable[Due]], Iterable[Refreshed]]
 """Applies the refresh to each of some due tenants."""
 
 RefresherFor = Callable[[float, float, float], Refresher]
@@ -61,20 +64,32 @@ RefresherFor = Callable[[float, float, float], Refresher]
 and the seconds before the first."""
 
 
-@dataclass(slots=True)
-class Glimpse:
-    """What a tick or a lane saw of the fleet on its way, for its metrics; in seconds and tenants.
+@dataclass(frozen=True, slots=True)
+class LaneReport:
+    """What came of some lanes' refreshes. ``least_left``: the seconds that the token with the least
+    life left had when it was taken, negative where it had run out; who is not due has more."""
 
-    ``least_left``: what the token with the least life left had when it was taken, negative where it
-    had run out; who is not due has more. ``long_overdue`` is counted among the rows that the tick
-    read. ``waiting``: answers of GoTo's in the rescue queue. None is what could not be read: it,
-    ``in_use`` or ``degraded``.
+    outcomes: Counter[str] = field(default_factory=Counter)
+    least_left: float | None = None
+
+    def plus(self, other: LaneReport) -> LaneReport:
+        """Both together."""
+        lives = [each for each in (self.least_left, other.least_left) if each is not None]
+        return LaneReport(self.outcomes + other.outcomes, min(lives, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport(LaneReport):
+    """What came of a tick, and what it saw of the fleet on its way; in seconds and tenants.
+
+    ``outcomes`` counts lanes that were handed over, too. ``long_overdue`` is counted among the rows
+    that the tick read. ``waiting``: answers of GoTo's in the rescue queue. None is what could not
+    be read: it, ``in_use`` or ``degraded``.
     """
 
     oldest_overdue: float = 0.0
     long_overdue: int = 0
     provider_down: bool = False
-    least_left: float | None = None
     waiting: int | None = None
     in_use: int | None = None
     degraded: int | None = None
@@ -88,139 +103,124 @@ class Glimpse:
         return min(self.in_use, self.degraded + self.long_overdue)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """``cap`` is the deployment's refreshes a second, ``hand_over`` starts `lanes` elsewhere;
     overdue for ``dead_after`` seconds, a tenant counts as without a token."""
 
-    def __init__(
-        self,
-        *,
-        connections: Connections,
-        provider: ProviderRow,
-        fleet: Fleet,
-        rescue_queue: RescueQueue,
-        refresher_for: RefresherFor,
-        run: Run,
-        hand_over: HandOver,
-        cap: int,
-        dead_after: float,
-        clock: Callable[[], float],
-        report: Callable[[Exception], None],
-    ) -> None:
-        self._connections = connections
-        self._provider = provider
-        self._fleet = fleet
-        self._rescue_queue = rescue_queue
-        self._refresher_for = refresher_for
-        self._run = run
-        self._hand_over = hand_over
-        self._cap = cap
-        self._dead_after = dead_after
-        self._clock = clock
-        self._report = report
-        self.glimpse = Glimpse()
+    connections: Connections
+    provider: ProviderRow
+    fleet: Fleet
+    rescue_queue: RescueQueue
+    refresher_for: RefresherFor
+    run: Run
+    hand_over: HandOver
+    cap: int
+    dead_after: float
+    clock: Callable[[], float]
+    report: Callable[[Exception], None]
 
-    def tick(self) -> Counter[str]:
-        """Refresh what is due, or have it refreshed. Counts outcomes, and lanes handed over."""
-        counts = self._tick()
-        for look in (self._note_tick, self._count_fleet, self._count_waiting):
-            try:
-                look()
-            except DependencyUnavailable as error:
-                self._report(error)
-        return counts
-
-    def _tick(self) -> Counter[str]:
+    def tick(self) -> TickReport:
+        """Refresh what is due, or have it refreshed."""
         provider = self._circuit_state()
-        down = provider.open_since is not None
         lanes = {lane: self._due(lane, LANE_BATCH) for lane in range(LANES)}
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
-        self._look_at(due, down=down)
+        begun = self.clock()
+        done = self._work(provider, lanes, due)
+        self._if_possible(lambda: self.provider.ticked(int(self.clock())))
+        fleet = self._if_possible(self.fleet.counts)
+        waiting = self._if_possible(self.rescue_queue.pending)
+        return TickReport(
+            outcomes=done.outcomes,
+            least_left=done.least_left,
+            oldest_overdue=begun - due[0].at if due else 0.0,
+            long_overdue=sum(begun - row.at > self.dead_after for row in due),
+            provider_down=provider.open_since is not None,
+            waiting=waiting,
+            in_use=None if fleet is None else fleet[Status.CONNECTED] + fleet[Status.DEGRADED],
+            degraded=None if fleet is None else fleet[Status.DEGRADED],
+            not_usable=0 if fleet is None else fleet[NOT_USABLE],
+        )
+
+    def _work(
+        self, provider: Provider, lanes: Mapping[int, Sequence[Due]], due: Sequence[Due]
+    ) -> LaneReport:
+        """Refresh ``due``, all that the ``lanes`` hold, or hand the lanes over."""
         if not due:  # most minutes of a small fleet; what asks GoTo need not be loaded
-            return Counter()
-        rate = circuit_breaker.per_second(provider, self._cap)
+            return LaneReport()
+        down = provider.open_since is not None
+        rate = circuit_breaker.per_second(provider, self.cap)
         more = any(len(rows) == LANE_BATCH for rows in lanes.values())
         needed = rate if more else min(rate, len(due) / TICK_WORKS_FOR)
         if down or needed <= TICK_CARRIES:
-            refresher = self._refresher_for(rate, TICK_WORKS_FOR, 0.0)
+            refresher = self.refresher_for(rate, TICK_WORKS_FOR, 0.0)
             return self._refreshed(refresher, due[:PROBES] if down else due)
         busy = [lane for lane, rows in lanes.items() if rows]
         functions = min(len(busy), _functions(needed))
         for turn in range(functions):
             self._hand(busy[turn::functions], rate / functions, turn / rate)
-        return Counter({"lanes": functions})
+        return LaneReport(Counter({"lanes": functions}))
 
-    def lanes(self, lanes: Sequence[int], rate: float, wait: float = 0.0) -> Counter[str]:
+    def lanes(self, lanes: Sequence[int], rate: float, wait: float = 0.0) -> LaneReport:
         """Refresh what is due in some lanes, batch by batch in due order, for a minute at most.
 
         ``rate`` in requests a second, ``wait`` in seconds before the first of them.
         """
-        refresher = self._refresher_for(rate, TICK_WORKS_FOR, wait)
-        counts: Counter[str] = Counter()
+        refresher = self.refresher_for(rate, TICK_WORKS_FOR, wait)
+        done = LaneReport()
         tried: set[str] = set()
-        while counts[Outcome.OUT_OF_TIME] == 0:
+        while done.outcomes[Outcome.OUT_OF_TIME] == 0:
             found = itertools.chain(*(self._due(lane, LANE_BATCH) for lane in lanes))
             batch = [row for row in found if row.tenant not in tried]
             if not batch:
                 break
             tried |= {row.tenant for row in batch}
-            counts += self._refreshed(refresher, sorted(batch, key=lambda row: row.at))
-        return counts
+            done = done.plus(self._refreshed(refresher, sorted(batch, key=lambda row: row.at)))
+        return done
 
     def _circuit_state(self) -> Provider:
         """This minute's decision on GoTo as a whole, made by one tick only (F17)."""
-        now = int(self._clock())
+        now = int(self.clock())
         try:
-            before = self._provider.get()
+            before = self.provider.get()
             if now - before.turned_at < CIRCUIT_TURN or circuit_breaker.at_rest(before):
                 return before
-            after, change = circuit_breaker.next_state(before, now, self._cap * 1_000)
-            self._provider.save(before, after, _news(change, self._clock()))
+            after, change = circuit_breaker.next_state(before, now, self.cap * 1_000)
+            self.provider.save(before, after, _news(change, self.clock()))
         except Conflict:
             return before
         except DependencyUnavailable as error:
-            self._report(error)
+            self.report(error)
             return Provider()
         return after
 
     def _due(self, lane: int, limit: int) -> tuple[Due, ...]:
         """A lane that can't be read holds up no other."""
         try:
-            return self._connections.due(lane, int(self._clock()), limit)
+            return self.connections.due(lane, int(self.clock()), limit)
         except DependencyUnavailable as error:
-            self._report(error)
+            self.report(error)
             return ()
 
     def _hand(self, lanes: Sequence[int], rate: float, wait: float) -> None:
         """Lanes that can't be handed over stay due."""
         try:
-            self._hand_over(lanes, rate, wait)
+            self.hand_over(lanes, rate, wait)
         except DependencyUnavailable as error:
-            self._report(error)
+            self.report(error)
 
-    def _look_at(self, due: Sequence[Due], *, down: bool) -> None:
-        now = self._clock()
-        self.glimpse.provider_down = down
-        self.glimpse.oldest_overdue = now - due[0].at if due else 0.0
-        self.glimpse.long_overdue = sum(now - row.at > self._dead_after for row in due)
+    def _if_possible(self, look: Callable[[], Known]) -> Known | None:
+        """None where a table or queue can't be reached: statistics hold up no refresh (F30)."""
+        try:
+            return look()
+        except DependencyUnavailable as error:
+            self.report(error)
+            return None
 
-    def _note_tick(self) -> None:
-        self._provider.ticked(int(self._clock()))
-
-    def _count_waiting(self) -> None:
-        self.glimpse.waiting = self._rescue_queue.pending()
-
-    def _count_fleet(self) -> None:
-        counts = self._fleet.counts()
-        self.glimpse.degraded = counts[Status.DEGRADED]
-        self.glimpse.not_usable = counts[NOT_USABLE]
-        self.glimpse.in_use = counts[Status.CONNECTED] + counts[Status.DEGRADED]
-
-    def _refreshed(self, refresher: Refresher, due: Iterable[Due]) -> Counter[str]:
-        counts = self._counted(self._run(refresher.refresh, due))
-        known = () if self.glimpse.least_left is None else (self.glimpse.least_left,)
-        self.glimpse.least_left = min((*known, *refresher.lives_left), default=None)
-        return counts
+    def _refreshed(self, refresher: Refresher, due: Iterable[Due]) -> LaneReport:
+        done = list(self.run(refresher.refresh, due))
+        lives = [each.seconds_left for each in done if each.seconds_left is not None]
+        return LaneReport(self._counted(each.outcome for each in done), min(lives, default=None))
 
     def _counted(self, outcomes: Iterable[Outcome]) -> Counter[str]:
         """Add to what the next turn will look at, and pass the counts on."""
@@ -231,10 +231,10 @@ class Schedule:
             try:
                 refused = sum(counts[outcome] for outcome in _REFUSED)
                 given = any(counts[outcome] for outcome in _TOKENS_GIVEN)
-                given_at = int(self._clock()) if given else None
-                self._provider.add(asked, failed, refused, limited, given_at)
+                given_at = int(self.clock()) if given else None
+                self.provider.add(asked, failed, refused, limited, given_at)
             except (Conflict, DependencyUnavailable) as error:
-                self._report(error)
+                self.report(error)
         return counts
 
 

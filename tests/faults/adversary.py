@@ -26,7 +26,7 @@ from sandbox.goto.switches import Switches
 from tests.faults.gates import GatedClient, GatedGoTo, GatedQueue, OpenSecretStore
 from tests.support.aws import create_tables
 from tests.support.memory import MemoryDynamoDB
-from tests.support.world import TESTER, World
+from tests.support.world import TESTER, World, reason_of
 
 FUNCTION_TIME = 120
 """Seconds that a worker's function has."""
@@ -182,7 +182,7 @@ class Adversary:
         use_case = refresh.refresher(self.world.deployment, _Unhurried(), 1, time_left)
         parts = {part.name: getattr(use_case, part.name) for part in fields(use_case)}
         use_case = self._refresher(**parts)  # perhaps one with a seeded fault
-        return self._begin(tenant, lambda: use_case.refresh(due))
+        return self._begin(tenant, lambda: use_case.refresh(due).outcome)
 
     def start_reconnect(self, tenant: str) -> Worker:
         """An admin came back from GoTo with a code; its completion runs."""
@@ -197,7 +197,7 @@ class Adversary:
     def begin_completion(self, tenant: str, key: str) -> Worker:
         """The completion of a request runs."""
         completion = complete.completion(self.world.deployment, self._time_left())
-        return self._begin(tenant, lambda: completion.run(key))
+        return self._begin(tenant, lambda: reason_of(completion.run(key)))
 
     def _time_left(self) -> Callable[[], float]:
         deadline = self.now + FUNCTION_TIME

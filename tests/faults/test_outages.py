@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ class Down:
             self.asked += 1
             raise NOT_THERE
 
-        vars(world.goto).update(token=token)
+        world.goto.answer_by(token)
 
 
 @IN_MEMORY
@@ -129,7 +130,7 @@ def test_f13_more_than_fits_is_handed_over_with_the_rate_shared_out(
     assert sum(rates) == pytest.approx(world.settings.token_rate)
     counts: Counter[str] = Counter()
     for some, rate, _ in world.handed:
-        counts += world.schedule().lanes(some, rate)
+        counts += world.schedule().lanes(some, rate).outcomes
     assert counts == {Outcome.REFRESHED: len(names)}
 
 
@@ -157,13 +158,11 @@ def test_f13_a_lane_that_cannot_be_handed_over_stays_due(
     lanes = {lane(name) for name in fleet(world, 3 * LANES)}
     world.clock.pass_(86_400)
     hand_over_all(monkeypatch)
-    work = world.schedule()
 
     def refuse(lanes: Sequence[int], rate: float, wait: float) -> None:
         raise DependencyUnavailable("lambda", "TooManyRequestsException")
 
-    monkeypatch.setattr(work, "_hand_over", refuse)
-    work.tick()
+    replace(world.schedule(), hand_over=refuse).tick()
     assert world.reported
     world.tick()
     assert {number for some, *_ in world.handed for number in some} == lanes
@@ -203,7 +202,7 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
         with slow:
             return quick(client, form)
 
-    vars(world.goto).update(token=token)
+    world.goto.answer_by(token)
     threads: list[threading.Thread] = []
 
     def hand_over(lanes: Sequence[int], rate: float, wait: float) -> None:
@@ -212,7 +211,7 @@ def test_f14_a_dripping_tenant_holds_up_none_of_999_others(world: World) -> None
         threads.append(work)
         work.start()
 
-    assert on(world, pooled(4), hand_over).tick()["lanes"] > 0
+    assert on(world, pooled(4), hand_over).tick().outcomes["lanes"] > 0
     try:
         deadline = threading.Event()
         for _ in range(300):
@@ -323,10 +322,11 @@ def test_f18_what_a_tick_left_undone_the_next_ones_do(world: World) -> None:
 def test_f13_a_default_fleet_needs_no_function_but_the_tick(world: World) -> None:
     """10,000 tenants at 10 refreshes a second: one that is given the whole rate waits least."""
     rows = tuple(Due(f"tenant-{number}", number) for number in range(17))
-    world.connections.due = lambda *_: rows  # type: ignore[method-assign]
-    work = on(world, pooled(1))
-    vars(work)["_cap"] = world.settings.token_rate
-    assert work.tick() == {Outcome.NOT_TAKEN: 16 * 17}, "nobody is there, and nothing was handed"
+    vars(world.connections).update(due=lambda *_: rows)
+    work = replace(on(world, pooled(1)), cap=world.settings.token_rate)
+    assert work.tick().outcomes == {Outcome.NOT_TAKEN: 16 * 17}, (
+        "nobody is there, and nothing was handed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -345,10 +345,9 @@ def test_f13_as_many_functions_as_the_rate_needs(
 ) -> None:
     """A lane whose batch is full has more: then it is the rate that counts."""
     rows = tuple(Due(f"tenant-{number}", number) for number in range(each_lane))
-    world.connections.due = lambda *_: rows  # type: ignore[method-assign]
+    vars(world.connections).update(due=lambda *_: rows)
     handed: list[tuple[Sequence[int], float]] = []
     work = on(world, pooled(1), lambda lanes, rate, wait: handed.append((lanes, rate)))
-    vars(work)["_cap"] = cap
-    assert work.tick() == {"lanes": functions}
+    assert replace(work, cap=cap).tick().outcomes == {"lanes": functions}
     assert sorted(lane for lanes, _ in handed for lane in lanes) == list(range(LANES))
     assert sum(rate for _, rate in handed) == pytest.approx(cap)

@@ -28,7 +28,7 @@ from chalicelib.goto.http import DeadlineAdapter
 from chalicelib.goto.oauth import GoToClient
 from chalicelib.models import Due, Grant
 from chalicelib.refresh import decisions, refresher, setback
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import Outcome, Refreshed
 from chalicelib.refresh.refresher import Refresher
 from chalicelib.tokens import commit
 from tests.faults.provider import CLAIM_HEADER, Claim
@@ -106,13 +106,13 @@ def _traced(once: Callable[..., Refresher], returned: Returned) -> Callable[...,
         refresher = once(*arguments, **named)
         refresh = refresher.refresh
 
-        def noted(due: Due, *rest: Any, **options: Any) -> Outcome:
+        def noted(due: Due, *rest: Any, **options: Any) -> Refreshed:
             _held.set(None)
-            outcome = refresh(due, *rest, **options)
+            refreshed = refresh(due, *rest, **options)
             claim = _held.get()
             if claim is not None:
-                returned.note(claim, outcome)
-            return outcome
+                returned.note(claim, refreshed.outcome)
+            return refreshed
 
         vars(refresher).update(refresh=noted)
         return refresher
@@ -167,8 +167,8 @@ def main(name: str, log: str, threads: int, timing: Timing) -> None:
         ends = time.monotonic() + timing.budget
         signal.setitimer(signal.ITIMER_REAL, timing.budget)  # unhandled, its signal ends us
         schedule = bootstrap.schedule(ours, threads, partial(_left, ends))
-        schedule._refresher_for = _traced(schedule._refresher_for, returned)
-        schedule.tick()
+        traced = _traced(schedule.refresher_for, returned)
+        replace(schedule, refresher_for=traced).tick()
         signal.setitimer(signal.ITIMER_REAL, 0)
         stop.wait(timing.pause)
 

@@ -345,10 +345,9 @@ def test_a_good_tick_is_told_in_cloudwatch_s_format(
 
 def emitted(capsys: pytest.CaptureFixture[str], world: World) -> dict[str, float]:
     """Metrics of one tick of half a second, as CloudWatch reads the embedded format."""
-    schedule = world.schedule()
-    counts = schedule.tick()
+    report = world.schedule().tick()
     capsys.readouterr()
-    Metrics(partial(emit_metrics, OURS)).tick(counts, schedule.glimpse, 0.5)
+    Metrics(partial(emit_metrics, OURS)).tick(report, 0.5)
     line = json.loads(capsys.readouterr().out)
     [described] = line["_aws"]["CloudWatchMetrics"]
     assert described["Namespace"] == OURS

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.connect.complete import Completion, Finished
+from chalicelib.connect.complete import CompletionReport
 from chalicelib.durations import TIME_TO_ASK
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.goto.oauth import Answer
@@ -30,29 +30,34 @@ def waiting(world: World) -> World:
     return world
 
 
-def run(world: World) -> tuple[Completion, Reason | None]:
-    completion = world.completion()
-    return completion, completion.run(world.completions[0])
+def run(world: World) -> CompletionReport:
+    report = world.completion().run(world.completions[0])
+    assert report is not None
+    return report
 
 
 def test_the_seconds_from_the_admins_return_are_told(waiting: World) -> None:
     waiting.clock.pass_(7)
-    completion, reason = run(waiting)
-    assert reason is None
-    assert completion.finished == Finished(None, 7.0)
+    assert run(waiting) == CompletionReport(None, 7.0)
 
 
 def test_nothing_is_told_where_there_was_nothing_to_do(waiting: World) -> None:
     waiting.complete()
-    completion = waiting.completion()
-    assert completion.run("0" * 64) is None
-    assert completion.finished is None
+    assert waiting.completion().run("0" * 64) is None
 
 
 def test_a_failure_takes_no_time(waiting: World) -> None:
     waiting.goto.script = [refusal(400, "invalid_grant")]
-    completion, reason = run(waiting)
-    assert completion.finished == Finished(reason, None)
+    assert run(waiting) == CompletionReport(Reason.CODE_REFUSED, None)
+
+
+def test_f21_an_end_that_cannot_be_written_is_told_with_what_ended(
+    waiting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the function to fail with, once it has counted the end."""
+    waiting.goto.script = [refusal(400, "invalid_grant")]
+    monkeypatch.setattr(waiting.requests, "fail", refuse)
+    assert run(waiting) == CompletionReport(Reason.CODE_REFUSED, unwritten=BUSY)
 
 
 def test_f20_goto_is_asked_with_just_enough_time(waiting: World) -> None:
@@ -65,9 +70,8 @@ def test_f24_tokens_that_nobody_took_are_told_as_lost(
 ) -> None:
     monkeypatch.setattr(waiting.connections, "commit_connect", refuse)
     waiting.rescue_queue.down = True
-    completion, reason = run(waiting)
-    assert completion.finished == Finished(Reason.INTERNAL, None, lost=True)
-    assert reason is Reason.INTERNAL
+    report = run(waiting)
+    assert (report.reason, report.seconds, report.lost) == (Reason.INTERNAL, None, True)
     assert waiting.reported
     assert waiting.goto.revoked == [], "they may be the live connection"
 
@@ -77,8 +81,7 @@ def test_f24_tokens_in_the_queue_are_neither_committed_nor_lost(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(waiting.connections, "commit_connect", refuse)
-        completion, _ = run(waiting)
-    assert completion.finished == Finished(None, None)
+        assert run(waiting) == CompletionReport(None, None)
     request = waiting.requests.get(waiting.completions[0])
     assert request is not None
     assert request.status is RequestStatus.EXCHANGING
@@ -163,9 +166,9 @@ def test_a_failure_names_who_tried(waiting: World) -> None:
         UpdateExpression="SET pinned_account = :pin",
         ExpressionAttributeValues={":pin": {"S": "4999999999"}},
     )
-    completion, reason = run(waiting)
-    assert reason is Reason.OTHER_ACCOUNT
-    assert completion.finished == Finished(reason, None)
+    report = run(waiting)
+    reason = Reason.OTHER_ACCOUNT
+    assert (report.reason, report.seconds, report.lost) == (reason, None, False)
     entry = waiting.journal.newest("acme", 1)[0]
     assert entry.at == waiting.clock.now
     assert entry.detail is not None
@@ -185,7 +188,7 @@ def test_a_request_that_ended_meanwhile_stays_as_it_ended(waiting: World) -> Non
         other = waiting.completion()
         request = waiting.requests.get(key)
         assert request is not None
-        other._end(request, Reason.INTERNAL)
+        other._end(request, Reason.INTERNAL, None)
         return refusal(400, "invalid_grant")
 
     waiting.goto.script = [end]

@@ -214,8 +214,8 @@ def two_requests(world: World) -> list[str]:
 def test_f23_the_higher_sequence_wins_whichever_finishes_last(world: World) -> None:
     """F23: an older request that finishes last is refused and its grant revoked."""
     older, newer = two_requests(world)
-    assert world.completion().run(newer) is None
-    assert world.completion().run(older) is Reason.SUPERSEDED
+    assert world.complete_one(newer) is None
+    assert world.complete_one(older) is Reason.SUPERSEDED
     assert world.grant().refresh_token == "refresh-1"
     assert world.goto.revoked == ["refresh-2"]
     assert world.grant().sequence == 2
@@ -224,9 +224,9 @@ def test_f23_the_higher_sequence_wins_whichever_finishes_last(world: World) -> N
 def test_s22_a_refused_grant_is_given_back_until_goto_has_heard(world: World) -> None:
     """S22: and never becomes the connection on the way."""
     older, newer = two_requests(world)
-    world.completion().run(newer)
+    world.complete_one(newer)
     world.goto.revocation = Revocation.LATER
-    assert world.completion().run(older) is Reason.SUPERSEDED
+    assert world.complete_one(older) is Reason.SUPERSEDED
     assert world.rescue() == [Rescued.POSTPONED]
     assert len(world.rescue_queue.messages) == 1
     world.goto.revocation = Revocation.DONE
@@ -279,7 +279,7 @@ def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(world.connections, "commit_connect", lose)
         patched.setattr(world.connections, "grant_summary", hang)
-        world.completion().run(world.completions[0])
+        world.complete_one(world.completions[0])
     assert len(world.rescue_queue.messages) == 1
     world.pass_until_due()
     assert world.tick() == {Outcome.REFRESHED: 1}
@@ -290,9 +290,9 @@ def test_f04_a_connection_that_was_refreshed_before_its_message_came_stays(world
 def test_s22_a_refused_grant_that_nobody_hears_of_is_reported(world: World) -> None:
     """S22: neither GoTo nor the queue; the admin reads the true reason all the same."""
     older, newer = two_requests(world)
-    world.completion().run(newer)
+    world.complete_one(newer)
     world.goto.revocation, world.rescue_queue.down = Revocation.LATER, True
-    assert world.completion().run(older) is Reason.SUPERSEDED
+    assert world.complete_one(older) is Reason.SUPERSEDED
     assert [str(error) for error in world.reported] == ["sqs: ServiceUnavailable"]
 
 
@@ -360,7 +360,7 @@ def test_the_token_is_masked_after_ten_minutes(world: World) -> None:
 
 
 def test_a_request_that_the_tables_forgot_is_left_alone(world: World) -> None:
-    assert world.completion().run("0" * 64) is None
+    assert world.complete_one("0" * 64) is None
     assert world.goto.asked == []
 
 

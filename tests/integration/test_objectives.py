@@ -9,13 +9,13 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.aws.telemetry import SERVICE
-from chalicelib.connect.complete import Finished
+from chalicelib.connect.complete import CompletionReport
 from chalicelib.durations import dead_after
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.models import Reason
 from chalicelib.notify import metrics
 from chalicelib.notify.metrics import Metrics
-from chalicelib.refresh.scheduler import Glimpse
+from chalicelib.refresh.scheduler import TickReport
 from sandbox.environment import ROOT
 from tests.support.aws import create_tables, template
 from tests.support.cloudwatch import ALARM, COMPOSITE, EMITTED, CloudWatch, children, objectives
@@ -55,8 +55,7 @@ class Deployment:
             for name in self.names:
                 self.world.fleet_counts.note(self.world.journal.newest(name, 1)[0])
             if ticks:
-                schedule = self.world.schedule()
-                self.metrics.tick(schedule.tick(), schedule.glimpse, 1.0)
+                self.metrics.tick(self.world.schedule().tick(), 1.0)
 
     def connect(self, seconds: float) -> None:
         """Somebody connects anew, and `complete` takes that long."""
@@ -66,9 +65,7 @@ class Deployment:
         state = self.world.start(visitor)["state"]
         self.world.come_back(visitor, state=state, code="a-code")
         self.world.clock.pass_(seconds)
-        completion = self.world.completion()
-        completion.run(self.world.completions.pop())
-        self.metrics.connect(completion.finished)
+        self.metrics.connect(self.world.completion().run(self.world.completions.pop()))
 
     def rings(self, name: str) -> bool:
         return self.cloudwatch.rings(name, self.world.clock.now)
@@ -128,10 +125,10 @@ def test_one_dead_tenant_of_ten_wakes_nobody(aws: None) -> None:
 
 def test_tenants_that_nobody_asks_for_count_as_without_a_token() -> None:
     """While GoTo is down the journal hears of few; the rest are seen to be long overdue."""
-    glimpse = Glimpse(long_overdue=30, in_use=100, degraded=3)
-    assert metrics.of_tick(glimpse, 1.0)["WithoutTokenPercent"] == 33
-    assert Glimpse(long_overdue=99, in_use=100, degraded=3).without_token == 100
-    assert Glimpse(long_overdue=99).without_token is None
+    seen = TickReport(long_overdue=30, in_use=100, degraded=3)
+    assert metrics.of_tick(seen, 1.0)["WithoutTokenPercent"] == 33
+    assert TickReport(long_overdue=99, in_use=100, degraded=3).without_token == 100
+    assert TickReport(long_overdue=99).without_token is None
     assert dead_after(0.33) == pytest.approx(2_412)
 
 
@@ -139,20 +136,17 @@ def test_the_long_overdue_are_counted(aws: None) -> None:
     deployment = Deployment(3)
     deployment.world.pass_until_due("t0")
     deployment.world.clock.pass_(dead_after(0.33) + 300)
-    schedule = deployment.world.schedule()
-    schedule.tick()
-    assert schedule.glimpse.long_overdue == 3
-    assert schedule.glimpse.least_left is not None
-    assert schedule.glimpse.least_left < 0
+    seen = deployment.world.schedule().tick()
+    assert seen.long_overdue == 3
+    assert seen.least_left is not None
+    assert seen.least_left < 0
 
 
 def test_a_disconnected_tenant_has_no_life_to_look_at(aws: None) -> None:
     deployment = Deployment(1)
     deployment.world.rep("disconnect", tenant="t0")
     deployment.minutes(2)
-    schedule = deployment.world.schedule()
-    schedule.tick()
-    assert schedule.glimpse.least_left is None
+    assert deployment.world.schedule().tick().least_left is None
 
 
 def test_a_tick_that_is_missed_wakes_nobody_and_a_seventh_of_them_does(aws: None) -> None:
@@ -175,8 +169,8 @@ def test_a_tick_that_is_missed_wakes_nobody_and_a_seventh_of_them_does(aws: None
 
 
 def test_a_late_tick_is_not_on_time() -> None:
-    assert metrics.of_tick(Glimpse(), 59.9)["TicksOnTime"] == 1
-    assert metrics.of_tick(Glimpse(), 60.0)["TicksOnTime"] == 0
+    assert metrics.of_tick(TickReport(), 59.9)["TicksOnTime"] == 1
+    assert metrics.of_tick(TickReport(), 60.0)["TicksOnTime"] == 0
 
 
 def test_admins_who_wait_too_long_are_noticed_once_they_are_three(aws: None) -> None:
@@ -204,8 +198,10 @@ def test_what_becomes_of_a_connect(aws: None) -> None:
         {"ConnectsLate": 0.0, "ConnectsLatePercent": 0.0, "ConnectSeconds": 2.0},
         {"ConnectsLate": 1.0, "ConnectsLatePercent": 100.0},
     ]
-    assert metrics.of_connect(Finished(None, None))["ConnectsLate"] == 1, "it waits for rescue"
-    assert metrics.of_connect(Finished(Reason.OTHER_ACCOUNT, None)) == {}
+    assert metrics.of_connect(CompletionReport(None, None))["ConnectsLate"] == 1, (
+        "it waits for rescue"
+    )
+    assert metrics.of_connect(CompletionReport(Reason.OTHER_ACCOUNT, None)) == {}
     assert metrics.of_connect(None) == {}, "a doubled invocation"
 
 

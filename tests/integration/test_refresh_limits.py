@@ -20,7 +20,7 @@ from chalicelib.goto.oauth import Answer
 from chalicelib.goto.token_response import TokenSet
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import ClientCredentials, Due, EndCause, Grant, Revocation, Status
-from chalicelib.refresh.outcomes import Outcome
+from chalicelib.refresh.outcomes import Outcome, Refreshed
 from chalicelib.refresh.rate_limiter import RateLimiter
 from chalicelib.tokens.rescue import Rescued
 from tests.support.stubs import ACCOUNT, refusal
@@ -130,7 +130,7 @@ def test_a_secret_that_cannot_be_read_is_reported_and_tried_again(
     connected.pass_until_due()
     monkeypatch.setattr(connected.tenants, "get", refuse)
     refresher = connected.refresher()
-    assert refresher.refresh(connected.due()) is Outcome.INTERNAL
+    assert refresher.refresh(connected.due()).outcome is Outcome.INTERNAL
     assert [type(error) for error in connected.reported] == [Busy]
     grant = connected.grant()
     # GoTo was not asked, so that nothing can be lost.
@@ -140,10 +140,8 @@ def test_a_secret_that_cannot_be_read_is_reported_and_tried_again(
 
 def test_seconds_that_the_tokens_had_left_are_kept(connected: World) -> None:
     connected.pass_until_due()
-    refresher = connected.refresher()
     left = connected.grant().access_expires_at - int(connected.clock.now)
-    refresher.refresh(connected.due())
-    assert refresher.lives_left == [left]
+    assert connected.refresher().refresh(connected.due()) == Refreshed(Outcome.REFRESHED, left)
 
 
 def test_tokens_are_as_old_as_the_question(connected: World) -> None:
@@ -183,7 +181,7 @@ def test_goto_is_asked_as_the_tenants_own_client(connected: World) -> None:
 def test_a_note_is_journalled_with_the_success(connected: World) -> None:
     connected.pass_until_due()
     note = JournalEntry("acme", connected.clock(), "refreshed_by_hand", "a rep", "By hand.")
-    assert connected.refresher().refresh(connected.due(), note) is Outcome.REFRESHED
+    assert connected.refresher().refresh(connected.due(), note).outcome is Outcome.REFRESHED
     assert connected.journal.newest("acme", 1)[0].text == "By hand."
 
 
@@ -209,7 +207,7 @@ def test_f12_f25_who_waits_for_an_answer_is_stuck_where_all_others_are_well(
         monkeypatch.setattr(connected.provider, "get", lambda: Provider(open_since=now))
     if fleet == "unknown":
         monkeypatch.setattr(connected.provider, "get", refuse)
-    assert connected.refresher().refresh(connected.due()) is Outcome.WAITING
+    assert connected.refresher().refresh(connected.due()).outcome is Outcome.WAITING
     assert ("stuck" in connected.history()) is (fleet == "well")
     assert [type(error) for error in connected.reported] == [Busy] * (fleet == "unknown")
 
@@ -325,7 +323,7 @@ def test_f28_goto_says_when_to_come_back(connected: World) -> None:
     connected.goto.script = [Answer(429, b"", "90")]
     limiter = RateLimiter(10.0, 1e12, lambda: 0.0, connected.pause)
     refresher = connected.refresher(limiter)
-    assert refresher.refresh(connected.due()) is Outcome.RATE_LIMITED
+    assert refresher.refresh(connected.due()).outcome is Outcome.RATE_LIMITED
     due = connected.grant().next_refresh_at
     assert due is not None
     assert 90 < due - connected.clock.now <= 90 + 30
@@ -373,7 +371,7 @@ def test_s22_a_secret_that_cannot_be_read_ends_no_revocation(
     connected.pass_until_due()
     refresher = connected.refresher()
     monkeypatch.setattr(connected.tenants, "get", refuse)
-    assert refresher.refresh(connected.due()) is Outcome.INTERNAL
+    assert refresher.refresh(connected.due()).outcome is Outcome.INTERNAL
     assert [type(error) for error in connected.reported] == [Busy]
     assert connected.grant().refresh_token == "refresh-1"
 
@@ -488,7 +486,7 @@ def test_s25_what_another_account_brought_is_revoked_at_once(connected: World) -
     connected.pass_until_due()
     one_slot = RateLimiter(1.0, 0.0, lambda: 0.0, connected.pause)
     refresher = connected.refresher(one_slot)
-    assert refresher.refresh(connected.due()) is Outcome.OTHER_ACCOUNT
+    assert refresher.refresh(connected.due()).outcome is Outcome.OTHER_ACCOUNT
     assert connected.goto.revoked == ["refresh-1"]
     assert connected.history()[-2:] == ["reauthorization_required", "withdrawn"]
     assert connected.grant().next_refresh_at is None

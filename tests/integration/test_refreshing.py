@@ -57,7 +57,7 @@ def test_second_tick_leaves_a_leased_tenant_alone(connected: World) -> None:
     connected.pass_until_due()
     due = connected.due()
     outcomes = []
-    connected.goto.script = [lambda: outcomes.append(connected.refresher().refresh(due))]
+    connected.goto.script = [lambda: outcomes.append(connected.refresher().refresh(due).outcome)]
     assert connected.tick() == {Outcome.REFRESHED: 1}
     assert outcomes == [Outcome.NOT_TAKEN]
     assert len(connected.goto.asked) == 2

@@ -140,8 +140,8 @@ PROTECTIONS = (
         "S03",
         "what was refused is revoked",
         COMPLETE,
-        "if refused not in (None, Reason.ACCOUNT_TO_CHOOSE):\n            self._revoke_new_tokens",
-        "if refused is Reason.INTERNAL:\n            self._revoke_new_tokens",
+        "if _must_be_revoked(done):\n            self._revoke_new_tokens",
+        "if done.reason is Reason.INTERNAL:\n            self._revoke_new_tokens",
     ),
     Protection(
         "S04",

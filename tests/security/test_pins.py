@@ -176,7 +176,7 @@ def test_s25_an_account_api_that_hangs_does_not_hold_up_every_refresh(
     monkeypatch.setattr(world.goto, "accounts", hang)
     worker = world.refresher()
     for name in ("acme", "t0", "t1", "t2", "t3"):
-        assert worker.refresh(world.due(name)) is Outcome.REFRESHED
+        assert worker.refresh(world.due(name)).outcome is Outcome.REFRESHED
     assert len(asked) == 3
 
 

@@ -63,6 +63,10 @@ class ObedientGoTo:
         self.rotates = False
         self._numbers = itertools.count(1)
 
+    def answer_by(self, token: Callable[[ClientCredentials, dict[str, str]], Answer]) -> None:
+        """From now on `token` answers the token requests."""
+        vars(self).update(token=token)
+
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
         self.asked.append(form)
         self.clients.append(client)

@@ -17,7 +17,7 @@ from chalicelib.config import Settings
 from chalicelib.connect.authorize import AdminVisit, FormPost
 from chalicelib.connect.client_check import CredentialIntake
 from chalicelib.connect.client_form import IntakeVisit
-from chalicelib.connect.complete import Completion
+from chalicelib.connect.complete import Completion, CompletionReport
 from chalicelib.connect.invitations import Invitations
 from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import CONFIRM_ALONE
@@ -70,6 +70,13 @@ class _Local(Deployment):
         if "link" in payload:
             return {"outcome": self.world.credential_intake().take(payload)}
         return self.world.on_demand(**payload).to_dict()
+
+
+def reason_of(report: CompletionReport | None) -> Reason | None:
+    """What a completion ended with. Raises, as `app.complete` does, what kept it from its row."""
+    if report is not None and report.unwritten is not None:
+        raise report.unwritten
+    return report.reason if report is not None else None
 
 
 class World:
@@ -212,7 +219,11 @@ class World:
     def complete(self) -> list[Reason | None]:
         """Run every completion that was handed over."""
         handed, self.completions[:] = self.completions[:], []
-        return [self.completion().run(key) for key in handed]
+        return [self.complete_one(key) for key in handed]
+
+    def complete_one(self, key: str) -> Reason | None:
+        """Why one completion did not end in a connection."""
+        return reason_of(self.completion().run(key))
 
     def completion(self) -> Completion:
         return complete.completion(self.deployment, lambda: self.time_left)
@@ -248,11 +259,10 @@ class World:
 
     def schedule(self) -> Schedule:
         schedule = refresh.schedule(self.deployment, 1, lambda: self.time_left)
-        schedule._refresher_for = lambda *_: self.refresher()
-        return schedule
+        return replace(schedule, refresher_for=lambda *_: self.refresher())
 
     def tick(self) -> dict[str, int]:
-        return dict(self.schedule().tick())
+        return dict(self.schedule().tick().outcomes)
 
     def tick_refused(self, *answers: Answer) -> dict[str, int]:
         """Two ticks, some minutes apart, in which GoTo gives these answers first: a refusal, and

@@ -275,17 +275,17 @@ class Year:
             self.words.look_at_alarms()
 
     def _tick(self) -> None:
-        world, schedule = self.world, self.world.schedule()
+        world = self.world
         world.time_left = 120.0
         self.tables.refuses, self.tables.dies_after_write = 0, False
         self._failed = True
         try:
-            counts = dict(schedule.tick())
+            report = world.schedule().tick()
             refresh.beat(world.deployment)
             notify.reminders(world.deployment).send()
-            self._metrics.tick(counts, schedule.glimpse, 1.0)
-            self.figures.counts["refreshes"] += counts.get(Outcome.REFRESHED, 0)
-            if counts.keys() & REFUSED:
+            self._metrics.tick(report, 1.0)
+            self.figures.counts["refreshes"] += report.outcomes[Outcome.REFRESHED]
+            if report.outcomes.keys() & REFUSED:
                 self._minutes_until = self.now + HOUR  # GoTo's health is counted by the minute
             self._failed = False
         except (Killed, DependencyUnavailable):
