@@ -39,7 +39,7 @@ class Fleet:
         self.world.random = random.Random(7).random
         self.down = False
         self._answer = self.world.goto.token
-        self.world.goto.token = self._token  # type: ignore[method-assign]  # may be down
+        self.world.goto.answer_by(self._token)
         self._names = [f"tenant-{number}" for number in range(tenants)]
         now, settings = int(self.world.clock.now), self.world.settings
         for number, name in enumerate(self._names):

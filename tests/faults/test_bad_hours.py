@@ -59,7 +59,7 @@ def answers_always(world: World, answer: Scripted) -> None:
         assert isinstance(found, Answer)
         return found
 
-    world.goto.token = token  # type: ignore[method-assign]
+    world.goto.answer_by(token)
 
 
 def hours(world: World, number: int) -> None:
@@ -86,7 +86,7 @@ def test_f26_many_grants_that_end_together_stop_nobody(world: World) -> None:
         over = world.grant(client.client_id.removeprefix("id-")).refresh_expires_at
         return DEAD if over <= world.clock.now else real(client, form)
 
-    world.goto.token = token  # type: ignore[method-assign]
+    world.goto.answer_by(token)
     for minutes in [60] * 22 + [1] * 200:
         world.clock.pass_(60 * minutes)
         world.time_left = 120.0
@@ -190,7 +190,7 @@ def test_f26_minutes_of_wrong_refusals_end_nobody(world: World, kind: str) -> No
             return WRONG[kind]
         return DEAD if client.client_id == dead else good(client, form)
 
-    world.goto.token = token  # type: ignore[method-assign]
+    world.goto.answer_by(token)
     for _ in range(3):
         world.tick()
         world.clock.pass_(60)
@@ -216,7 +216,7 @@ def test_f26_refusals_that_come_one_by_one_are_goto_s_affair_as_well(world: Worl
     answers_always(world, DEAD)
     for minute in range(40):
         if minute == 20:
-            world.goto.token = good  # type: ignore[method-assign]
+            world.goto.answer_by(good)
         world.tick()
         world.clock.pass_(60)
     assert {world.grant(name).status for name in names} == {Status.CONNECTED}
@@ -238,7 +238,7 @@ def test_f26_a_fleet_that_has_refreshed_all_day_is_not_ended_either(
         if minute == 30:
             answers_always(world, DEAD)
         elif minute == 45:
-            world.goto.token = good  # type: ignore[method-assign]
+            world.goto.answer_by(good)
         world.tick()
         world.clock.pass_(60)
     assert {world.grant(name).status for name in names} == {Status.CONNECTED}
@@ -257,7 +257,7 @@ def test_f26_a_truly_dead_grant_of_a_small_fleet_is_told(world: World, fleet: in
     def token(client: ClientCredentials, form: dict[str, str]) -> Answer:
         return DEAD if client.client_id == "id-tenant-0" else good(client, form)
 
-    world.goto.token = token  # type: ignore[method-assign]
+    world.goto.answer_by(token)
     while not world.grant("tenant-0").refused_since:
         world.tick()
         world.clock.pass_(60)

@@ -257,7 +257,7 @@ def hammer(world: World, names: list[str], seconds: int) -> dict[str, list[float
         asked[acting[0]].append(world.clock.now)
         return token(client, form)
 
-    vars(world.goto).update(token=noted)
+    world.goto.answer_by(noted)
     versions = dict.fromkeys(names, 1)
     for second in range(0, seconds, 3):
         if second % 60 == 0:
