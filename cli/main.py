@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import misuse, shown
+from cli import output, usage_errors
 from cli.commands import onboarding, operations, tenants
-from cli.outside import PROGRAM
+from cli.local_checks import PROGRAM
 from cli.service import WRONG, Stopped
 from cli.typer_app import app
 
@@ -28,7 +28,7 @@ _USAGE_ERRORS: Any = next(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        shown.say(f"{PROGRAM} {_version()}")
+        output.say(f"{PROGRAM} {_version()}")
         raise typer.Exit
 
 
@@ -59,16 +59,16 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(stopped.code, str(stopped))
     except _USAGE_ERRORS as error:
         # No sentence of its own: nothing was typed, and the help was the answer.
-        told = misuse.sentence(app, sys.argv[1:] if arguments is None else arguments, error)
+        told = usage_errors.sentence(app, sys.argv[1:] if arguments is None else arguments, error)
         return _fail(WRONG, told) if error.format_message() else WRONG
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        shown.errors.print()  # the terminal's own ^C stands on the line
+        output.errors.print()  # the terminal's own ^C stands on the line
         return _fail(INTERRUPTED, "Stopped. It is safe to run the same command again.")
     return code if isinstance(code, int) else 0
 
 
 def _fail(code: int, sentence: str) -> int:
-    shown.errors.print(shown.plain(" ".join(sentence.split())))
+    output.errors.print(output.plain(" ".join(sentence.split())))
     return code

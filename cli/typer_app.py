@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import shown
-from cli.outside import PROGRAM
+from cli import output
+from cli.local_checks import PROGRAM
 from cli.service import WRONG, Service, Stopped
 
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -75,17 +75,17 @@ MAIN = "main"
 
 def tell(answer: dict[str, Any], as_json: bool, *sentences: str) -> None:
     if as_json:
-        shown.as_json(answer)
+        output.as_json(answer)
         return
     for sentence in sentences:
-        shown.say(sentence)
+        output.say(sentence)
 
 
 def tell_expiry(answer: dict[str, Any], how: str) -> None:
     """On standard error, so that standard output is the link alone."""
     if answer.get("expires_at"):  # a service of an older version does not say
-        until = shown.moment(answer["expires_at"])
-        shown.errors.print(shown.plain(f"{how} until {until} {shown.zone()}."))
+        until = output.moment(answer["expires_at"])
+        output.errors.print(output.plain(f"{how} until {until} {output.zone()}."))
 
 
 def confirm(question: str, wanted: str, yes: bool) -> None:
@@ -94,7 +94,7 @@ def confirm(question: str, wanted: str, yes: bool) -> None:
         return
     if not interactive():
         raise Stopped(WRONG, f"{question} Confirm it with --yes.")
-    asked = shown.plain(f"{question} Type {wanted!r} to go on").plain
+    asked = output.plain(f"{question} Type {wanted!r} to go on").plain
     if typer.prompt(asked, default="", show_default=False) != wanted:
         raise Stopped(WRONG, "Nothing was changed.")
 

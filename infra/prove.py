@@ -19,8 +19,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.service import Service, Stopped
-from infra import beliefs, preflight
-from infra.beliefs import Belief, NotSo, Unproven
+from infra import aws_assumptions, preflight
+from infra.aws_assumptions import Belief, NotSo, Unproven
 from infra.stack import Stack, StackFailed
 
 AS_BELIEVED, NOT_SO, UNPROVEN = "as believed", "not so", "unproven"
@@ -62,12 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def stage_of(
     session: Any, stack: Stack, name: str, *, local: bool, endpoint: str | None = None
-) -> beliefs.Stage:
+) -> aws_assumptions.Stage:
     """What beliefs look at. Raises `StackFailed` where there is no such stack."""
     live = stack.live
     if live is None:
         raise StackFailed(f"There is no stack {stack.name}.")
-    return beliefs.Stage(
+    return aws_assumptions.Stage(
         stack=live,
         outputs=stack.outputs,
         resources=stack.resources,
@@ -92,9 +92,9 @@ def _rep(service: Service) -> Callable[..., dict[str, Any]]:
     return ask
 
 
-def prove(stage: beliefs.Stage, say: Callable[[str], None], *, spare: bool = False) -> int:
+def prove(stage: aws_assumptions.Stage, say: Callable[[str], None], *, spare: bool = False) -> int:
     """Look at each belief, saying a line of each; 1 where one is not so."""
-    found = [_finding(one, stage, say) for one in beliefs.ALL if spare or not one.spare]
+    found = [_finding(one, stage, say) for one in aws_assumptions.ALL if spare or not one.spare]
     counts: Mapping[str, int] = {
         verdict: sum(one.verdict == verdict for one in found)
         for verdict in (AS_BELIEVED, NOT_SO, UNPROVEN)
@@ -105,7 +105,7 @@ def prove(stage: beliefs.Stage, say: Callable[[str], None], *, spare: bool = Fal
     return 1 if counts[NOT_SO] else 0
 
 
-def _finding(belief: Belief, stage: beliefs.Stage, say: Callable[[str], None]) -> Finding:
+def _finding(belief: Belief, stage: aws_assumptions.Stage, say: Callable[[str], None]) -> Finding:
     try:
         finding = Finding(belief, AS_BELIEVED, belief.look(stage))
     except Unproven as error:

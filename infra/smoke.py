@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.outside import page_fault
+from cli.local_checks import page_fault
 from infra import schedule
 from infra.stack import StackFailed
 

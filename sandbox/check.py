@@ -28,7 +28,7 @@ def _sources() -> bool:
         # What HA's services install runs on older Pythons than this product does.
         _tool("mypy", "--python-version", "3.10", "reader/src"),
         # The same test that `make test` runs: it holds the directions of imports.
-        _tool("pytest", "--quiet", "tests/unit/test_house.py"),
+        _tool("pytest", "--quiet", "tests/unit/test_layout.py"),
     ]
     return all(clean)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sandbox import commands
 from sandbox.environment import ROOT, STATE, private_folder, virtual_environment
-from sandbox.meanwhile import ANSWERS, MEANWHILE, Newcomer
+from sandbox.newcomer_answers import ANSWERS, MEANWHILE, Newcomer
 from sandbox.processes import require_free
 from sandbox.shell import Shell, Stuck
 

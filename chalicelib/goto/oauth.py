@@ -246,7 +246,7 @@ REASONS = {
     FailureClass.INTERNAL: Reason.INTERNAL,
 }
 """How an authorization request ends by a failure: a code serves once, so none is tried again (F22).
-What follows for a refresh: `refresh/decisions.py`."""
+What follows for a refresh: `refresh/failure_decisions.py`."""
 
 
 def failure_of(error: ProviderUnreachable | DependencyUnavailable) -> Failure:

@@ -1,8 +1,8 @@
 """Use case: refresh one tenant. Claim, ask, commit.
 
 A success is committed on generation and version as they were asked, never on the fence: a late
-answer may carry the only valid refresh token. What follows from a failure is for `decisions` to
-say; here it is carried out.
+answer may carry the only valid refresh token. `failure_decisions` says what follows from a failure;
+here it is carried out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from chalicelib.goto.token_response import TokenSet, judge
 from chalicelib.journal_entries import JournalEntry, Kind
 from chalicelib.models import ClientCredentials, Due, EndCause, Grant, NewTokens, Phase, Revocation
 from chalicelib.refresh.accounts import Accounts
-from chalicelib.refresh.decisions import (
+from chalicelib.refresh.failure_decisions import (
     REFUSALS,
     Attempt,
     Backoff,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from cli import importing, shown, typer_app
+from cli import importing, output, typer_app
 from cli.files import Problem, decoded
 from cli.service import FAILED, WRONG, Service, Stopped
 from cli.typer_app import (
@@ -136,23 +136,23 @@ def import_(
     """
     service = Service(stage)
     lines, problems = importing.read(file)
-    with Progress(console=shown.errors, transient=True) as bar:
+    with Progress(console=output.errors, transient=True) as bar:
         task = bar.add_task("Checking", total=len(lines))
         found, done = importing.check(service, lines, lambda count: bar.advance(task, count))
     problems = sorted([*problems, *found])
     if problems:
         _problems(problems, as_json)
-        wrong = shown.number(len(problems), "line has an error", "lines have errors")
+        wrong = output.number(len(problems), "line has an error", "lines have errors")
         raise Stopped(WRONG, f"{wrong}; nothing was imported.")
     left = [line for line in lines if line["line"] not in done]
     confirm(
-        f"Import {shown.number(len(left), 'tenant')}? Any other user of these refresh tokens must"
+        f"Import {output.number(len(left), 'tenant')}? Any other user of these refresh tokens must"
         " stop now.",
         "import",
         yes,
     )
     told, missed = [], []
-    with Progress(console=shown.errors, transient=True) as bar:
+    with Progress(console=output.errors, transient=True) as bar:
         task = bar.add_task("Importing", total=len(left))
         for line in importing.take_over(service, left, lambda count: bar.advance(task, count)):
             if not line["done"]:
@@ -160,7 +160,7 @@ def import_(
                 continue
             told.append(line)
             if not as_json:
-                shown.say(f"line {line['line']}: {line['tenant']} imported")
+                output.say(f"line {line['line']}: {line['tenant']} imported")
     if missed:
         _problems(missed, as_json)
         raise Stopped(
@@ -179,7 +179,7 @@ def import_(
 def _problems(problems: list[Problem], as_json: bool) -> None:
     if as_json:
         rows = [dict(zip(("line", "tenant", "error"), each, strict=True)) for each in problems]
-        shown.as_json({"problems": rows})
+        output.as_json({"problems": rows})
         return
     for number, name, error in problems:
-        shown.say(f"line {number}: {name + ': ' if name else ''}{error}")
+        output.say(f"line {number}: {name + ': ' if name else ''}{error}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import outside, shown
+from cli import local_checks, output
 from cli.service import FAILED, WRONG, Service, Stopped
 from cli.typer_app import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, listed, pages, tell
 
@@ -30,9 +30,9 @@ def status(
     while True:
         answer = service.ask("status")
         if as_json:
-            shown.as_json(answer)
+            output.as_json(answer)
         else:
-            shown.fleet(answer, clear=watch)
+            output.fleet(answer, clear=watch)
         if not watch:
             return
         time.sleep(WATCHED_EVERY)
@@ -43,21 +43,21 @@ def export(stage: Stage = MAIN, as_json: Json = False) -> None:
     """Print all tenants, without secrets, as JSON Lines (as one array with --json)."""
     rows = listed(Service(stage), "export")
     if as_json:
-        shown.as_json({"tenants": rows})
+        output.as_json({"tenants": rows})
         return
     for row in rows:
-        shown.console.out(outside.one_line(row))
+        output.console.out(local_checks.one_line(row))
 
 
 @app.command(rich_help_panel=LOOK)
 def doctor(stage: Stage = MAIN, as_json: Json = False) -> int:
     """Check a stage, and say what to do about each failure."""
-    findings = outside.examine(Service(stage))
+    findings = local_checks.examine(Service(stage))
     if as_json:
-        shown.as_json({"findings": findings})
+        output.as_json({"findings": findings})
     else:
         for each in findings:
-            shown.finding(each)
+            output.finding(each)
     return 0 if all(each["well"] for each in findings) else FAILED
 
 
@@ -69,9 +69,9 @@ def facts(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
     """
     answer = Service(stage).ask("facts", tenant=name)
     if as_json:
-        shown.as_json(answer)
+        output.as_json(answer)
         return
-    shown.compared(answer.need("facts"))
+    output.compared(answer.need("facts"))
 
 
 @app.command(rich_help_panel=ACT)
@@ -80,7 +80,7 @@ def refresh(name: Name, stage: Stage = MAIN, as_json: Json = False) -> None:
     answer = Service(stage).ask("refresh", tenant=name)
     sentence = f"{name}: {answer['outcome']}; the token is valid until"
     later = f" Try again in {answer['retry_after']} s." if answer["retry_after"] else ""
-    tell(answer, as_json, f"{sentence} {shown.day(answer['expires_at'])}.{later}")
+    tell(answer, as_json, f"{sentence} {output.day(answer['expires_at'])}.{later}")
 
 
 @app.command(rich_help_panel=ACT)
@@ -141,4 +141,6 @@ def disconnect(
     confirm(f"Disconnect EVERY tenant of {stage}?", f"disconnect all of {stage}", yes)
     count = sum(pages(service, "disconnect_all", "disconnected"))
     links = "Their links are revoked; to connect one again: link send NAME."
-    tell({"disconnected": count}, as_json, f"Disconnected {shown.number(count, 'tenant')}. {links}")
+    tell(
+        {"disconnected": count}, as_json, f"Disconnected {output.number(count, 'tenant')}. {links}"
+    )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import shown
+from cli import output
 from cli.service import WRONG, Service, Stopped
 from cli.typer_app import MAIN, Json, Name, Stage, Yes, confirm, groups, listed, tell
 
@@ -101,9 +101,9 @@ def tenant_find(
 
 def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        shown.as_json({"tenants": rows})
+        output.as_json({"tenants": rows})
     else:
-        shown.tenants(rows)
+        output.tenants(rows)
 
 
 @groups["tenant"].command("show")
@@ -116,9 +116,9 @@ def tenant_show(
     """Show one tenant: its state, what to do next, why, and what has happened."""
     answer = Service(stage).ask("tenant_show", tenant=name)
     if as_json:
-        shown.as_json(answer)
+        output.as_json(answer)
     else:
-        shown.tenant(answer, whole=whole)
+        output.tenant(answer, whole=whole)
 
 
 @groups["tenant"].command("change")

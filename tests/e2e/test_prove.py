@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra import beliefs, prove
-from infra.beliefs import Stage
+from infra import aws_assumptions, prove
+from infra.aws_assumptions import Stage
 from infra.package import STAGE
 from infra.smoke import TICK
 from sandbox.cloud import LocalCloud
@@ -45,8 +45,8 @@ def test_s20_every_line_of_it_and_no_secret(cloud: LocalCloud, stage: Stage) -> 
     cloud.aws.invoke(cloud.functions["refresh_tick"], TICK)
     assert prove.prove(stage, said.append, spare=True) == 1
     *lines, summary = said
-    assert len(lines) == len(beliefs.ALL)
-    for belief, line in zip(beliefs.ALL, lines, strict=True):
+    assert len(lines) == len(aws_assumptions.ALL)
+    for belief, line in zip(aws_assumptions.ALL, lines, strict=True):
         assert belief.says in line
         if belief.says in SHOWN_HERE:
             assert line.startswith("as believed"), line
@@ -60,7 +60,7 @@ def test_s20_every_line_of_it_and_no_secret(cloud: LocalCloud, stage: Stage) -> 
     assert "/connect/" not in text
     assert cloud.key.secret_key not in text
     rows = cloud.rep("tenant_list")["tenants"]
-    assert beliefs.TENANT not in str(rows), "its own tenant is gone"
+    assert aws_assumptions.TENANT not in str(rows), "its own tenant is gone"
 
 
 class Refusing:
@@ -105,7 +105,7 @@ def test_what_is_not_so_is_said_with_what_to_do(says: str, answers: dict[str, An
         local=False,
         pause=lambda _seconds: None,
     )
-    [belief] = [one for one in beliefs.ALL if one.says == says]
+    [belief] = [one for one in aws_assumptions.ALL if one.says == says]
     said: list[str] = []
     finding = prove._finding(belief, stage, said.append)
     assert finding.verdict == prove.NOT_SO

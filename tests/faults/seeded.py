@@ -10,7 +10,7 @@ from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.errors import Conflict
 from chalicelib.models import Due, Grant, Inflight, NewTokens
-from chalicelib.refresh.decisions import Attempt
+from chalicelib.refresh.failure_decisions import Attempt
 from chalicelib.refresh.refresher import Refresher
 
 

@@ -27,7 +27,7 @@ from chalicelib.goto.client import GoTo
 from chalicelib.goto.http import DeadlineAdapter
 from chalicelib.goto.oauth import GoToClient
 from chalicelib.models import Due, Grant
-from chalicelib.refresh import decisions, refresher, setback
+from chalicelib.refresh import failure_decisions, refresher, setback
 from chalicelib.refresh.outcomes import Outcome, Refreshed
 from chalicelib.refresh.refresher import Refresher
 from chalicelib.tokens import commit
@@ -142,8 +142,8 @@ class _Tagging(DeadlineAdapter):
 def _shorten(timing: Timing) -> None:
     for module, constant, seconds in (
         (refresher, "LEASE_MARGIN", timing.lease_margin),
-        (decisions, "CONFIRM_PAUSE", timing.confirm_pause),
-        (decisions, "CONFIRM_ALONE", timing.confirm_pause),
+        (failure_decisions, "CONFIRM_PAUSE", timing.confirm_pause),
+        (failure_decisions, "CONFIRM_ALONE", timing.confirm_pause),
         (setback, "CONFIRM_PAUSE", timing.confirm_pause),
         (refresher, "TIME_FOR_ONE", timing.time_for_one),
         (refresher, "TIME_TO_ASK", timing.time_for_one * 0.75),

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 from chalicelib.rep import health_check
 from chalicelib.rep.health_check import Doctor
-from cli.outside import is_own
+from cli.local_checks import is_own
 from sandbox.edge import forwards
 from tests.support.aws import REGION, session
 from tests.support.site import Site

@@ -26,7 +26,7 @@ def parts(world: World) -> None:
 def test_the_doctor_names_each_failure_and_what_to_do(
     world: World, run: Run, parts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.outside.page_fault", lambda url: "")
+    monkeypatch.setattr("cli.local_checks.page_fault", lambda url: "")
     world.clock.now = 1_000.0  # the service's clock; this machine's is years ahead
     ran = run("doctor")
     assert ran.code == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli import shown
+from cli import output
 from cli.service import Answer, Service, Stopped
 from tests.rep.program import Run
 from tests.support.hostile import HOSTILE, obeyed
@@ -50,7 +50,7 @@ def test_s30_no_stored_text_gets_at_the_terminal(world: World, run: Run, text: s
             assert ran.code == 0, ran.err
             assert obeyed(ran.out + ran.err) == set(), command
     ran = run("tenant", "show", "acme")
-    assert shown.plain(text).plain in " ".join(ran.out.split()) or " " in text
+    assert output.plain(text).plain in " ".join(ran.out.split()) or " " in text
     assert run("link", "send", "acme").code == 0
     assert run("tenant", "change", "acme", "--display-name", "New").code == 0
 
@@ -62,7 +62,7 @@ def test_s30_no_answer_of_the_service_gets_at_the_terminal(
 ) -> None:
     """S30: its sentences, its findings, and its errors neither."""
     row = {"name": text, "well": False, "told": text, "advice": text}
-    monkeypatch.setattr("cli.outside.page_fault", lambda url: text)
+    monkeypatch.setattr("cli.local_checks.page_fault", lambda url: text)
     monkeypatch.setattr(
         Service, "ask", lambda *_, **__: Answer.of({"at": 0, "page_url": text, "findings": [row]})
     )

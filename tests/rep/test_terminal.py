@@ -8,7 +8,7 @@ from rich.console import Console
 
 from chalicelib.durations import DAY, LINK_LIFETIME, RETURN_PATIENCE
 from chalicelib.models import Status
-from cli import shown
+from cli import output
 from tests.rep.program import HEADER, Run, add, is_one_sentence, row
 from tests.support.stubs import refusal
 from tests.support.world import TESTER, World
@@ -25,7 +25,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Console(
         highlight=False, soft_wrap=True, force_terminal=True, width=80, color_system=None
     )
-    monkeypatch.setattr(shown, "console", small)
+    monkeypatch.setattr(output, "console", small)
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ def test_times_are_local_and_their_zone_is_named_once(
 
 def test_references_are_short(world: World, run: Run) -> None:
     world.connect(world.add_tenant())
-    assert shown.reference("8f1e4d0a-9c8e-1f2e-3d4c-5b6a7f8e9d0c") == "8f1e4d0a"
-    assert shown.reference("ABCDE-FGHJK") == "ABCDE-FGHJK"
+    assert output.reference("8f1e4d0a-9c8e-1f2e-3d4c-5b6a7f8e9d0c") == "8f1e4d0a"
+    assert output.reference("ABCDE-FGHJK") == "ABCDE-FGHJK"
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ def test_a_link_says_until_when_it_works_beside_the_link(world: World, run: Run)
     ran = run("link", "show", "acme")
     assert ran.out.strip().startswith("https://")
     assert len(ran.out.split()) == 1
-    assert shown.moment(world.clock.now + LINK_LIFETIME) in ran.err
+    assert output.moment(world.clock.now + LINK_LIFETIME) in ran.err
     assert "works once" in run("intake", "show", "acme").err
 
 
 def test_one_is_one_and_two_are_two(run: Run, tmp_path: object) -> None:
-    assert [shown.number(1, "tenant"), shown.number(2, "tenant")] == ["1 tenant", "2 tenants"]
+    assert [output.number(1, "tenant"), output.number(2, "tenant")] == ["1 tenant", "2 tenants"]
 
 
 def test_an_import_of_one_asks_for_one(run: Run, tmp_path: object) -> None:

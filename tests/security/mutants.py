@@ -22,7 +22,7 @@ FILES = {
     "oauth": "chalicelib/goto/oauth.py",
     "complete": "chalicelib/connect/complete.py",
     "refresher": "chalicelib/refresh/refresher.py",
-    "decisions": "chalicelib/refresh/decisions.py",
+    "failure_decisions": "chalicelib/refresh/failure_decisions.py",
     "setback": "chalicelib/refresh/setback.py",
     "commit": "chalicelib/tokens/commit.py",
     "rescue": "chalicelib/tokens/rescue.py",
@@ -33,7 +33,7 @@ FILES = {
 TESTS = {
     "authorize": (
         "tests/security/test_authorization.py",
-        "tests/security/test_way.py",
+        "tests/security/test_connecting_rules.py",
         "tests/security/test_cookies.py",
         "tests/integration/test_accounts.py",
         "tests/security/test_doors.py",
@@ -53,7 +53,7 @@ TESTS = {
         "tests/integration/test_rescue_ends.py",
         "tests/integration/test_disconnecting.py",
         "tests/integration/test_commit_conflicts.py",
-        "tests/security/test_way.py",
+        "tests/security/test_connecting_rules.py",
         "tests/faults/test_races.py",
     ),
     "refresher": (
@@ -67,7 +67,7 @@ TESTS = {
         "tests/faults/test_races.py",
         "tests/integration/test_usable.py",
     ),
-    "decisions": ("tests/unit/test_decisions.py",),
+    "failure_decisions": ("tests/unit/test_failure_decisions.py",),
     "setback": ("tests/unit/test_setback.py",),
     "commit": (
         "tests/unit/test_commit_rules.py",

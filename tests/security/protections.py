@@ -553,7 +553,7 @@ PROTECTIONS = (
     Protection(
         "S30",
         "what the service tells is inert on a rep's terminal",
-        "cli/shown.py",
+        "cli/output.py",
         '"?" if _obeyed(each) else each',
         "each",
     ),

@@ -12,7 +12,7 @@ from chalicelib.refresh.outcomes import Outcome
 from cli import main
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
-from sandbox.meanwhile import ANSWERS
+from sandbox.newcomer_answers import ANSWERS
 from tests.security.protections import PROTECTIONS
 from tests.support.aws import template
 

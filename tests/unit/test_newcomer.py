@@ -12,7 +12,7 @@ from infra.smoke import pages_of
 from sandbox import commands, docs, newcomer
 from sandbox.docs import SHOWN
 from sandbox.environment import ROOT
-from sandbox.meanwhile import ANSWERS, MEANWHILE
+from sandbox.newcomer_answers import ANSWERS, MEANWHILE
 from sandbox.shell import Answer, Shell, Stuck
 
 SHOWN_PAGES = {

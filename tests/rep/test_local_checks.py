@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli import outside
+from cli import local_checks
 from cli.service import Answer, Service
 
 STATUS = "/admin/settings/activities/status"
@@ -48,13 +48,13 @@ def found(monkeypatch: pytest.MonkeyPatch, url: str | None, at: float) -> dict[s
     answer: dict[str, Any] = {"at": at, "page_url": url, "findings": []}
     monkeypatch.setattr(Service, "ask", lambda self, command: Answer.of(answer))
     monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
-    return {row["name"]: row for row in outside.examine(Service("prod"))}
+    return {row["name"]: row for row in local_checks.examine(Service("prod"))}
 
 
 def test_pages_that_answer_and_clocks_that_agree_are_well(
     pages: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = found(monkeypatch, pages + STATUS, 1_800_000_000.0 + outside.CLOCK_ERROR)
+    rows = found(monkeypatch, pages + STATUS, 1_800_000_000.0 + local_checks.CLOCK_ERROR)
     assert all(row["well"] and row["advice"] == "" for row in rows.values()), rows
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from cli.outside import PROGRAM
+from cli.local_checks import PROGRAM
 
 _NAME_OWN = ("MissingParameter", "BadOptionUsage")
 """Errors that name one of our own parameters, and nothing that was typed."""

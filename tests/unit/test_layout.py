@@ -1,4 +1,4 @@
-"""The house stays as it is drawn: imports go one way, rooms stay small, nothing stands twice."""
+"""The layout stays as it is drawn: imports go one way, packages stay small, nothing is repeated."""
 
 import ast
 import re

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.durations import CONFIRM_ALONE, CONFIRM_PAUSE, END_GRACE
 from chalicelib.goto.oauth import Failure, FailureClass
 from chalicelib.models import EndCause
-from chalicelib.refresh.decisions import (
+from chalicelib.refresh.failure_decisions import (
     REFUSALS,
     Attempt,
     Backoff,
