@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from sandbox.cloud import LocalCloud
-from sandbox.environment import Missing, chromium
 from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
+from tests.e2e.chrome import launched
 
 expect.set_options(timeout=20_000)  # milliseconds: a machine of two cores may be busy
 
@@ -33,14 +33,8 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def chrome(playwright: Playwright) -> Iterator[Browser]:
     """Chromium, as a person's."""
-    try:
-        path = chromium()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    # Chromium has no sandbox for root, which is who runs in CI.
-    launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-    yield launched
-    launched.close()
+    with launched(playwright) as browser:
+        yield browser
 
 
 @pytest.fixture

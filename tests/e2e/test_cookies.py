@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 import app as entry
 from chalicelib import opaque
-from sandbox.environment import Missing, chromium
 from tests.e2e import story
+from tests.e2e.chrome import launched
 from tests.support.aws import create_tables
 from tests.support.https import DOMAIN, ONE_HOST, ORIGIN, SecureSite, secure_site
 from tests.support.memory import MemoryDynamoDB
@@ -45,14 +45,8 @@ def server() -> Iterator[SecureSite]:
 @pytest.fixture(scope="module")
 def secure_chrome(server: SecureSite, playwright: Playwright) -> Iterator[Browser]:
     """Chromium that finds every host at the server."""
-    try:
-        path = chromium()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    rules = f"--host-resolver-rules={server.rules}"
-    launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", rules])
-    yield launched
-    launched.close()
+    with launched(playwright, f"--host-resolver-rules={server.rules}") as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from sandbox.cloud import LocalCloud
-from sandbox.environment import Missing, chromium
 from tests.e2e import story
+from tests.e2e.chrome import launched
 from tests.e2e.story import PROCESSING, Tenant
 
 HTML = "text/html"
@@ -24,13 +24,8 @@ SLOW_LOGIN = 12_000
 
 @pytest.fixture
 def hurried(playwright: Playwright) -> Iterator[Browser]:
-    try:
-        path = chromium()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", HURRIED])
-    yield launched
-    launched.close()
+    with launched(playwright, HURRIED) as browser:
+        yield browser
 
 
 def exchanges(cloud: LocalCloud) -> int:

@@ -16,10 +16,10 @@ import pytest
 from playwright.sync_api import Browser, Playwright
 
 from sandbox.cloud import LocalCloud
-from sandbox.environment import Missing, chromium
 from sandbox.processes import free_port, require_free
 from sandbox.settings import Ports, Settings
 from tests.e2e import story
+from tests.e2e.chrome import launched
 
 ASK = """async ([address, headers]) => {
   const signed = {'Authorization': 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/'
@@ -48,14 +48,9 @@ sys.exit(run.main())
 @pytest.fixture
 def unguarded(playwright: Playwright) -> Iterator[Browser]:
     """Chromium without its own check of who reaches into the local network."""
-    try:
-        path = chromium()
-    except Missing as missing:
-        pytest.skip(str(missing))
     off = "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
-    launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", off])
-    yield launched
-    launched.close()
+    with launched(playwright, off) as browser:
+        yield browser
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://evil.example"])

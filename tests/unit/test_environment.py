@@ -97,6 +97,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 ALL = (
     "chromium",
+    "chromium-headless-shell",
     "firefox-esr",
     "webkit2gtk-driver",
     "xvfb",
@@ -114,8 +115,8 @@ def test_what_tests_lack_is_named_at_once(bare: None, capsys: pytest.CaptureFixt
     [line] = capsys.readouterr().out.splitlines()
     assert f"`apt-get install {' '.join(ALL)}`" in line
     names = (
-        "Chromium, Firefox, WebKit's driver, Xvfb, libatomic, a JDK of Java 17 or newer, npm,"
-        " nginx and PHP with curl"
+        "Chromium, Chromium's headless shell, Firefox, WebKit's driver, Xvfb, libatomic, a JDK of"
+        " Java 17 or newer, npm, nginx and PHP with curl"
     )
     assert f"This machine lacks {names}." in line
 
