@@ -24,6 +24,7 @@ def running() -> Iterator[str]:
         "-Xmx512m",
         # It lives for seconds or minutes: what the better compiler costs is not earned back.
         "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
         f"-Djava.library.path={libraries}",
         "-cp",
         f"{home / 'DynamoDBLocal.jar'}:{libraries}/*",

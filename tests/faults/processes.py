@@ -255,7 +255,8 @@ def _at_rest(stage: Stage, tenants: list[str]) -> bool:
     return all(
         row.status in ENDED
         or (row.inflight is None and row.next_refresh_at and row.next_refresh_at > soon)
-        for row in stage.rows(tenants).values()
+        for tenant in tenants
+        if (row := stage.connections.grant(tenant)) is not None
     )
 
 
