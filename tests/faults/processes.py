@@ -251,7 +251,7 @@ def until(done: Callable[[], bool], seconds: float) -> bool:
 def _at_rest(stage: Stage, tenants: list[str]) -> bool:
     """Whether nothing is due soon, and no claim is open."""
     stage.crew.replace_timed_out()
-    soon = time.time() + CALM_LIFETIME / 2
+    soon = time.time() + CALM_LIFETIME / 4
     return all(
         row.status in ENDED
         or (row.inflight is None and row.next_refresh_at and row.next_refresh_at > soon)
