@@ -24,7 +24,7 @@ SLOW_LOGIN = 12_000
 
 @pytest.fixture
 def hurried(playwright: Playwright) -> Iterator[Browser]:
-    with launched(playwright, HURRIED) as browser:
+    with launched(playwright, HURRIED, whole=True) as browser:
         yield browser
 
 
