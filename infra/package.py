@@ -152,10 +152,11 @@ def is_shipped(name: str) -> bool:
     """Whether a file of the unslimmed archive goes to Lambda.
 
     Not: other services' descriptions; native code, for which each library here has Python to fall
-    back on, so that one package serves every architecture; time zones, which nothing asks for.
+    back on, so that one package serves every architecture; time zones, which nothing asks for;
+    bytecode, which is made anew: a checkout still has that of modules that are gone.
     """
     path = PurePosixPath(name)
-    if path.suffix in (".so", ".pyi"):
+    if path.suffix in (".so", ".pyi") or "__pycache__" in path.parts:
         return False
     if path.parts[:2] == ("dateutil", "zoneinfo"):
         return path.suffix == ".py"
