@@ -84,8 +84,9 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """``shown``: customers read of it on their page. ``repeatable``: whoever holds a link, or reads
-    tokens, can make it happen again and again, so it must never hide anything else (S29)."""
+    """``shown``: customers read of it on their page, by `web/history_texts.py`. ``repeatable``:
+    whoever holds a link, or reads tokens, can make it happen again and again, so it must never hide
+    anything else (S29)."""
 
     by: By
     shown: bool = False
@@ -93,7 +94,7 @@ class Traits:
 
 
 TRAITS: dict[str, Traits] = {
-    Kind.TENANT_ADDED: Traits(By.REP, shown=True),
+    Kind.TENANT_ADDED: Traits(By.REP),
     Kind.TENANT_CHANGED: Traits(By.REP, shown=True),
     Kind.ADDRESS_CHANGED: Traits(By.REP, shown=True),
     Kind.TENANT_REMOVED: Traits(By.REP),
@@ -105,9 +106,9 @@ TRAITS: dict[str, Traits] = {
     Kind.PIN_SHARED: Traits(By.REP),
     Kind.ACCOUNT_WANTED: Traits(By.SERVICE, repeatable=True),
     Kind.ACCOUNT_PINNED: Traits(By.SERVICE),
-    Kind.INTAKE_CREATED: Traits(By.REP, shown=True),
+    Kind.INTAKE_CREATED: Traits(By.REP),
     Kind.INTAKE_SENT: Traits(By.REP, shown=True),
-    Kind.LINK_CREATED: Traits(By.REP, shown=True),
+    Kind.LINK_CREATED: Traits(By.REP),
     Kind.LINK_SENT: Traits(By.REP, shown=True),
     Kind.LINK_REQUESTED: Traits(By.CUSTOMER, shown=True, repeatable=True),
     Kind.LINKS_REVOKED: Traits(By.REP, shown=True),
@@ -127,7 +128,7 @@ TRAITS: dict[str, Traits] = {
     Kind.TOKEN_REJECTED: Traits(By.SERVICE, repeatable=True),
     Kind.DEGRADED: Traits(By.SERVICE, shown=True),
     Kind.STUCK: Traits(By.SERVICE),
-    Kind.RETRIED: Traits(By.REP, shown=True),
+    Kind.RETRIED: Traits(By.REP),
     Kind.RECOVERED: Traits(By.SERVICE, shown=True),
     Kind.RECONNECT_SOON: Traits(By.SERVICE, shown=True),
     Kind.REAUTHORIZATION_REQUIRED: Traits(By.SERVICE, shown=True),

@@ -18,6 +18,7 @@ from chalicelib.durations import HSTS_LIFETIME, PAGE_RELOAD
 from chalicelib.models import Reason, Status, Tenant
 from chalicelib.permissions import USELESS, scope_sentence
 from chalicelib.web import texts
+from chalicelib.web.history_texts import HISTORY
 
 PORTAL = "https://developer.logmeininc.com/clients"
 """GoTo's developer portal, where the customer makes the client."""
@@ -83,7 +84,7 @@ def settings_page(view: SettingsView, form: Form, *, contact: str | None = None)
 def _timeline(view: SettingsView) -> list[tuple[float, str, str]]:
     """When, who and what, in the customer's words: no names, no insides of ours."""
     entries = view.details.timeline if view.details else ()
-    known = [(entry.at, texts.HISTORY.get(entry.kind)) for entry in entries]
+    known = [(entry.at, HISTORY.get(entry.kind)) for entry in entries]
     return [(at, texts.WORDS[told[0]], told[1]) for at, told in known if told]
 
 

@@ -22,6 +22,7 @@ from chalicelib.notify import email_templates
 from chalicelib.notify.metrics import Metrics
 from chalicelib.refresh.circuit_breaker import Change
 from chalicelib.tokens.request_outcomes import ENDS, ending
+from chalicelib.web.history_texts import HISTORY
 
 LIBRARY = Path(__file__).parents[2] / "chalicelib"
 
@@ -77,6 +78,10 @@ def test_every_kind_has_its_traits() -> None:
     assert list(TRAITS) == list(Kind)
     told = {kind for kind, _ in email_templates._LETTERS} | email_templates._OF_PROVIDER.keys()
     assert told <= set(Kind)
+
+
+def test_what_customers_read_of_has_its_sentence() -> None:
+    assert {kind for kind, each in TRAITS.items() if each.shown} == HISTORY.keys()
 
 
 def test_a_kind_that_nobody_knows_is_not_shown_to_customers() -> None:
