@@ -14,6 +14,7 @@ from typing import Any
 from chalicelib.durations import BROWSER_RETENTION, DAY, REQUEST_RETENTION
 from chalicelib.dynamodb import expressions, journal
 from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb.rows import named
 from chalicelib.errors import Conflict
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import AuthorizationRequest, Browser, Reason, RequestStatus
@@ -317,10 +318,10 @@ def request_of(values: dict[str, Any]) -> AuthorizationRequest:
         verifier=values.get("verifier", ""),
         link_series=values.get("link_series"),
         pressed_by=values.get("pressed_by"),
-        status=RequestStatus(values["status"]),
+        status=named(RequestStatus, values["status"], RequestStatus.FAILED),
         returned_at=values.get("returned_at"),
         finished_at=values.get("finished_at"),
-        reason=Reason(values["reason"]) if "reason" in values else None,
+        reason=named(Reason, values["reason"], Reason.INTERNAL) if "reason" in values else None,
         code=values.get("code"),
         accounts=tuple(GoToAccount(*each) for each in json.loads(values.get("accounts", "[]"))),
         account=values.get("account"),

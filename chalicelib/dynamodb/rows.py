@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from chalicelib.connection_state import GrantSummary
 from chalicelib.models import Connection, EndCause, Grant, Inflight, NewTokens, Status
@@ -87,6 +88,14 @@ REFRESH_DATES = ("refresh_issued_at", "refresh_expires_at", "warned")
 """Attributes of `Grants` that go with a refresh token."""
 
 
+Name = TypeVar("Name", bound=StrEnum)
+
+
+def named(names: type[Name], stored: str, otherwise: Name) -> Name:
+    """A stored name; ``otherwise`` for one that a newer version wrote before it was rolled back."""
+    return names(stored) if stored in names.__members__.values() else otherwise
+
+
 def token_values(new_tokens: NewTokens) -> dict[str, Any]:
     """Attributes of `Tokens` that a commit of tokens sets."""
     if not new_tokens.access_token:  # what is served stays, with its own end
@@ -168,7 +177,9 @@ def grant(values: dict[str, Any]) -> Grant:
         warned=values.get("warned"),
         account_key=values.get("account_key"),
         restored=bool(values.get("restored", False)),
-        ended_by=EndCause(values["ended_by"]) if "ended_by" in values else None,
+        ended_by=named(EndCause, values["ended_by"], EndCause.REFUSED)
+        if "ended_by" in values
+        else None,
         told_stuck=bool(values.get("told_stuck", False)),
         probe_at=values.get("probe_at", 0),
     )

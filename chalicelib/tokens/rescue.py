@@ -19,6 +19,7 @@ from typing import Any
 from chalicelib import untrusted_text
 from chalicelib.durations import REVOKE_AGAIN
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
+from chalicelib.dynamodb.rows import named
 from chalicelib.errors import Conflict
 from chalicelib.goto.oauth import Answer, Failure
 from chalicelib.goto.token_response import judge
@@ -201,12 +202,13 @@ def _grant(values: dict[str, Any]) -> Grant:
         **values,
         status=status,
         inflight=Inflight(**inflight) if inflight else None,
-        ended_by=EndCause(ended_by) if ended_by else None,
+        ended_by=named(EndCause, ended_by, EndCause.REFUSED) if ended_by else None,
     )
 
 
 def _request(values: dict[str, Any]) -> AuthorizationRequest:
-    status = RequestStatus(values.pop("status"))
+    status = named(RequestStatus, values.pop("status"), RequestStatus.FAILED)
     reason = values.pop("reason")
+    reason = named(Reason, reason, Reason.INTERNAL) if reason else None
     values["accounts"] = _accounts(values)
-    return AuthorizationRequest(**values, status=status, reason=Reason(reason) if reason else None)
+    return AuthorizationRequest(**values, status=status, reason=reason)

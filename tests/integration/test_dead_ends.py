@@ -8,7 +8,8 @@ from chalicelib.durations import DAY, RETURN_PATIENCE
 from chalicelib.errors import ProviderUnreachable
 from chalicelib.goto.oauth import Answer
 from chalicelib.journal_entries import NOT_RETURNED, Kind
-from chalicelib.models import TenantDetails
+from chalicelib.models import EndCause, Reason, TenantDetails
+from chalicelib.web.texts import NOTICES
 from tests.support.reps import show
 from tests.support.site import PAGE, Site
 from tests.support.stubs import refusal
@@ -162,3 +163,24 @@ def test_a_link_before_there_is_a_client_is_refused_with_what_to_send(world: Wor
     assert refused["kind"] == "not_ready"
     assert "ha-goto intake send acme" in refused["error"]
     assert world.history() == ["tenant_added"]
+
+
+def test_an_end_that_a_newer_version_wrote_is_read_as_a_failure(site: Site) -> None:
+    """That version was rolled back since: the page works, and so does the button."""
+    world = pressed(site)
+    site.get(f"{PAGE}?error=access_denied&state={site.press()['state']}")
+    table, unknown = world.settings.requests_table, {"S": "made_up"}
+    for row in world.dynamodb.scan(TableName=table)["Items"]:
+        if "reason" in row:
+            changed = row | {"reason": unknown, "status": unknown}
+            world.dynamodb.put_item(TableName=table, Item=changed)
+    assert NOTICES[Reason.INTERNAL][0] in site.get(PAGE).body
+    assert site.press()["state"]
+
+
+def test_a_grant_that_a_newer_version_ended_is_read_as_refused(world: World) -> None:
+    world.connect(world.add_tenant())
+    table = world.settings.grants_table
+    [row] = world.dynamodb.scan(TableName=table)["Items"]
+    world.dynamodb.put_item(TableName=table, Item=row | {"ended_by": {"S": "made_up"}})
+    assert world.grant().ended_by is EndCause.REFUSED
