@@ -241,12 +241,17 @@ def _tenant(values: dict[str, Any]) -> Tenant:
 
 
 def added(table: str, tenant: Tenant) -> dict[str, Any]:
-    """Arguments of the update that adds a tenant, if its name is free."""
+    """Arguments of the update that adds a tenant, if its name is free.
+
+    Of who had the name before, nothing is taken over: a version that did not know an attribute has
+    left it in the tombstone.
+    """
+    setting = {name: value for name in _ATTRIBUTES if (value := getattr(tenant, name))}
     return expressions.update(
         table,
         {"tenant": tenant.name},
-        setting={name: value for name in _ATTRIBUTES if (value := getattr(tenant, name))},
-        remove=("removed",),
+        setting=setting,
+        remove=("removed", *(name for name in _ATTRIBUTES if name not in setting)),
         when=NEW,
     )
 

@@ -172,6 +172,17 @@ def test_f07_a_removed_tenant_leaves_counters_and_comes_back_new(world: World) -
     assert world.history()[0] == "tenant_added"
 
 
+def test_s22_a_name_takes_nothing_over_that_a_version_without_it_has_left(world: World) -> None:
+    world.add_tenant()
+    assert world.rep("tenant_remove", tenant="acme")["ok"]
+    key, left = {"tenant": {"S": "acme"}}, {"also_email": {"S": "first@acme.example"}}
+    table = world.settings.tenants_table
+    row = world.dynamodb.get_item(TableName=table, Key=key)["Item"]
+    world.dynamodb.put_item(TableName=table, Item=row | left)
+    world.add_tenant()
+    assert world.rep("tenant_show", tenant="acme")["also_email"] is None
+
+
 def test_s22_tokens_that_come_late_are_given_back_until_goto_has_heard(world: World) -> None:
     """S22: a 503 is retried, from the rescue queue."""
     connected(world)
