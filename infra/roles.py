@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from chalicelib.models import DETAILS
 from infra import cloudformation
 
 TABLE = Path(__file__).with_name("roles.yaml")
@@ -52,9 +53,9 @@ def policies() -> dict[str, list[Statement]]:
     """Every function's statements, by the function's logical id. Raises `ValueError` where the
     table names what there is not."""
     table = cloudformation.load(TABLE.read_text())
-    template = cloudformation.merged()
+    template, sets = cloudformation.merged(), table["sets"] | {"DETAILS": [*DETAILS]}
     return {
-        name: list(_Role(name, parts, table["sets"], template).statements())
+        name: list(_Role(name, parts, sets, template).statements())
         for name, parts in table["functions"].items()
     }
 

@@ -8,7 +8,7 @@ import typer
 from rich.progress import Progress
 
 from cli import importing, output, typer_app
-from cli.files import Problem, decoded
+from cli.files import FIELDS, OPTIONAL, Problem, decoded
 from cli.service import FAILED, WRONG, Service, Stopped
 from cli.typer_app import (
     MAIN,
@@ -119,21 +119,23 @@ def link_revoke(name: Name, yes: Yes = False, stage: Stage = MAIN, as_json: Json
     )
 
 
-@app.command("import", rich_help_panel=ONBOARD)
+_IMPORT_HELP = (
+    "Import tenants with their GoTo clients and refresh tokens. If interrupted, run it again.\n\n"
+    "The whole file is checked first; if one line has an error, nothing is imported.\n\n"
+    f"Columns (CSV, or keys of JSON): {', '.join(FIELDS)}. May be left out: {', '.join(OPTIONAL)};"
+    " give account_key if you know the customer's GoTo account. Once all is imported, delete the"
+    " file: it holds secrets."
+)
+
+
+@app.command("import", rich_help_panel=ONBOARD, help=_IMPORT_HELP)
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON.")],
     yes: Yes = False,
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Import tenants with their GoTo clients and refresh tokens. If interrupted, run it again.
-
-    The whole file is checked first; if one line has an error, nothing is imported.
-
-    Columns (CSV, or keys of JSON): tenant, display_name, admin_email, client_id, client_secret,
-    refresh_token; also_email, and account_key if you know the customer's GoTo account, may be left
-    out. Once all is imported, delete the file: it holds secrets.
-    """
+    """As `_IMPORT_HELP` says."""
     service = Service(stage)
     lines, problems = importing.read(file)
     with Progress(console=output.errors, transient=True) as bar:

@@ -20,6 +20,8 @@ from botocore.exceptions import (
 import cli.main
 from chalicelib.durations import FACTS_AGAIN
 from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError, StillConnected
+from chalicelib.models import DETAILS
+from cli.files import FIELDS, OPTIONAL
 from cli.service import Answer, Service, Stopped
 from tests.rep.conftest import typed
 from tests.rep.program import HEADER, SECRET, Ran, Run, add, is_one_sentence, row
@@ -35,6 +37,19 @@ def test_a_new_tenant_is_told_its_redirect_uri_and_the_next_step(run: Run) -> No
     shown = run("tenant", "show", "acme").out
     assert "awaiting_credentials" in shown
     assert "\nNext      Send the customer" in shown
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_each_detail_of_a_tenant_can_be_given_changed_imported_and_seen(
+    run: Run, detail: str
+) -> None:
+    option, value = f"--{detail.replace('_', '-')}", f"of-{detail}@acme.example"
+    add(run)
+    assert option in run("tenant", "add", "--help").out
+    assert run("tenant", "change", "acme", option, value).code == 0
+    assert value in run("tenant", "show", "acme").out
+    assert detail in {*FIELDS, *OPTIONAL}
+    assert detail in run("import", "--help").out
 
 
 def test_the_whole_way_by_command(world: World, run: Run) -> None:
