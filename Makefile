@@ -47,7 +47,7 @@ release:  ## tag what is committed, build what is installed of it, list what is 
 	$(do) release
 
 ##@ What shows that it holds
-simulate:  ## a year of 200 customers, their calls, people and bad days (a quarter of an hour)
+simulate:  ## a year of 200 customers, their calls, people and bad days (ten minutes)
 	$(do) simulate
 
 processes:  ## real worker processes, killed at random for a minute
