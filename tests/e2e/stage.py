@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sandbox.cloud import LocalCloud
 from tests.e2e import story
@@ -16,12 +16,13 @@ RENEWAL = 2_400
 VIEWPORT = {"width": 1100, "height": 700}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stage:
     """Where a state is arranged."""
 
     cloud: LocalCloud
     browser: Browser
+    _pressed: tuple[Tenant, Page] | None = None
 
     def page(self) -> Page:
         """A browser without any cookies."""
@@ -40,6 +41,17 @@ class Stage:
         story.log_in(page)
         expect(page.get_by_role("button", name="Allow")).to_be_visible()
         return tenant, page
+
+    def pressed(self) -> tuple[Tenant, Page]:
+        """The same, once for all while its page is open: for ends that are written into the row."""
+        if self._pressed is None or self._pressed[1].is_closed():
+            self._pressed = self.at_goto()
+        return self._pressed
+
+    @property
+    def kept(self) -> list[BrowserContext]:
+        """What `pressed` goes on with."""
+        return [self._pressed[1].context] if self._pressed else []
 
     def connected(self) -> tuple[Tenant, Page]:
         """A tenant, and the browser that has just connected it; to be renewed as GoTo's are."""

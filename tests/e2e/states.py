@@ -131,7 +131,7 @@ def _ended_with(reason: Reason) -> State:
     """How the first sign-in of a tenant ended."""
 
     def arranged(stage: Stage) -> Page:
-        tenant, page = stage.at_goto()
+        tenant, page = stage.pressed()
         _newest_request(tenant, page, status="failed", reason=reason.value)
         page.goto(tenant.address)
         return page

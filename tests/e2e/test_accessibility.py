@@ -4,6 +4,7 @@ The theme changes only colors and the width only places, so the other two pairs 
 does any page move what it has shown.
 """
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -53,11 +54,24 @@ SEEN = 0.001
 """Of that measure: less is a letter that moves by a pixel."""
 
 
+@pytest.fixture(scope="module")
+def stage(cloud: LocalCloud, chrome: Browser) -> Stage:
+    """Once for all: the pages of ends share a press of the button."""
+    return Stage(cloud, chrome)
+
+
+@pytest.fixture(autouse=True)
+def others_closed(stage: Stage) -> Iterator[None]:
+    """Left open, their pages would ask for ever."""
+    yield
+    for context in stage.browser.contexts:
+        if context not in stage.kept:
+            context.close()
+
+
 @pytest.mark.parametrize("state", STATES)
-def test_no_page_has_an_axe_violation(
-    cloud: LocalCloud, browser: Browser, axe_source: str, state: str
-) -> None:
-    page = states.arrange(state, Stage(cloud, browser))
+def test_no_page_has_an_axe_violation(stage: Stage, axe_source: str, state: str) -> None:
+    page = states.arrange(state, stage)
     assert page.evaluate(SHIFTED) < SEEN
     page.evaluate(axe_source)
     for scheme, width in LOOKS:
@@ -67,8 +81,8 @@ def test_no_page_has_an_axe_violation(
         assert not too_wide(page), (scheme, width)
 
 
-def test_a_page_that_moves_is_noticed(cloud: LocalCloud, browser: Browser) -> None:
-    page = states.arrange("not-connected", Stage(cloud, browser))
+def test_a_page_that_moves_is_noticed(stage: Stage) -> None:
+    page = states.arrange("not-connected", stage)
     page.locator("main").evaluate(
         """main => requestAnimationFrame(() => {
             main.prepend(Object.assign(document.createElement("p"), {textContent: "late"}));
@@ -77,18 +91,18 @@ def test_a_page_that_moves_is_noticed(cloud: LocalCloud, browser: Browser) -> No
     story.eventually(lambda: page.evaluate(SHIFTED) > SEEN, "nothing has moved")
 
 
-def test_axe_finds_what_is_wrong(cloud: LocalCloud, browser: Browser, axe_source: str) -> None:
+def test_axe_finds_what_is_wrong(stage: Stage, axe_source: str) -> None:
     """That nothing is found above says something only if something can be found."""
-    page = states.arrange("not-connected", Stage(cloud, browser))
+    page = states.arrange("not-connected", stage)
     page.evaluate(axe_source)
     page.locator("html").evaluate("html => html.removeAttribute('lang')")
     page.locator("h1").evaluate("title => { title.style.color = '#eee'; }")
     assert {rule for rule, _ in violations(page)} >= {"html-has-lang", "color-contrast"}
 
 
-def test_the_wait_is_read_out(cloud: LocalCloud, browser: Browser) -> None:
+def test_the_wait_is_read_out(stage: Stage) -> None:
     """A live region speaks when something comes into it: here, after the page has loaded."""
-    page = states.arrange("processing", Stage(cloud, browser))
+    page = states.arrange("processing", stage)
     page.add_init_script(
         """addEventListener("DOMContentLoaded", () => {
           window.spoken = [];
@@ -104,8 +118,8 @@ def test_the_wait_is_read_out(cloud: LocalCloud, browser: Browser) -> None:
     assert page.get_by_role("status").get_attribute("aria-live") == "polite"
 
 
-def test_motion_stops_for_those_who_asked_for_it(cloud: LocalCloud, browser: Browser) -> None:
-    page = states.arrange("processing", Stage(cloud, browser))
+def test_motion_stops_for_those_who_asked_for_it(stage: Stage) -> None:
+    page = states.arrange("processing", stage)
     spinner = page.locator(".spinner")
     moving = "spinner => getComputedStyle(spinner).animationName"
     assert spinner.evaluate(moving) == "turn"
@@ -113,8 +127,8 @@ def test_motion_stops_for_those_who_asked_for_it(cloud: LocalCloud, browser: Bro
     assert spinner.evaluate(moving) == "none"
 
 
-def test_paper_gets_the_words_and_not_the_buttons(cloud: LocalCloud, browser: Browser) -> None:
-    page = states.arrange("connected", Stage(cloud, browser))
+def test_paper_gets_the_words_and_not_the_buttons(stage: Stage) -> None:
+    page = states.arrange("connected", stage)
     page.emulate_media(media="print", color_scheme="dark")
     assert page.get_by_text("What has happened").is_visible()
     assert not page.get_by_role("button").count()
@@ -136,9 +150,9 @@ def _first_tab(page: Page) -> None:
     story.eventually(heard, "no Tab was heard", 10)
 
 
-def test_the_keyboard_alone_is_enough(cloud: LocalCloud, browser: Browser) -> None:
+def test_the_keyboard_alone_is_enough(stage: Stage) -> None:
     """Tab reaches everything in reading order, the focus is seen, Enter presses."""
-    page = states.arrange("connected", Stage(cloud, browser))
+    page = states.arrange("connected", stage)
     _first_tab(page)
     reached = [page.evaluate(FOCUSED)]
     for _ in range(4):
