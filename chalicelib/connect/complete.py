@@ -89,7 +89,7 @@ class Completion:
             done = self._commit_choice(*chosen) if chosen else self._connect(request)
         except Exception as error:  # noqa: BLE001 - the admin is waiting for an end of any kind
             self.report(error)
-            done = CompletionReport(Reason.INTERNAL, tried=chosen[2] if chosen else None)
+            done = CompletionReport(Reason.INTERNAL)
         if done.reason in (None, Reason.ACCOUNT_TO_CHOOSE):
             return done
         try:

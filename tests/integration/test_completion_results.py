@@ -72,7 +72,10 @@ def test_f24_tokens_that_nobody_took_are_told_as_lost(
     waiting.rescue_queue.down = True
     report = run(waiting)
     assert (report.reason, report.seconds, report.lost) == (Reason.INTERNAL, None, True)
+    assert report.tried is not None
+    assert report.tried.accounts == waiting.goto.accounts("access-1")
     assert waiting.reported
+    assert all(isinstance(error, DependencyUnavailable) for error in waiting.reported)
     assert waiting.goto.revoked == [], "they may be the live connection"
 
 
@@ -126,8 +129,11 @@ def test_f29_a_judge_that_fails_is_reported(
         raise fault
 
     monkeypatch.setattr("chalicelib.connect.complete.judge", fail)
+    waiting.clock.pass_(7)
     assert waiting.complete() == [Reason.INTERNAL]
     assert waiting.reported == [fault]
+    [message] = waiting.rescue_queue.messages
+    assert str(int(waiting.clock.now)) in message, "from when on what it holds lives"
 
 
 @pytest.mark.parametrize("heard", [True, False])
