@@ -105,8 +105,7 @@ class Completion:
         given = _Given(new_tokens, owner)
         done = self._keep(request, given)
         if _must_be_revoked(done):
-            client = self.secret_store.credentials(request.tenant, request.secret_version)
-            self._revoke_new_tokens(client, request, given)
+            self._revoke_new_tokens(None, request, given)
         return done
 
     def _connect(self, request: AuthorizationRequest) -> CompletionReport:
@@ -191,11 +190,15 @@ class Completion:
         return CompletionReport(None, seconds)
 
     def _revoke_new_tokens(
-        self, client: ClientCredentials, request: AuthorizationRequest, given: _Given
+        self, client: ClientCredentials | None, request: AuthorizationRequest, given: _Given
     ) -> None:
-        """What may not be the connection must not live on at GoTo: where GoTo has not heard, the
-        rescue queue has it told until it has (S22)."""
-        told = self.revoker.revoke_as(client, *given_up(given.new_tokens))
+        """What may not be the connection must not live on at GoTo: if GoTo has not confirmed it,
+        the rescue queue goes on asking (S22). ``client``: if it is at hand."""
+        token = given_up(given.new_tokens)
+        if client is not None:
+            told = self.revoker.revoke_as(client, *token)
+        else:
+            told = self.revoker.attempt(request.tenant, request.client_id, *token)
         if told is not Revocation.LATER:
             return
         try:

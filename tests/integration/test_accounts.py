@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.durations import TIME_TO_CHOOSE
 from chalicelib.dynamodb.accounts import Choices
 from chalicelib.errors import DependencyUnavailable
@@ -32,6 +33,15 @@ def held(world: World, tenant: str) -> Connection:
     found = world.connections.get(tenant)
     assert found is not None
     return found
+
+
+def refusing(error: Exception) -> Any:
+    """A method that fails."""
+
+    def fail(*_: object) -> Any:
+        raise error
+
+    return fail
 
 
 def signs_in(site: Site, link: str, accounts: tuple[GoToAccount, ...] | None) -> Any:
@@ -167,6 +177,25 @@ def test_s26_s22_a_choice_that_another_tenant_came_before_is_given_back(
     world.goto.revocation = Revocation.DONE
     world.rescue()
     assert (held(world, "beta").account_key, world.connections.get("acme")) == (ACME, None)
+
+
+def test_s26_s22_a_choice_that_comes_too_late_is_given_back_once_its_client_can_be_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S26, S22: and the rep reads who it was."""
+    world = site.world
+    signs_in(site, world.add_tenant(), PARTNER)
+    assert signs_in(Site(world), world.add_tenant("beta"), ADMIN) is None
+    down = DependencyUnavailable("secretsmanager", "Down")
+    with monkeypatch.context() as patched:
+        patched.setattr(SecretStore, "credentials", unavailable := refusing(down))
+        patched.setattr(SecretStore, "newest_of", unavailable)
+        assert chooses(site, ACME) == [Reason.ACCOUNT_TAKEN]
+    assert world.goto.revoked == []
+    told = world.rep("tenant_show", tenant="acme")["timeline"][0]
+    assert "admin@acme.example" in told["detail"]
+    world.rescue()
+    assert world.goto.revoked == ["refresh-1"]
 
 
 def test_s26_tokens_that_nobody_chose_for_are_revoked_after_an_hour(site: Site) -> None:

@@ -140,8 +140,8 @@ PROTECTIONS = (
         "S03",
         "what was refused is revoked",
         COMPLETE,
-        "if _must_be_revoked(done):\n            self._revoke_new_tokens",
-        "if done.reason is Reason.INTERNAL:\n            self._revoke_new_tokens",
+        "if _must_be_revoked(done):\n            self._revoke_new_tokens(client",
+        "if done.reason is Reason.INTERNAL:\n            self._revoke_new_tokens(client",
     ),
     Protection(
         "S04",
