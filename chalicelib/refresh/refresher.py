@@ -109,14 +109,18 @@ class Refresher:
         """
         if (rate_limited and not self.rate_limiter.acquire()) or self.time_left() < TIME_FOR_ONE:
             return Refreshed(Outcome.OUT_OF_TIME)
-        now, grant = int(self.clock()), None
+        left = None
         try:
             if waits(due):
                 revoked = self.sign_ins.expire(due)
                 return Refreshed(Outcome.REVOKED if revoked else Outcome.TRANSIENT)
+            now = int(self.clock())
             lease_until = now + int(self.time_left()) + LEASE_MARGIN
             grant = self.connections.claim(due, now, lease_until)
-            outcome = self._work_on(grant, note) if grant else Outcome.NOT_TAKEN
+            if grant is None:
+                return Refreshed(Outcome.NOT_TAKEN)
+            left = _seconds_left(grant, now)
+            outcome = self._work_on(grant, note)
         except DependencyUnavailable as error:
             self.report(error)
             outcome = Outcome.STORE_FAILED
@@ -125,7 +129,7 @@ class Refresher:
         except Exception as error:  # noqa: BLE001 - a row that nobody foresaw
             self.report(error)
             outcome = Outcome.UNEXPECTED
-        return Refreshed(outcome, _seconds_left(grant, now))
+        return Refreshed(outcome, left)
 
     def _work_on(self, grant: Grant, note: JournalEntry | None) -> Outcome:
         match grant.phase:
@@ -371,7 +375,7 @@ class Refresher:
             self.rescue_queue.send(refresh_message(grant, new_tokens))
 
 
-def _seconds_left(grant: Grant | None, now: int) -> int | None:
-    if grant is None or grant.phase in (Phase.REVOKING, Phase.ENDED, Phase.FORGOTTEN):
+def _seconds_left(grant: Grant, now: int) -> int | None:
+    if grant.phase in (Phase.REVOKING, Phase.ENDED, Phase.FORGOTTEN):
         return None
     return grant.access_expires_at - now
