@@ -53,7 +53,10 @@ HISTORY: dict[str, tuple[str, str]] = {
     Kind.REAUTHORIZATION_REQUIRED: ("goto", "ended hireanalytiX\u2019s access. Please reconnect."),
     Kind.SCOPE_MISSING: ("goto", "gave access without the permission to read call reports."),
     Kind.ACCESS_FORBIDDEN: ("goto", "no longer shows call reports to the person who connected."),
-    Kind.ACCOUNT_GONE: ("goto", "no longer counts the person who connected to your account."),
+    Kind.ACCOUNT_GONE: (
+        "goto",
+        "says that the person who connected no longer belongs to your account.",
+    ),
     Kind.USABLE_AGAIN: ("goto", "shows your call reports again."),
     Kind.CREDENTIALS_REJECTED: ("goto", "no longer accepts the client ID or client secret."),
 }

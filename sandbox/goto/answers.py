@@ -1,7 +1,7 @@
 """How a token answer looks on the wire: the same decision, in the forms that real servers give it.
 
 Pure. `server` sends what comes out of here, and the simulated year reads it: both imitate the same
-GoTo. Nothing is decided here; whether a request is granted is for `rules`.
+GoTo. Nothing is decided here; whether a request is granted is for `token_rules`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The issuer: turns codes into tokens and refresh tokens into new ones, and reads tokens back.
 
-It applies `rules` to `state` in one locked step each and signs what comes out. No HTTP here.
+It applies `token_rules` to `state` in one locked step each and signs what comes out. No HTTP here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Authlib's authorization server, fitted to GoTo's ways of naming and refusing a client.
 
-Authlib parses and checks the requests; what is decided lies in `issuer` and `rules`. Authlib is
-untyped, hence the ignores on its imports and base classes.
+Authlib parses and checks the requests; what is decided lies in `issuer` and `token_rules`. Authlib
+is untyped, hence the ignores on its imports and base classes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The switches: everything about the sandbox GoTo that a test or an operator may turn.
 
-Frozen values that check themselves. They decide nothing: `rules` and `server` do.
+Frozen values that check themselves. They decide nothing: `token_rules` and `server` do.
 """
 
 from __future__ import annotations
