@@ -107,7 +107,7 @@ class Machine:
             **(dict.fromkeys(trusted, _THERE) if _CERTIFICATES.exists() else {}),
             "HOME": "/root" if user == "root" else "/home/dev",
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "PORT": str(free_port()),
+            "PORT": str(free_port(3)),
         }
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -36,11 +37,19 @@ def require_free(port: int) -> None:
             ) from error
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(in_a_row: int = 1) -> int:
+    """The first of so many ports of the loopback interface that nothing listened on a moment ago.
+
+    Not of those that the system gives to connections: one of them would soon have it.
+    """
+    while True:
+        first = random.SystemRandom().randrange(10_000, 30_000)
+        try:
+            for port in range(first, first + in_a_row):
+                require_free(port)
+        except Failed:
+            continue
+        return first
 
 
 class Started:

@@ -106,7 +106,8 @@ def test_s34_a_second_start_goes_on_with_the_same_key_and_sends_mails(tmp_path: 
 
 @contextmanager
 def make_run(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """`make run`, and what it has said until it was ready; ended by Ctrl-C, if it lives still."""
+    """`make run`, and what it has said until it was ready; ended by Ctrl-C, if it lives still.
+    ``port``: the first of three."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-P", "-c", RUN, str(folder)]
     environment = {**os.environ, "PORT": str(port), "PYTHONPATH": str(root)}
@@ -128,7 +129,7 @@ def make_run(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], l
 
 def test_s34_make_run_tells_its_key_to_no_terminal(tmp_path: Path) -> None:
     """S34: it stands in files of this user's alone, which go when it ends."""
-    with make_run(tmp_path, free_port()) as (run, said):
+    with make_run(tmp_path, free_port(3)) as (run, said):
         told = [tmp_path / "endpoints.json", tmp_path / "aws.sh"]
         assert all(file.stat().st_mode & 0o777 == 0o600 for file in told)
         key = json.loads(told[0].read_text())["aws"]["secret_key"]
@@ -145,7 +146,7 @@ def test_s34_make_run_tells_its_key_to_no_terminal(tmp_path: Path) -> None:
 
 def test_make_run_goes_on_after_any_end_of_the_one_before(tmp_path: Path) -> None:
     """Two at once: one sentence. Killed: the next ends what is left. Read by nobody: it stops."""
-    port = free_port()
+    port = free_port(3)
     with make_run(tmp_path, port) as (first, _):
         with make_run(tmp_path, port) as (second, said):
             assert second.wait(20) == 1
