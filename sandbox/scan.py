@@ -18,7 +18,6 @@ from typing import Any
 from sandbox import tenants
 from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT, STATE, step, virtual_environment
-from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 
 LOCK = ROOT / "sandbox" / "requirements-scan.txt"
@@ -41,7 +40,7 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="look at one page")
     short = parser.parse_args().short
     python = virtual_environment(STATE / "scan-venv", LOCK, "The scanner")
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     with tempfile.TemporaryDirectory() as folder:
         cloud = LocalCloud(Settings(ports), Path(folder))
         cloud.start(step)

@@ -5,9 +5,11 @@ Without any, it is a whole world of its own; with `GOTO_*` it connects to anothe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from chalicelib.config import VisitorIdentity
 from chalicelib.permissions import SCOPE_NEEDED, SCOPE_READ
+from sandbox.processes import free_port
 
 DEFAULT_PORT = 8000
 _NEEDED = ("GOTO_AUTHORIZE_URL", "GOTO_TOKEN_URL", "GOTO_CLIENT_ID", "GOTO_CLIENT_SECRET")
@@ -43,6 +45,11 @@ class Ports:
     edge: int
     goto: int
     aws: int
+
+    @classmethod
+    def free(cls) -> Self:
+        """Three that nothing listens on."""
+        return cls(free_port(), free_port(), free_port())
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from sandbox.cloud import LocalCloud
-from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 from tests.e2e.chrome import launched
 
@@ -16,7 +15,7 @@ expect.set_options(timeout=20_000)  # milliseconds: a machine of two cores may b
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """The packaged template on a local cloud of the tests' own, with a GoTo to practise on."""
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     local = LocalCloud(Settings(ports), tmp_path_factory.mktemp("cloud"))
     local.start()
     yield local

@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT, chromium, step
-from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 from tests.e2e.stage import Stage
 from tests.e2e.states import STATES, arrange
@@ -46,7 +45,7 @@ def main() -> int:
         parser.error(f"there is no picture of {', '.join(sorted(unknown))}")
     expect.set_options(timeout=20_000)  # milliseconds: a machine of two cores may be busy
     IMAGES.mkdir(parents=True, exist_ok=True)
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     with tempfile.TemporaryDirectory() as folder:
         cloud = LocalCloud(Settings(ports), Path(folder))
         cloud.start(step)

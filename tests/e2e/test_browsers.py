@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from sandbox.cloud import LocalCloud
-from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 from tests.e2e import story
 from tests.support.https import tls_context
@@ -23,7 +22,7 @@ PAPER = {"light": "244, 246, 250", "dark": "18, 22, 31"}
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """At https."""
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     local = LocalCloud(Settings(ports), tmp_path_factory.mktemp("cloud"), tls=tls_context())
     local.start()
     yield local

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, expect
 from infra.smoke import Smoke
 from sandbox.cloud import LocalCloud
 from sandbox.edge import Log
-from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 from tests.e2e import story
 from tests.support.nginx import Nginx, example
@@ -37,7 +36,7 @@ class Front(Nginx):
 def fronted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCloud, Nginx]]:
     """A local cloud without the edge: nginx alone leads to its pages."""
     Front.root = tmp_path_factory.mktemp("nginx")
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     local = LocalCloud(Settings(ports), tmp_path_factory.mktemp("fronted"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("sandbox.cloud.Edge", Front)

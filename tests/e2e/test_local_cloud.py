@@ -89,7 +89,7 @@ def test_s34_the_pages_answer_through_the_edge_and_the_functions_reach_the_cloud
 
 def test_s34_a_second_start_goes_on_with_the_same_key_and_sends_mails(tmp_path: Path) -> None:
     """S34: what a shell was told stays true, and functions go on."""
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     known: list[Any] = []
     for name in ("first", "second"):
         local = LocalCloud(Settings(ports), tmp_path)
@@ -130,6 +130,7 @@ def make_run(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], l
 def test_s34_make_run_tells_its_key_to_no_terminal(tmp_path: Path) -> None:
     """S34: it stands in files of this user's alone, which go when it ends."""
     with make_run(tmp_path, free_port(3)) as (run, said):
+        assert said[-1].startswith("Logs of"), said
         told = [tmp_path / "endpoints.json", tmp_path / "aws.sh"]
         assert all(file.stat().st_mode & 0o777 == 0o600 for file in told)
         key = json.loads(told[0].read_text())["aws"]["secret_key"]

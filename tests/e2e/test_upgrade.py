@@ -20,7 +20,7 @@ from infra import package
 from infra.smoke import TICK
 from sandbox.cloud import LocalCloud
 from sandbox.environment import ROOT
-from sandbox.processes import Failed, free_port
+from sandbox.processes import Failed
 from sandbox.settings import Ports, Settings
 from tests.e2e import story
 
@@ -80,7 +80,7 @@ class CloudBefore(LocalCloud):
 
 @pytest.fixture
 def cloud_before(before: package.Package, tmp_path: Path) -> Iterator[LocalCloud]:
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     local = CloudBefore(Settings(ports), tmp_path / "cloud", built=before)
     local.start()
     yield local

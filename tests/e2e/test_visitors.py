@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 from chalicelib.config import VisitorIdentity
 from sandbox.cloud import LocalCloud
 from sandbox.login import ENTER, HEADER, LEAVE
-from sandbox.processes import free_port
 from sandbox.settings import Ports, Settings
 from tests.e2e import story
 from tests.e2e.story import Tenant
@@ -22,7 +21,7 @@ LOGIN = "Please log in to hireanalytiX first"
 
 @pytest.fixture(scope="module")
 def behind_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    ports = Ports(edge=free_port(), goto=free_port(), aws=free_port())
+    ports = Ports.free()
     settings = Settings(ports, visitor_identity=VisitorIdentity.REQUIRED)
     local = LocalCloud(settings, tmp_path_factory.mktemp("behind-login"))
     local.start()

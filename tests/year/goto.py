@@ -5,7 +5,7 @@ days. What it decides comes from the sandbox's rules; nothing here decides what 
 import json
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -278,8 +278,3 @@ def _may_read(person: Person, account: str | None) -> bool:
 
 def _refused(error: str, status: int = 400) -> Answer:
     return Answer(status, json.dumps({"error": error}).encode())
-
-
-def people_of(accounts: Sequence[GoToAccount], partner: str | None) -> Person:
-    """Who signs in for a customer: its own admin, or a partner who looks after several."""
-    return Person(partner or f"admin@{accounts[0].key}.example", tuple(accounts))
