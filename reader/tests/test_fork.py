@@ -2,6 +2,7 @@
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from fakes import Bench
 from ha_goto_tokens import TokenError, TokenReader
+from ha_goto_tokens import process as processes
 from ha_goto_tokens.errors import Unavailable
 
 if "fork" not in multiprocessing.get_all_start_methods():
@@ -60,8 +62,35 @@ def test_f32_a_fork_reads_for_itself(bench: Bench) -> None:
     assert len(bench.dynamodb.reads) == 1
 
 
-def test_f32_a_fork_in_the_middle_of_a_read_does_not_wait_for_it(bench: Bench) -> None:
-    """F32: another thread of the parent holds the reader's lock and has a read under way."""
+@pytest.mark.parametrize("call", ["get_item", "batch_get_item", "invoke"])
+def test_f32_a_fork_waits_for_calls_to_aws(bench: Bench, call: str) -> None:
+    """F32: OpenSSL's locks are free then, and the child's first connection does not hang."""
+    reader = reader_of(bench)
+    bench.dynamodb.put("acme", status="degraded", expires_at=0)  # so that the service is asked
+    client: Any = bench.function if call == "invoke" else bench.dynamodb
+    answer = getattr(client, call)
+    calling, answered = threading.Event(), threading.Event()
+
+    def slow(**arguments: Any) -> Any:
+        calling.set()
+        time.sleep(0.2)
+        answered.set()
+        return answer(**arguments)
+
+    vars(client)[call] = slow
+    thread = threading.Thread(target=reader.get_many, args=(["acme"],))  # makes all three calls
+    thread.start()
+    assert calling.wait(10)
+    assert in_a_fork(answered.is_set)
+    thread.join()
+    assert len(bench.function.asked) == 1
+
+
+def test_f32_a_fork_does_not_wait_for_the_network(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F32: another thread of the parent holds the reader's lock and has a long read under way."""
+    monkeypatch.setattr(processes, "LONGEST_WAIT", 0.1)
     reader = reader_of(bench)
     reading, go = threading.Event(), threading.Event()
     get_item = bench.dynamodb.get_item
@@ -86,6 +115,7 @@ def test_f32_a_fork_in_the_middle_of_a_read_does_not_wait_for_it(bench: Bench) -
     finally:
         go.set()
         thread.join()
+    assert reader.get("acme").version == 1
 
 
 def test_s33_a_client_handed_in_before_a_fork_is_refused(bench: Bench) -> None:

@@ -1,17 +1,16 @@
 """Forked workers, as gunicorn's preload and Celery make them, of a process that goes on reading.
 
-    python -m tests.reader.forks ROUNDS [tls]
+    python -m tests.reader.forks ROUNDS
 
-Each round forks four workers, each of which reads a tenant of its own. Prints what they got. The
-DynamoDB is a stand-in that answers `GetItem` with the tenant asked for, after a moment.
+Each round forks four workers, each of which reads a tenant of its own, while a thread of the parent
+makes connection after connection. Prints what they got. The DynamoDB is a stand-in of another
+process (`dynamodb`), for no TLS but the reader's may be under way in the one that forks.
 """
 
 import json
 import multiprocessing
-import os
 import ssl
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -72,7 +71,8 @@ def item(tenant: str) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def dynamodb(folder: Path, *, tls: bool) -> Iterator[dict[str, str]]:
-    """The stand-in; the environment in which boto3's clients find it."""
+    """A stand-in that answers with the tenant asked for, after a moment; the environment in which
+    boto3's clients find it."""
     server = Server(("127.0.0.1", 0), Handler)
     scheme, trusted = "http", {}
     if tls:
@@ -119,7 +119,8 @@ def met(reader: TokenReader, rounds: int) -> Counter[str]:
 
     def go_on() -> None:
         while not ended.is_set():
-            meanwhile[read(reader, "parent")] += 1
+            anew = TokenReader(table="Tokens", cached_for=0)
+            meanwhile[read(anew, "parent")] += 1
 
     thread = threading.Thread(target=go_on)
     thread.start()
@@ -170,11 +171,8 @@ def _certificate() -> bytes:
 
 def main(arguments: list[str]) -> int:
     """Fork, and tell; 1 where anything was not right."""
-    rounds, tls = int(arguments[0]), "tls" in arguments
-    with tempfile.TemporaryDirectory() as folder, dynamodb(Path(folder), tls=tls) as environment:
-        os.environ.update(environment)
-        reader = TokenReader(table="Tokens", cached_for=0)
-        counts = met(reader, rounds)
+    rounds = int(arguments[0])
+    counts = met(TokenReader(table="Tokens", cached_for=0), rounds)
     print(json.dumps(counts))
     wrong = sum(counts.values()) - counts["right"] - counts["parent: right"]
     return 1 if wrong or counts["right"] != rounds * WORKERS else 0

@@ -1,7 +1,4 @@
-"""S33, F32: one reader, made and used before the workers are forked, and used from two event loops.
-
-`python -m tests.reader.forks 500` and its `tls` form run the first of these at length.
-"""
+"""S33, F32: one reader, used before the workers are forked, and from two event loops."""
 
 import json
 import os
@@ -89,9 +86,12 @@ def stop(program: subprocess.Popen[str], port: int) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
-def test_s33_forked_workers_read_their_own_tenants(tls: bool) -> None:
+def test_s33_forked_workers_read_their_own_tenants(tls: bool, tmp_path: Path) -> None:
     """S33, F32: none wrong, none falsely not connected, none hanging."""
-    with started({}, "tests.reader.forks", str(ROUNDS), *(["tls"] if tls else [])) as program:
+    with (
+        dynamodb(tmp_path, tls=tls) as environment,
+        started(environment, "tests.reader.forks", str(ROUNDS)) as program,
+    ):
         assert program.stdout is not None
         said = program.stdout.read()
         assert program.wait(NO_TIME) == 0, said

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ha_goto_tokens.errors import Unavailable
-from ha_goto_tokens.memory import Process, process
+from ha_goto_tokens.process import Process, process
 
 ASK_AGAIN = 5
 """Seconds after which to ask again where AWS names no time."""
@@ -127,8 +127,9 @@ def client(service: str) -> Any:
 def names(stage: str, ssm: Any = None) -> Names:
     """What a deployment's reader-access stack has published. Raises `Unavailable`."""
     try:
-        asked = ssm or client("ssm")
-        answer = asked.get_parameter(Name=f"/ha-goto/{stage}/reader")
+        with process().calling():
+            asked = ssm or client("ssm")
+            answer = asked.get_parameter(Name=f"/ha-goto/{stage}/reader")
     except (ClientError, BotoCoreError) as error:
         happened, what_to_do = _UNPUBLISHED.get(
             code_of(error), (f"AWS answered {code_of(error)}.", "Look at the AWS settings.")
@@ -171,10 +172,12 @@ class RefreshClient:
             return Answer(LATER, detail="this reader has no refresh function")
         payload = json.dumps({"tenant": tenant, **request}).encode()
         try:
-            invoked = self._client().invoke(FunctionName=self._function, Payload=payload)
+            with process().calling():
+                invoked = self._client().invoke(FunctionName=self._function, Payload=payload)
+                answer = invoked["Payload"].read()
             if "FunctionError" in invoked:
                 return Answer(LATER, detail="refresh_now failed")
-            return _read(json.loads(invoked["Payload"].read()))
+            return _read(json.loads(answer))
         except (ClientError, BotoCoreError) as error:
             return Answer(LATER, detail=f"refresh_now: {code_of(error)}")
         except ForkedClient as error:

@@ -1,12 +1,7 @@
-"""What one process knows: of each tenant the token last read, and the calls under way.
-
-A fork inherits none of it: not the locks, which another thread of the parent may hold, and not the
-connections, on which the parent's answers arrive.
-"""
+"""What one process knows: of each tenant the token last read, and the calls under way."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -17,32 +12,6 @@ from ha_goto_tokens.item import AccessToken
 
 AT_ONCE = 32
 """Reads that asyncio tasks have under way at a time."""
-
-
-class Process:
-    """Names one process. ``inherited`` keeps what a fork brought along, untouched: to close or to
-    free it could wait for a lock whose owner stayed in the parent."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.inherited: list[object] = []
-
-
-_process = Process()
-
-
-def process() -> Process:
-    """The process that this code runs in: another object after each fork."""
-    return _process
-
-
-def _forked() -> None:
-    global _process  # noqa: PLW0603 - the one thing that is new in a forked process
-    _process = Process()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True, slots=True)

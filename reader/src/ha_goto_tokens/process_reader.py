@@ -20,7 +20,8 @@ from ha_goto_tokens.errors import (
     Unavailable,
 )
 from ha_goto_tokens.item import AccessToken, Item
-from ha_goto_tokens.memory import Hold, Known, Memory, process
+from ha_goto_tokens.memory import Hold, Known, Memory
+from ha_goto_tokens.process import process
 from ha_goto_tokens.table import Found, OutOfReach, Table
 
 RETRY_TABLE = 5

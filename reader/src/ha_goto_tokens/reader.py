@@ -14,7 +14,7 @@ from ha_goto_tokens.aws import LONGEST_MINIMUM
 from ha_goto_tokens.clock import Clock
 from ha_goto_tokens.errors import TokenError
 from ha_goto_tokens.item import AccessToken
-from ha_goto_tokens.memory import process
+from ha_goto_tokens.process import process
 from ha_goto_tokens.process_reader import ProcessReader
 from ha_goto_tokens.table import Table
 

@@ -11,6 +11,7 @@ from ha_goto_tokens.aws import ASK_AGAIN, ForkedClient, code_of
 from ha_goto_tokens.clock import Clock
 from ha_goto_tokens.errors import TokenError, Unavailable
 from ha_goto_tokens.item import Item
+from ha_goto_tokens.process import process
 
 BATCH = 100
 """Keys that one BatchGetItem takes at most."""
@@ -60,7 +61,8 @@ class Table:
 
     def connect(self) -> None:
         """Make the client now: what is wrong with the configuration is raised here."""
-        self._client()
+        with process().calling():
+            self._client()
 
     def item(self, tenant: str, *, consistent: bool) -> Item | None:
         """The tenant's item; None where there is none. Raises `Unavailable`."""
@@ -91,7 +93,8 @@ class Table:
     def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         begun = self._clock.monotonic()
         try:
-            answer: Mapping[str, Any] = getattr(self._client(), operation)(**arguments)
+            with process().calling():
+                answer: Mapping[str, Any] = getattr(self._client(), operation)(**arguments)
         except ClientError as error:
             self._clock.measure(_date(error.response), begun)
             raise
