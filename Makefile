@@ -24,8 +24,8 @@ check:  ## style, types, import directions, the packaged template, scanners
 test:   ## unit, integration, security, fault and end-to-end tests (ARGUMENTS: as pytest takes them)
 	$(do) test $(ARGUMENTS)
 
-coverage:  ## lines and branches that the quick suites reach, package by package
-	$(do) coverage
+coverage:  ## lines and branches that the quick suites reach (PACKAGES="reader cli": of these)
+	$(do) coverage $(PACKAGES)
 
 docs:   ## the pages as a site, every link of it checked
 	$(do) docs

@@ -41,4 +41,6 @@ if __name__ == "__main__":
             "Python %d.%d or newer is needed, and this is %d.%d: install it, or name it with"
             " `make PYTHON=...`." % (OLDEST + tuple(sys.version_info[:2]))
         )
+    # Hundreds of programs are started from here, and each would compile the same modules again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execv(found, [found, "-m", "sandbox.environment"] + sys.argv[1:])

@@ -1,5 +1,7 @@
 """`make coverage`: which lines and branches of the product the quick suites reach.
 
+    python -m tests.covered [PACKAGE ...]
+
 Without the end-to-end tests and the long fault runs: what only those reach is reached by accident.
 """
 
@@ -14,27 +16,35 @@ from sandbox.environment import ROOT
 ENOUGH = 95
 """Per cent of lines and branches together, in each package by itself."""
 
-PACKAGES = {"chalicelib": "chalicelib/*", "cli": "cli/*", "reader": "reader/src/*"}
+SUITES = tuple(f"tests/{name}" for name in ("unit", "integration", "security", "policies", "rep"))
+READER_SUITES = ("tests/reader", "reader/tests")
 
-SUITES = (
-    *(f"tests/{name}" for name in ("unit", "integration", "security", "policies", "reader", "rep")),
-    "reader/tests",
-)
+PACKAGES = {
+    "chalicelib": ("chalicelib/*", SUITES),
+    "cli": ("cli/*", SUITES),
+    "reader": ("reader/src/*", READER_SUITES),
+}
+"""The files of each package, and the suites that are to reach them."""
 
 PROCESSES = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder")
 """As `make test` has it."""
 
 
-def main(options: list[str]) -> int:
+def main(names: list[str]) -> int:
     """Run the suites, then tell of each package; 0 only when tests pass and each has enough.
 
-    ``options`` go to pytest.
+    ``names`` are packages; without any, all of them.
     """
+    if unknown := set(names) - PACKAGES.keys():
+        print(f"No such package: {', '.join(sorted(unknown))}. There are: {', '.join(PACKAGES)}.")
+        return 2
+    chosen = [PACKAGES[name] for name in names or PACKAGES]
+    suites = dict.fromkeys(suite for _, these in chosen for suite in these)
     with tempfile.TemporaryDirectory() as folder:
         # Of this run alone: another one at the same time would count its own lines in.
         os.environ["COVERAGE_FILE"] = str(Path(folder, "coverage"))
-        passed = _python("pytest", "-q", *PROCESSES, "--cov", "--cov-report=", *options, *SUITES)
-        enough = [_told(name, files) for name, files in PACKAGES.items()]
+        passed = _python("pytest", "-q", *PROCESSES, "--cov", "--cov-report=", *suites)
+        enough = [_told(name, PACKAGES[name][0]) for name in names or PACKAGES]
     return 0 if passed and all(enough) else 1
 
 

@@ -181,6 +181,7 @@ def test_f19_s22_what_the_rep_has_disconnected_stays_so(connected: World, table:
     assert refresh_requests(connected) == asked
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("tables", [("grants",), ("tokens",), ("grants", "tokens")])
 def test_f19_s22_who_was_removed_since_the_backup_is_not_refreshed_again(
     connected: World, monkeypatch: pytest.MonkeyPatch, tables: tuple[str, ...]

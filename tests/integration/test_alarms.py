@@ -83,8 +83,10 @@ def unanswered(aws: Counted) -> None:
 
 def answers_lost(aws: Counted) -> None:
     unanswered(aws)
-    for _ in range(1_001):
+    for _ in range(3):
         aws.deliver()
+    aws.receive(998)
+    aws.deliver()
     aws.minutes(1)
 
 

@@ -200,6 +200,7 @@ def test_s22_tokens_that_come_late_are_given_back_until_goto_has_heard(world: Wo
 
 
 @pytest.mark.parametrize("added_again", [False, True])
+@pytest.mark.engines
 @pytest.mark.parametrize("deleted_for_good", [False, True])
 def test_s22_what_is_rescued_for_a_tenant_that_is_gone_ends(
     world: World, monkeypatch: pytest.MonkeyPatch, deleted_for_good: bool, added_again: bool

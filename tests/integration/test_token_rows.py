@@ -95,6 +95,7 @@ def test_f02_a_second_claim_keeps_when_the_first_was_made(connected: World) -> N
     assert (inflight.fence, inflight.claimed_at) == (3, due.at + 200)
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize(
     ("at", "now", "taken"),
     [

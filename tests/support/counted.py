@@ -202,6 +202,12 @@ class Counted(Deployment):
             if self.attempt("Rescue", {"Records": [record]}):
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    def receive(self, times: int) -> None:
+        """Everything in the rescue queue so many times, by a `Rescue` that never gets to run."""
+        sqs, url = self.client("sqs"), self.queues["RescueQueue"]
+        for _ in range(times):
+            sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+
     def _deliver_mails(self) -> None:
         """Waiting mails, each time that they become visible; after a day to the next queue."""
         queue = self._resources["MailsWaiting"]["Properties"]

@@ -39,7 +39,7 @@ def test_nothing_is_lost_in_a_month_of_faults(aws_credentials: None) -> None:
 
 
 def test_the_same_seed_has_the_same_figures(aws_credentials: None) -> None:
-    first, again, other = (live(tenants=4, days=4, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (live(tenants=4, days=2, seed=seed) for seed in (5, 5, 6))
     assert first.to_dict() == again.to_dict()
     assert first.to_dict() != other.to_dict()
 
@@ -58,7 +58,7 @@ def test_the_command_shows_and_draws_it(
     aws_credentials: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """`make simulate` in small: two processes, one table."""
-    assert simulate.main(["--tenants", "4", "--days", "3", "--keep"]) == 0
+    assert simulate.main(["--tenants", "4", "--days", "2", "--keep"]) == 0
     told = capsys.readouterr().out
     assert re.search(r"^calls made +\d{2,}$", told, re.MULTILINE)
     assert re.search(r"^calls missing +0$", told, re.MULTILINE)
