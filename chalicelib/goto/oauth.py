@@ -214,18 +214,22 @@ def _single(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:
     return given[0]
 
 
+CALLBACK_REASONS = {
+    "access_denied": Reason.DENIED,
+    "invalid_request": Reason.CLIENT_REFUSED,
+    "invalid_scope": Reason.SCOPE_REFUSED,
+    "unauthorized_client": Reason.CLIENT_REFUSED,
+    "unsupported_response_type": Reason.CLIENT_REFUSED,
+    "invalid_client": Reason.CLIENT_REFUSED,
+    "server_error": Reason.SIGN_IN_FAILED,
+    "temporarily_unavailable": Reason.PROVIDER_BUSY,
+}
+"""What an error callback means to the admin (RFC 6749 4.1.2.1)."""
+
+
 def callback_reason(error: str) -> Reason:
-    """What an error callback means to the admin (RFC 6749 4.1.2.1); any text may be given."""
-    return {
-        "access_denied": Reason.DENIED,
-        "invalid_request": Reason.CLIENT_REFUSED,
-        "invalid_scope": Reason.SCOPE_REFUSED,
-        "unauthorized_client": Reason.CLIENT_REFUSED,
-        "unsupported_response_type": Reason.CLIENT_REFUSED,
-        "invalid_client": Reason.CLIENT_REFUSED,
-        "server_error": Reason.SIGN_IN_FAILED,
-        "temporarily_unavailable": Reason.PROVIDER_BUSY,
-    }.get(error, Reason.PROVIDER_ERROR)
+    """How the request ends by an error callback; any text may be given."""
+    return CALLBACK_REASONS.get(error, Reason.PROVIDER_ERROR)
 
 
 def is_redirect_refusal(answer: Answer) -> bool:

@@ -131,18 +131,18 @@ def feedback_dropped(aws: Counted) -> None:
     aws.minutes(4)
 
 
-def goto_down(aws: Counted) -> None:
+def goto_down(aws: Counted, minutes: int = 12) -> None:
     """F12: GoTo answers nobody of the fleet."""
     fleet(aws, 6)
     aws.goto.script = [refusal(503, "busy")] * 1_000
-    aws.minutes(12)
+    aws.minutes(minutes)
 
 
-def lane_fails(aws: Counted) -> None:
+def lane_fails(aws: Counted, minutes: int = 4) -> None:
     """More is due than a tick does by itself; the lanes are ended for their memory."""
     fleet(aws, FITS + 1)
     aws.killed.add("RefreshLane")
-    aws.minutes(4)
+    aws.minutes(minutes)
 
 
 def many_need_people(aws: Counted, tenants: int = 21) -> None:
@@ -179,16 +179,15 @@ def unread(aws: Counted, minutes: int = 15) -> None:
     aws.minutes(minutes)
 
 
-def overdue(aws: Counted) -> None:
-    lane_fails(aws)
-    aws.minutes(12)
+def overdue(aws: Counted, minutes: int = 16) -> None:
+    lane_fails(aws, minutes)
 
 
-def own_failures(aws: Counted) -> None:
+def own_failures(aws: Counted, minutes: int = 5) -> None:
     """F16: Secrets Manager is down."""
     fleet(aws, 1)
     aws.down.add("GetSecretValue")
-    aws.minutes(5)
+    aws.minutes(minutes)
 
 
 def pages_fail(aws: Counted, visits: int = 3) -> None:
@@ -204,17 +203,17 @@ def readers_turned_away(aws: Counted, at_once: int = 21) -> None:
         aws.minutes(1)
 
 
-def refresh_now_fails(aws: Counted) -> None:
+def refresh_now_fails(aws: Counted, minutes: int = 3) -> None:
     fleet(aws, 1)
     aws.unset.add("RefreshNow")
-    for _ in range(3):
+    for _ in range(minutes):
         ask(aws)
         aws.minutes(1)
 
 
-def reps_turned_away(aws: Counted) -> None:
+def reps_turned_away(aws: Counted, commands: int = 3) -> None:
     aws.unset.add("RepCommand")
-    for _ in range(3):
+    for _ in range(commands):
         assert not aws.attempt("RepCommand", {"command": "status"})
 
 
@@ -223,9 +222,9 @@ def rescue_waits(aws: Counted, minutes: int = 16) -> None:
     aws.minutes(minutes)
 
 
-def tick_fails(aws: Counted) -> None:
+def tick_fails(aws: Counted, minutes: int = 3) -> None:
     aws.unset.add("RefreshTick")
-    aws.minutes(3)
+    aws.minutes(minutes)
 
 
 def tick_missing(aws: Counted, minutes: int = 5) -> None:
@@ -262,13 +261,20 @@ UNTIL_A_PERSON_COMES = ("AnswersLost", "NotTold")
 """What these ring for stays in a queue."""
 
 SHORT: dict[str, Cause] = {
+    "GoToDown": partial(goto_down, minutes=5),
+    "LaneFails": partial(lane_fails, minutes=3),
     "MailsUnsent": partial(mails_unsent, minutes=14),
     "ManyNeedPeople": partial(many_need_people, tenants=20),
     "NotTold": partial(not_told, minutes=100),
+    "Overdue": partial(overdue, minutes=14),
+    "OwnFailures": partial(own_failures, minutes=2),
     "PagesFail": partial(pages_fail, visits=2),
     "ReadersTurnedAway": partial(readers_turned_away, at_once=20),
+    "RefreshNowFails": partial(refresh_now_fails, minutes=2),
+    "RepsTurnedAway": partial(reps_turned_away, commands=2),
     "RescueWaits": partial(rescue_waits, minutes=12),
     "TellingLate": partial(telling_late, minutes=19),
+    "TickFails": partial(tick_fails, minutes=2),
     "TickMissing": partial(tick_missing, minutes=4),
 }
 """The most of a cause that is nobody's business yet."""
@@ -284,6 +290,15 @@ OTHERWISE: tuple[tuple[str, Cause], ...] = (
 
 def test_every_alarm_is_provoked_here() -> None:
     assert set(CAUSES) == set(alarms())
+
+
+def test_every_alarm_that_waits_for_more_than_one_has_what_is_too_little() -> None:
+    waits = {
+        name
+        for name, alarm in alarms().items()
+        if alarm["Threshold"] or alarm.get("DatapointsToAlarm", 1) > 1
+    }
+    assert waits <= set(SHORT)
 
 
 @pytest.mark.parametrize("name", sorted(CAUSES))

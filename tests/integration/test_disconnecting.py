@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.durations import DAY
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable
-from chalicelib.models import Reason, Revocation, Status, TenantDetails
+from chalicelib.models import DETAILS, Reason, Revocation, Status, TenantDetails
 from chalicelib.opaque import digest
 from chalicelib.refresh.outcomes import Outcome
 from chalicelib.tokens.rescue import Rescued
@@ -156,6 +156,9 @@ def test_f07_a_removed_tenant_leaves_counters_and_comes_back_new(world: World) -
     """F07: and links of its former life stay dead."""
     link = connected(world)
     generation = world.grant().generation
+    details = {"display_name": "Acme", "admin_email": "a@acme.example", "also_email": "b@c.example"}
+    assert details.keys() == set(DETAILS), "whatever the rep says of a customer goes with it"
+    assert world.rep("tenant_change", tenant="acme", **details)["ok"]
     assert world.rep("tenant_remove", tenant="acme")["ok"]
     assert world.goto.revoked == ["refresh-1"]
     rows = world.everything()[world.settings.tenants_table]

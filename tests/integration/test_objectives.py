@@ -246,6 +246,22 @@ def test_the_dashboard_shows_only_what_is_counted() -> None:
     assert EMITTED - shown == {"ConnectsLatePercent"}, "each metric of ours is on it"
 
 
+def test_the_dashboard_shows_what_an_alarm_looks_at_as_the_alarm_does() -> None:
+    resources = template()["Resources"]
+    body = json.loads(resources["Glance"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    shown = {
+        (metric, options["stat"])
+        for widget in body["widgets"]
+        for _, metric, *_, options in widget["properties"].get("metrics", ())
+    }
+    alarms = [made["Properties"] for made in resources.values() if made.get("Type") == ALARM]
+    telling = [alarm for alarm in alarms if "AlarmActions" in alarm]
+    looked_at = {(each["MetricName"], each["Statistic"]) for each in telling}
+    ours = {(metric, statistic) for metric, statistic in looked_at if metric in EMITTED}
+    assert len(ours) > 5
+    assert ours <= shown
+
+
 def test_the_page_of_objectives_names_every_alarm_and_metric_that_it_rests_on() -> None:
     text = (ROOT / "docs" / "slo.md").read_text()
     for name in (*OBJECTIVES, "WithoutTokenPercent", "TicksOnTime", "ConnectSeconds"):

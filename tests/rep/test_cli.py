@@ -52,6 +52,11 @@ def test_each_detail_of_a_tenant_can_be_given_changed_imported_and_seen(
     assert detail in run("import", "--help").out
 
 
+def test_each_detail_that_may_be_left_out_is_on_the_page() -> None:
+    page = Path(cli.__file__).with_name("README.md").read_text()
+    assert [name for name in OPTIONAL if f"--{name.replace('_', '-')} " not in page] == []
+
+
 def test_the_whole_way_by_command(world: World, run: Run) -> None:
     add(run)
     assert "admin@acme.example" in run("intake", "send", "acme").out

@@ -62,6 +62,37 @@ def test_every_reason_has_its_end() -> None:
     assert list(ENDS) == list(Reason)
 
 
+def test_an_end_counts_against_the_objective_unless_somebody_else_brought_it_about() -> None:
+    """Said here once more, so that a new one is thought about (docs/slo.md)."""
+    theirs = {
+        Reason.DENIED,
+        Reason.SCOPE_REFUSED,
+        Reason.CLIENT_REFUSED,
+        Reason.OTHER_ACCOUNT,
+        Reason.ACCOUNT_TAKEN,
+        Reason.ACCOUNT_TO_CHOOSE,
+        Reason.ACCOUNT_NOT_CHOSEN,
+        Reason.ACCOUNT_UNREADABLE,
+        Reason.ACCOUNT_NOT_CONFIRMED,
+        Reason.SUPERSEDED,
+        Reason.ENDED,
+    }
+    assert {reason for reason, end in ENDS.items() if not end.counts} == theirs
+
+
+def test_s29_what_comes_of_pressing_a_link_can_be_repeated() -> None:
+    """S29: whoever holds a link presses as often as they like."""
+    pressed = {kind for kind in Kind if kind.startswith("authorization_")}
+    asked = {
+        Kind.ACCOUNT_WANTED,
+        Kind.LINK_REQUESTED,
+        Kind.REFRESH_ASKED,
+        Kind.FACTS_ASKED,
+        Kind.TOKEN_REJECTED,
+    }
+    assert {kind for kind, each in TRAITS.items() if each.repeatable} == pressed | asked
+
+
 def test_a_metric_outside_of_the_list_is_refused() -> None:
     with pytest.raises(ValueError, match="Unheard"):
         Metrics(print)._tell({"Unheard": 1.0})

@@ -363,22 +363,26 @@ def test_s20_tokens_and_secrets_never_show_in_a_repr() -> None:
     assert "canary" not in shown
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        ("access_denied", Reason.DENIED),
-        ("server_error", Reason.SIGN_IN_FAILED),
-        ("temporarily_unavailable", Reason.PROVIDER_BUSY),
-        ("invalid_request", Reason.CLIENT_REFUSED),
-        ("invalid_scope", Reason.SCOPE_REFUSED),
-        ("unauthorized_client", Reason.CLIENT_REFUSED),
-        ("unsupported_response_type", Reason.CLIENT_REFUSED),
-        ("invalid_client", Reason.CLIENT_REFUSED),
-        ("anything else", Reason.PROVIDER_ERROR),
-    ],
-)
+CALLBACKS = {
+    "access_denied": Reason.DENIED,
+    "server_error": Reason.SIGN_IN_FAILED,
+    "temporarily_unavailable": Reason.PROVIDER_BUSY,
+    "invalid_request": Reason.CLIENT_REFUSED,
+    "invalid_scope": Reason.SCOPE_REFUSED,
+    "unauthorized_client": Reason.CLIENT_REFUSED,
+    "unsupported_response_type": Reason.CLIENT_REFUSED,
+    "invalid_client": Reason.CLIENT_REFUSED,
+    "anything else": Reason.PROVIDER_ERROR,
+}
+
+
+@pytest.mark.parametrize(("error", "reason"), CALLBACKS.items())
 def test_error_callbacks_have_their_reason(error: str, reason: Reason) -> None:
     assert oauth.callback_reason(error) is reason
+
+
+def test_every_error_callback_is_looked_at() -> None:
+    assert CALLBACKS.keys() == {*oauth.CALLBACK_REASONS, "anything else"}
 
 
 def test_an_error_beside_a_code_is_an_error() -> None:
