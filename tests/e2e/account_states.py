@@ -37,7 +37,7 @@ def _not_usable(usable: Usable, **values: str) -> State:
         tenant, page = stage.connected()
         story.eventually(lambda: tenant.row("tokens").get("usable"), "never probed")
         story.change(tenant, "tokens", usable=usable.value, **values)
-        page.goto(tenant.address)
+        story.reopen(page, tenant)
         return page
 
     return arranged
@@ -47,7 +47,7 @@ def _forbidden(stage: Stage) -> Page:
     """Somebody without the role has connected."""
     tenant, page = _allowed(stage, Account.new("Acme Analytics"), admin=False)
     story.eventually(lambda: _found(tenant) == Usable.FORBIDDEN, "never probed")
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     expect(page.get_by_text(UNUSABLE[Usable.FORBIDDEN][0])).to_be_visible()
     return page
 

@@ -59,7 +59,7 @@ class Stage:
         story.connect(page, tenant)
         for table in ("tokens", "grants"):
             story.change(tenant, table, next_refresh_at=int(time.time()) + RENEWAL)
-        page.goto(tenant.address)
+        story.reopen(page, tenant)
         return tenant, page
 
 

@@ -39,7 +39,7 @@ def _processing(stage: Stage) -> Page:
     """Back from GoTo for the first time, for as long as the page waits."""
     tenant, page = stage.at_goto()
     _newest_request(tenant, page, status="exchanging")
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     expect(page.get_by_text(story.PROCESSING, exact=True)).to_be_visible()
     return page
 
@@ -52,7 +52,7 @@ def _later_in_the_same_browser(stage: Stage) -> Page:
     """The dates and the timeline, and a token that is no longer shown."""
     tenant, page = stage.connected()
     story.age(tenant, 12)
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     return page
 
 
@@ -66,7 +66,7 @@ def _later_elsewhere(stage: Stage) -> Page:
 def _reconnect_soon(stage: Stage) -> Page:
     tenant, page = stage.connected()
     story.age(tenant, 27)
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     return page
 
 
@@ -83,7 +83,7 @@ def _ended_by_goto(refusal: dict[str, Any]) -> State:
         stage.cloud.rep("refresh", tenant=tenant.name)
         story.control(stage.cloud, "switches", {"fail_next": []})  # a busy GoTo is asked once only
         story.drop(tenant, "grants", "next_refresh_at")  # or the schedule would mend it
-        page.goto(tenant.address)
+        story.reopen(page, tenant)
         return page
 
     return arranged
@@ -116,7 +116,7 @@ def _token_died(stage: Stage) -> Page:
     story.drop(tenant, "grants", "next_refresh_at")
     story.change(tenant, "tokens", next_refresh_at=int(time.time()) - 1_200)
     _dead(tenant)
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     return page
 
 
@@ -133,7 +133,7 @@ def _ended_with(reason: Reason) -> State:
     def arranged(stage: Stage) -> Page:
         tenant, page = stage.pressed()
         _newest_request(tenant, page, status="failed", reason=reason.value)
-        page.goto(tenant.address)
+        story.reopen(page, tenant)
         return page
 
     return arranged
@@ -155,7 +155,7 @@ def _account_unreadable(stage: Stage) -> Page:
     story.age(tenant, 12)
     story.control(stage.cloud, "switches", {"account_readable": False})
     try:
-        page.goto(tenant.address)
+        story.reopen(page, tenant)
         story.press(page)
         expect(page.locator(".reference")).to_be_visible()
     finally:
@@ -216,7 +216,7 @@ def _fresh_link_mailed(stage: Stage) -> Page:
 
 def _no_link(stage: Stage) -> Page:
     tenant, page = stage.tenant(), stage.page()
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     return page
 
 
@@ -274,7 +274,7 @@ def _unavailable(stage: Stage) -> Page:
     """A row that nobody can read stands for whatever is broken on our side."""
     tenant, page = stage.connected()
     story.change(tenant, "tokens", status="no such state")
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     story.change(tenant, "tokens", status="connected")  # or nobody could list it
     return page
 

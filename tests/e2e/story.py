@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Error, Page, expect
 
 from chalicelib import opaque
 from chalicelib.durations import CONFIRM_ALONE
@@ -133,6 +133,18 @@ def connect(page: Page, tenant: Tenant) -> str:
     allow(page)
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     return token(page)
+
+
+def reopen(page: Page, tenant: Tenant) -> None:
+    """The settings page, in a browser that may show it already: it may reload itself just now."""
+    while True:
+        try:
+            page.goto(tenant.address)
+        except Error as interrupted:
+            if "interrupted by another navigation" not in interrupted.message:
+                raise
+        else:
+            return
 
 
 def eventually(look: Callable[[], T], otherwise: str, seconds: float = 60) -> T:

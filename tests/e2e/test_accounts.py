@@ -120,7 +120,7 @@ def test_f33_who_is_no_administrator_is_told_and_another_one_connects(
     clerk = person(cloud, f"clerk@{tenant.name}.example", own, admin=False)
     page = allowed(browser, tenant, clerk)
     story.eventually(lambda: seen_by_the_rep(tenant)["usable"] == "forbidden", "never probed")
-    page.goto(tenant.address)
+    story.reopen(page, tenant)
     told(page, "GoTo refuses to show call reports")
     expect(page.get_by_role("button", name="Get Access Token")).to_have_class("primary")
     connected(allowed(browser, tenant, person(cloud, f"boss@{tenant.name}.example", own)))

@@ -96,6 +96,8 @@ class Driven(ABC):
             field = self._find(_field(label))
             self.send("ElementClear", id=field)
             self.send("ElementSendKeys", id=field, text=text)
+            if self.send("GetElementProperty", id=field, name="value") != text:
+                raise Refused(f"the field {label} lost the focus")
 
         self._once(enter)
 
