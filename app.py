@@ -194,8 +194,7 @@ def intake(event: dict[str, str], context: Any) -> dict[str, str]:
 @closed
 def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
     """Refresh what is due, or hand it over to `refresh_lane`."""
-    from chalicelib.bootstrap.notify import reminders
-    from chalicelib.bootstrap.refresh import beat, response_changes, schedule
+    from chalicelib.bootstrap.refresh import beat, reminders, response_changes, schedule
 
     started, changes = time.monotonic(), response_changes(deployment())
     fleet = schedule(deployment(), REFRESH_THREADS, _time_left(event.context), changes.met)

@@ -7,13 +7,12 @@ from functools import partial
 
 from chalicelib.bootstrap.deployment import Deployment, namespace
 from chalicelib.connect.invitations import Invitations
-from chalicelib.dynamodb.links import RemindersSent, SentMails
+from chalicelib.dynamodb.links import SentMails
 from chalicelib.notify.announcer import Announcer
 from chalicelib.notify.eventbridge import Bus
 from chalicelib.notify.fleet_counts import FleetCounts
 from chalicelib.notify.mail_feedback import MailFeedback
 from chalicelib.notify.metrics import Metrics
-from chalicelib.notify.reminders import Reminders
 from chalicelib.notify.ses import Mail
 from chalicelib.notify.waiting_mails import WaitingMails
 
@@ -57,17 +56,6 @@ def invitations(deployment: Deployment) -> Invitations:
         links=deployment.links,
         journal=deployment.journal,
         clock=deployment.clock,
-    )
-
-
-def reminders(deployment: Deployment) -> Reminders:
-    """Asks again those who have not reconnected."""
-    return Reminders(
-        fleet=deployment.fleet,
-        connections=deployment.connections,
-        sent=RemindersSent(deployment.tables),
-        clock=deployment.clock,
-        report=deployment.report,
     )
 
 

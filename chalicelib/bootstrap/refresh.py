@@ -1,4 +1,4 @@
-"""The refresh functions: the tick, its lanes, and refreshes on demand."""
+"""The refresh functions: the tick with its reminders, its lanes, and refreshes on demand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from chalicelib.aws.lambda_invoke import Payload
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.durations import dead_after
-from chalicelib.dynamodb.links import FactsTickets
+from chalicelib.dynamodb.links import FactsTickets, RemindersSent
 from chalicelib.errors import DependencyUnavailable
+from chalicelib.notify.reminders import Reminders
 from chalicelib.refresh.accounts import Accounts
 from chalicelib.refresh.facts import REQUESTS, Facts, ticketed
 from chalicelib.refresh.on_demand import OnDemand, OnDemandLimiter
@@ -65,6 +66,17 @@ def beat(deployment: Deployment) -> None:
         deployment.journal.beat(int(deployment.clock()))
     except DependencyUnavailable as error:
         deployment.report(error)
+
+
+def reminders(deployment: Deployment) -> Reminders:
+    """Asks again those who have not reconnected."""
+    return Reminders(
+        fleet=deployment.fleet,
+        connections=deployment.connections,
+        sent=RemindersSent(deployment.tables),
+        clock=deployment.clock,
+        report=deployment.report,
+    )
 
 
 def facts(deployment: Deployment) -> Facts:

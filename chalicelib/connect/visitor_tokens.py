@@ -88,13 +88,12 @@ def _claims(token: str, keys: Sequence[str]) -> dict[str, Any] | None:
     if not token.isascii() or len(token) > LONGEST_TOKEN:
         return None
     # Here and not above: where no front names visitors, no cold start pays for it.
-    from jwt.api_jws import PyJWS
-    from jwt.exceptions import PyJWTError
+    import jwt
 
     for key in keys:
         try:
-            signed: bytes = PyJWS().decode(token, key, algorithms=[ALGORITHM])
-        except PyJWTError:
+            signed: bytes = jwt.PyJWS().decode(token, key, algorithms=[ALGORITHM])
+        except jwt.PyJWTError:
             continue
         return _object(signed)
     return None

@@ -224,7 +224,6 @@ def _source_hash(name: str) -> str:
 def _environment() -> Any:
     # Here and not above: the functions without pages would load it at each cold start.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -233,8 +232,8 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["style"] = Markup(_asset("page.css"))  # noqa: S704 # nosec B704 - our own
-    environment.globals["script"] = Markup(_asset("page.js"))  # noqa: S704 # nosec B704 - our own
+    environment.globals["style"] = _asset("page.css")
+    environment.globals["script"] = _asset("page.js")
     environment.globals["icon"] = ICON
     environment.filters["iso"] = _iso
     return environment

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chalicelib.bootstrap import notify
+from chalicelib.bootstrap import refresh
 from chalicelib.durations import DAY, REMINDED_AFTER, REMINDER_TURN
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.journal_entries import REMINDERS
@@ -43,7 +43,7 @@ def days(world: World, outbox: Outbox, count: float) -> list[tuple[float, str]]:
     """Live through some days; who was mailed on which."""
     begun, found = world.clock.now, []
     for _ in range(int(count * DAY / REMINDER_TURN)):
-        notify.reminders(world.deployment).send()
+        refresh.reminders(world.deployment).send()
         outbox.read()
         day = float(round((world.clock.now - begun) / DAY))
         found += [(day, recipient) for recipient, _ in outbox.mails]
@@ -77,7 +77,7 @@ def test_a_reminder_that_a_recovery_overtakes_is_not_sent(world: World, outbox: 
     """It is in the journal already; nobody is mailed after the recovery."""
     link = ended(world, outbox)
     world.clock.pass_(DAY)
-    assert notify.reminders(world.deployment).send() == 1
+    assert refresh.reminders(world.deployment).send() == 1
     world.connect(link)
     outbox.read()
     assert [subject for _, subject in outbox.told() if "Reminder" in subject] == []
@@ -87,8 +87,8 @@ def test_a_reminder_that_a_recovery_overtakes_is_not_sent(world: World, outbox: 
 def test_an_outage_of_the_tick_for_hours_loses_none(world: World, outbox: Outbox) -> None:
     ended(world, outbox)
     world.clock.pass_(DAY + 5 * 3_600)
-    assert notify.reminders(world.deployment).send() == 1
-    assert notify.reminders(world.deployment).send() == 0, "once"
+    assert refresh.reminders(world.deployment).send() == 1
+    assert refresh.reminders(world.deployment).send() == 0, "once"
 
 
 @memory_only
@@ -119,7 +119,7 @@ def test_without_a_second_contact_the_admin_alone_is_reminded(world: World, outb
 def test_the_words_differ_and_say_what_is_missing(world: World, outbox: Outbox) -> None:
     ended(world, outbox)
     world.clock.pass_(DAY)
-    notify.reminders(world.deployment).send()
+    refresh.reminders(world.deployment).send()
     entry = world.journal.newest("acme", 1)[0]
     assert "no new calls since January 15" in entry.text
     subjects = set()
@@ -142,7 +142,7 @@ def test_refreshing_goes_on_where_reminders_cannot_be_looked_for(
 
     ended(world, outbox)
     monkeypatch.setattr("chalicelib.dynamodb.fleet.Fleet.ended_between", down)
-    assert notify.reminders(world.deployment).send() == 0
+    assert refresh.reminders(world.deployment).send() == 0
     assert [str(error) for error in world.reported] == ["dynamodb: Throttling"]
 
 

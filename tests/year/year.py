@@ -282,7 +282,7 @@ class Year:
         try:
             report = world.schedule().tick()
             refresh.beat(world.deployment)
-            notify.reminders(world.deployment).send()
+            refresh.reminders(world.deployment).send()
             self._metrics.tick(report, 1.0)
             self.figures.counts["refreshes"] += report.outcomes[Outcome.REFRESHED]
             if report.outcomes.keys() & REFUSED:
