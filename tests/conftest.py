@@ -25,6 +25,7 @@ ALONE = tuple(
         "deploying",
         "fronts",
         "gateway_errors",
+        "starting",
         "upgrade",
         "visitors",
     )
