@@ -134,7 +134,7 @@ def tenant_change(
     stage: Stage = MAIN,
     as_json: Json = False,
 ) -> None:
-    """Change a tenant's email addresses or display name.
+    """Change what was said of a customer when the tenant was added.
 
     Another address revokes all links and forms; a connection keeps working. Then: link send NAME,
     or intake send NAME if the client ID and secret are still missing.

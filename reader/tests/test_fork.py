@@ -16,6 +16,9 @@ from ha_goto_tokens.errors import Unavailable
 if "fork" not in multiprocessing.get_all_start_methods():
     pytest.skip("there is no fork here", allow_module_level=True)
 
+# What Python 3.12 warns of is what is tested here: a fork of a process with several threads.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
 FORK = multiprocessing.get_context("fork")
 
 

@@ -342,9 +342,9 @@ def test_a_scheduled_refresh_changes_the_token_by_itself(
         return int(tenant.row("tokens")["version"]["N"])
 
     story.eventually(lambda: version() > 1, "nobody has refreshed it", 120)
+    story.drop(tenant, "grants", "next_refresh_at")  # or it might be due again just now
     page = story.new_page(browser, storage_state=left_alone.cookies)
     page.goto(tenant.address)
     assert story.token(page) != left_alone.token
     assert story.token(page) == tenant.row("tokens")["access_token"]["S"]
-    assert version() == 2
     assert tenant.row("tokens")["generation"] == {"N": "1"}

@@ -112,6 +112,21 @@ def test_s20_goto_is_compared_with_what_is_assumed_of_it(world: World, run: Run)
         assert secret not in table.out + json.dumps(rows)
 
 
+@pytest.mark.parametrize("detail", DETAILS)
+def test_a_detail_that_may_be_left_out_can_be_taken_out_again(run: Run, detail: str) -> None:
+    add(run)
+    option = f"--no-{detail.replace('_', '-')}"
+    assert (option in run("tenant", "change", "--help").out) is (detail in OPTIONAL)
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+@pytest.mark.parametrize("value", ["two\nlines", "x" * 1_000], ids=["control", "long"])
+def test_s30_no_detail_is_any_text(run: Run, detail: str, value: str) -> None:
+    """S30: each has its check, whatever else that looks at."""
+    add(run)
+    is_one_sentence(run("tenant", "change", "acme", f"--{detail.replace('_', '-')}", value), 2)
+
+
 def test_s29_a_second_contact_is_added_and_taken_out(world: World, run: Run) -> None:
     """S29: and the rep is told that the links have ended."""
     world.add_tenant()

@@ -62,6 +62,19 @@ def test_every_reason_has_its_end() -> None:
     assert list(ENDS) == list(Reason)
 
 
+def test_every_reason_arises_somewhere() -> None:
+    ends = {"models.py", "request_outcomes.py", "texts.py"}
+    sources = [path.read_text() for path in LIBRARY.rglob("*.py") if path.name not in ends]
+    assert [reason for reason in Reason if f"Reason.{reason.name}" not in "".join(sources)] == []
+
+
+def test_every_metric_is_counted_by_a_handler() -> None:
+    handlers = (LIBRARY.parent / "app.py").read_text()
+    counted = [name for name, each in vars(Metrics).items() if name[0] != "_" and callable(each)]
+    assert counted
+    assert [name for name in counted if f"_metrics().{name}(" not in handlers] == []
+
+
 def test_an_end_counts_against_the_objective_unless_somebody_else_brought_it_about() -> None:
     """Said here once more, so that a new one is thought about (docs/slo.md)."""
     theirs = {
