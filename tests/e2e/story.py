@@ -283,12 +283,17 @@ def _change(cloud: LocalCloud, table: str, key: Any, values: dict[str, str | int
     )
 
 
-def everything(cloud: LocalCloud) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table but those that the schedule writes, to show that none changed."""
+def everything(cloud: LocalCloud, of: str = "") -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table but those that the schedule writes, to show that none changed.
+    ``of``: no rows of other tenants than this, with whom something may go on."""
     watched = ("tenants", "links", "authorization_requests", "journal")
+    found = {
+        table: cloud.aws.dynamodb.scan(TableName=cloud.tables[table])["Items"] for table in watched
+    }
+    others = re.compile(rf"'(?!{of}')tenant-\d+'" if of else r"(?!)")
     return {
-        table: sorted(cloud.aws.dynamodb.scan(TableName=cloud.tables[table])["Items"], key=repr)
-        for table in watched
+        table: sorted((row for row in rows if not others.search(repr(row))), key=repr)
+        for table, rows in found.items()
     }
 
 
