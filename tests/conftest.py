@@ -13,7 +13,6 @@ import botocore.useragent
 import moto.core.models
 import moto.core.utils
 import pytest
-from botocore.loaders import create_loader
 
 pytest_plugins = ["tests.support.fixtures"]
 
@@ -40,10 +39,12 @@ LOCAL = "dynamodb-local"
 """In the id of each test that runs on it."""
 
 CACHED = (
+    (botocore.session, "create_loader"),
     (botocore.useragent, "sanitize_user_agent_string_component"),
     (moto.core.utils, "camelcase_to_underscores"),
 )
-"""What botocore and moto work out again and again: a tenth of the suite's time."""
+"""What botocore and moto would work out again and again: models for each of thousands of sessions,
+the same words for each call."""
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -108,9 +109,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # botocore reads its models again for each session; the tests open thousands. For each call it
-    # builds the same words anew, and moto the same names.
-    botocore.session.create_loader = cache(create_loader)
     for module, function in CACHED:
         setattr(module, function, cache(getattr(module, function)))
     # Nothing asks AWS by the library requests, whose mocks of each address take moto 6 ms a test.
