@@ -19,6 +19,7 @@ pytest_plugins = ["tests.support.fixtures"]
 ALONE = tuple(
     f"tests/e2e/test_{name}.py"
     for name in (
+        "accessibility",
         "browsers",
         "cookies",
         "deploying",
@@ -29,8 +30,8 @@ ALONE = tuple(
         "visitors",
     )
 )
-"""End-to-end tests that start a cloud of their own, or wait for minutes: not in a row with the
-others, which share one."""
+"""End-to-end tests that start a cloud of their own, or take minutes: not in a row with the others,
+which share one."""
 
 ROW = re.compile(r"\b[SsFf][0-3][0-9]\b")
 """A row of the requirements, as tests name it."""

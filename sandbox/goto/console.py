@@ -46,6 +46,7 @@ class Console:
 
     def __init__(self, switches: Switches, clock: Callable[[], float]) -> None:
         self._lock = threading.Lock()
+        self._released = threading.Event()
         self._switches = switches
         self._clock = clock
         self._recent: dict[str, deque[float]] = {}
@@ -61,6 +62,8 @@ class Console:
         """Turn switches, all or none; raises `SwitchError`. Returns how they stand now."""
         with self._lock:
             self._switches = self._switches.changed(**changes)
+            if "fail_next" in changes:
+                self._released.clear()
             return self._switches
 
     def next_failure(self, grant_type: str | None) -> Failure | None:
@@ -73,6 +76,14 @@ class Console:
                     self._switches = self._switches.changed(fail_next=waiting)
                     return failure
             return None
+
+    def hold(self, seconds: float) -> None:
+        """Keep an answer back for so long, or until `release`, which may have come first."""
+        self._released.wait(seconds)
+
+    def release(self) -> None:
+        """Hold no answer back any more, until `fail_next` is turned again."""
+        self._released.set()
 
     def is_too_many(self, api: str) -> bool:
         """Count a request to this API; True when it goes beyond `rate_per_second`."""

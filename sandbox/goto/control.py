@@ -61,6 +61,12 @@ def add_control(app: Flask, state: State, console: Console, key: str) -> None:
         check_caller()
         return _json(console.turn(**_body()).as_json())
 
+    @app.post("/sandbox/release")
+    def release() -> Response:
+        check_caller()
+        console.release()
+        return _json({})
+
     @app.get("/sandbox/log")
     def log() -> Response:
         check_caller()

@@ -35,14 +35,14 @@ def create_app(
     state: State,
     switches: Switches | None = None,
     clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
+    hold: Callable[[float], None] | None = None,
     key: str = "",
 ) -> Flask:
     """Return the application over this state.
 
-    `clock` gives epoch seconds; `sleep` serves the delays of injected failures; `key` opens the
-    control routes, which are closed without one. The switches can be turned while it runs:
-    `console(app).turn(rotation="always")`.
+    `clock` gives epoch seconds; `hold` serves the delays of injected failures, in place of the
+    console's; `key` opens the control routes, which are closed without one. The switches can be
+    turned while it runs: `console(app).turn(rotation="always")`.
     """
     # At its debug level Authlib writes whole tokens.
     logging.getLogger("authlib").setLevel(logging.INFO)
@@ -62,7 +62,7 @@ def create_app(
     issuer = Issuer(state, current_switches, clock)
     server = Server(state, issuer, current_switches, clock)
     app.extensions["sandbox_goto"] = board
-    _add_oauth(app, server, board, clock, sleep)
+    _add_oauth(app, server, board, clock, hold or board.hold)
     api.add_api(app, state, issuer, board)
     control.add_control(app, state, board, key)
     pages.add_pages(app, state, server, board)
@@ -102,7 +102,7 @@ def _add_oauth(
     server: Server,
     board: Console,
     clock: Callable[[], float],
-    sleep: Callable[[float], None],
+    hold: Callable[[float], None],
 ) -> None:
     def limited(answer: Callable[[], Response]) -> Response:
         too_many = board.is_too_many("oauth")
@@ -120,7 +120,7 @@ def _add_oauth(
             board.note(_record(response, None, None, clock()))
             return response
         failure = board.next_failure(request.form.get("grant_type"))
-        response, real = _meet(failure, process, sleep)
+        response, real = _meet(failure, process, hold)
         _ask_to_wait(response, board.switches)
         board.note(_record(response, real, failure, clock()))
         return response
@@ -193,7 +193,7 @@ class _Dropped(Response):
 
 
 def _meet(
-    failure: Failure | None, process: Callable[[], Response], sleep: Callable[[float], None]
+    failure: Failure | None, process: Callable[[], Response], hold: Callable[[float], None]
 ) -> tuple[Response, Response | None]:
     """Return the answer to send, and the true one if the request was processed."""
     if failure is None:
@@ -201,7 +201,7 @@ def _meet(
         return answer, answer
     real = process() if failure.after else None
     if failure.delay:
-        sleep(failure.delay)
+        hold(failure.delay)
     if failure.status is None:
         answer = process() if real is None else real
         return answer, answer

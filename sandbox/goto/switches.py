@@ -33,10 +33,10 @@ class Failure:
     """What one token request meets instead of its plain answer.
 
     `status` 0 closes the connection without an answer; None keeps the true answer, so that with
-    `delay` (seconds) it is merely slow. With `after` the request is processed first and only the
-    answer is replaced or held back; without it, the delay comes first and a status other than
-    None keeps the request from being processed at all. `grant_type` waits for a request of that
-    kind and lets others pass.
+    `delay` (seconds, at most: the console may release it) it is merely slow. With `after` the
+    request is processed first and only the answer is replaced or held back; without it, the delay
+    comes first and a status other than None keeps the request from being processed at all.
+    `grant_type` waits for a request of that kind and lets others pass.
     """
 
     status: int | None = 503

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from playwright.sync_api import Browser, Error, Page, expect
 
 from chalicelib import opaque
-from chalicelib.durations import CONFIRM_ALONE
+from chalicelib.durations import CONFIRM_ALONE, OUTBOUND_READ_TIMEOUT
 from chalicelib.models import STREAM
 from sandbox import tenants
 from sandbox.cloud import LocalCloud
@@ -302,9 +302,12 @@ def untouched(tenant: Tenant) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def slow_down_next_exchange(cloud: LocalCloud) -> None:
-    """Have GoTo take five seconds for its next answer: the wait is seen on a busy machine, too."""
-    fail_next_exchange(cloud, status=None, delay=5, after=True)
+@contextmanager
+def next_exchange_held(cloud: LocalCloud) -> Iterator[None]:
+    """GoTo answers the next code at the block's end: the wait is seen on a busy machine, too."""
+    fail_next_exchange(cloud, status=None, delay=OUTBOUND_READ_TIMEOUT - 5, after=True)
+    yield
+    control(cloud, "release", {})
 
 
 def fail_next_exchange(cloud: LocalCloud, **failure: Any) -> None:

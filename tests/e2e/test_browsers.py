@@ -67,13 +67,13 @@ def test_the_story(cloud: LocalCloud, driven: Driven, theme: str) -> None:
     driven.open(tenant.link)
     assert driven.address == tenant.address
     assert paper(driven) == PAPER[theme]
-    story.slow_down_next_exchange(cloud)
     driven.press("Get Access Token")
     driven.fill("Email", story.ADMIN)
     driven.fill("Password", story.PASSWORD)
     driven.press("Log in")
-    driven.press("Allow")
-    driven.see(story.PROCESSING)
+    with story.next_exchange_held(cloud):
+        driven.press("Allow")
+        driven.see(story.PROCESSING)
     shown = driven.value("GoTo Access Token")
     assert len(shown) > 500
     assert shown == tenant.row("tokens")["access_token"]["S"]

@@ -60,13 +60,13 @@ def test_the_six_steps(cloud: LocalCloud, browser: Browser) -> None:
     expect(page.get_by_role("link", name="GoTo API")).to_have_attribute("aria-current", "page")
     expect(page.get_by_text(f"GoTo connection of {tenant.name} Ltd")).to_be_visible()
     expect(page.get_by_text("Not connected", exact=True)).to_be_visible()
-    story.slow_down_next_exchange(cloud)
     story.press(page)
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
     story.log_in(page)
-    story.allow(page)
-    expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
-    assert page.url == tenant.address
+    with story.next_exchange_held(cloud):
+        story.allow(page)
+        expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
+        assert page.url == tenant.address
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     shown = story.token(page)
     assert len(shown) > 500
@@ -189,14 +189,14 @@ def test_a_reload_of_the_processing_page_does_no_harm(cloud: LocalCloud, browser
     tenant = story.new_tenant(cloud)
     page = story.new_page(browser)
     page.goto(tenant.link)
-    story.slow_down_next_exchange(cloud)
     before = exchanges(cloud)
     story.press(page)
     story.log_in(page)
-    story.allow(page)
-    expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
-    for _ in range(3):  # it may have ended by the last of them
-        page.reload()
+    with story.next_exchange_held(cloud):
+        story.allow(page)
+        for _ in range(3):
+            expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
+            page.reload()
     assert story.token(page)
     assert exchanges(cloud) == before + 1
 
@@ -208,9 +208,9 @@ def test_the_same_link_again_needs_no_allow(cloud: LocalCloud, browser: Browser)
     first = story.connect(page, tenant)
     page.goto(tenant.link)
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
-    story.slow_down_next_exchange(cloud)
-    story.press(page)
-    expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
+    with story.next_exchange_held(cloud):
+        story.press(page)
+        expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     assert story.token(page) != first
     assert tenant.row("tokens")["generation"] == {"N": "2"}
@@ -233,11 +233,11 @@ def test_it_works_with_scripts_switched_off(cloud: LocalCloud, browser: Browser)
     tenant = story.new_tenant(cloud)
     page = story.new_page(browser, java_script_enabled=False)
     page.goto(tenant.link)
-    story.slow_down_next_exchange(cloud)
     story.press(page)
     story.log_in(page)
-    story.allow(page)
-    expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
+    with story.next_exchange_held(cloud):
+        story.allow(page)
+        expect(page.get_by_text(PROCESSING, exact=True)).to_be_visible()
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     assert len(story.token(page)) > 500
 

@@ -59,11 +59,11 @@ def test_s20_the_whole_story_goes_through_nginx(
     page.goto(tenant.link)
     assert page.url == tenant.address
     expect(page.get_by_text("Not connected", exact=True)).to_be_visible()
-    story.slow_down_next_exchange(cloud)
     story.press(page)
     story.log_in(page)
-    story.allow(page)
-    expect(page.get_by_text(story.PROCESSING, exact=True)).to_be_visible()
+    with story.next_exchange_held(cloud):
+        story.allow(page)
+        expect(page.get_by_text(story.PROCESSING, exact=True)).to_be_visible()
     assert page.url == tenant.address
     expect(page.get_by_text("Connected", exact=True)).to_be_visible()
     assert story.token(page) == tenant.row("tokens")["access_token"]["S"]

@@ -26,6 +26,7 @@ class TestControl:
         ("POST", "/sandbox/clients"),
         ("POST", "/sandbox/switches"),
         ("GET", "/sandbox/switches"),
+        ("POST", "/sandbox/release"),
         ("GET", "/sandbox/log"),
         ("POST", "/sandbox/revoke-user"),
         ("POST", "/sandbox/people"),
