@@ -58,7 +58,7 @@ HURRIED = Timing(
 )
 """A killed worker's tenants come back after 8 seconds at most."""
 
-AS_DEPLOYED = Timing(budget=120, pause=0.2)
+AS_DEPLOYED = Timing(budget=120, pause=0.5)
 
 KILL_EVERY = 0.7
 """Seconds between two kills, on average."""

@@ -59,7 +59,7 @@ class Reader:
         self.seen: list[tuple[float, Connection]] = []
 
     def read(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.1):
             for tenant in self._tenants:
                 connection = self._stage.connections.get(tenant)
                 assert connection is not None
