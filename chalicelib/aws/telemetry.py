@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import ParamSpec, TypeVar
 
 from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from chalicelib.errors import HandlerFailed, ServiceError
 from chalicelib.opaque import new_reference
@@ -74,8 +75,6 @@ def emit_metrics(namespace: str, values: Mapping[str, float]) -> None:
     """Metrics of this invocation, in CloudWatch's embedded format: counts, and seconds or a
     percentage where the name says so. Never a tenant's name: each would be a metric of its own, and
     paid for."""
-    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-
     metrics = EphemeralMetrics(namespace=namespace, service=SERVICE)
     for name, value in values.items():
         units = (MetricUnit.Seconds, MetricUnit.Percent)
