@@ -77,9 +77,9 @@ class Console:
                     return failure
             return None
 
-    def hold(self, seconds: float) -> None:
-        """Keep an answer back for so long, or until `release`, which may have come first."""
-        self._released.wait(seconds)
+    def hold(self, seconds: float) -> bool:
+        """Keep an answer back for so long, or until `release`, which may have come first: True."""
+        return self._released.wait(seconds)
 
     def release(self) -> None:
         """Hold no answer back any more, until `fail_next` is turned again."""

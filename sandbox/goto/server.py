@@ -35,7 +35,7 @@ def create_app(
     state: State,
     switches: Switches | None = None,
     clock: Callable[[], float] = time.time,
-    hold: Callable[[float], None] | None = None,
+    hold: Callable[[float], object] | None = None,
     key: str = "",
 ) -> Flask:
     """Return the application over this state.
@@ -102,7 +102,7 @@ def _add_oauth(
     server: Server,
     board: Console,
     clock: Callable[[], float],
-    hold: Callable[[float], None],
+    hold: Callable[[float], object],
 ) -> None:
     def limited(answer: Callable[[], Response]) -> Response:
         too_many = board.is_too_many("oauth")
@@ -193,7 +193,7 @@ class _Dropped(Response):
 
 
 def _meet(
-    failure: Failure | None, process: Callable[[], Response], hold: Callable[[float], None]
+    failure: Failure | None, process: Callable[[], Response], hold: Callable[[float], object]
 ) -> tuple[Response, Response | None]:
     """Return the answer to send, and the true one if the request was processed."""
     if failure is None:

@@ -57,6 +57,16 @@ class TestFailures:
         assert "access_token" in parsed(goto.refresh(held))
         assert goto.slept == [20]
 
+    def test_what_is_held_back_goes_when_it_is_released(self) -> None:
+        board = Console(Switches(), lambda: 0.0)
+        assert not board.hold(0)
+        board.release()
+        assert board.hold(60)
+        board.turn(rotation="always")
+        assert board.hold(60), "only the next failures are held again"
+        board.turn(fail_next=[Failure(delay=60)])
+        assert not board.hold(0)
+
     def test_status_0_closes_the_connection(self, goto: GoTo) -> None:
         held = goto.connect()["refresh_token"]
         goto.turn(fail_next=[{"status": 0, "after": True}])
