@@ -351,12 +351,7 @@ def _has_node_packages() -> bool:
 _VENV_TOOL = _Tool("Python's venv", _has_venv, ("python3-venv",))
 _NPM = _Tool("npm", _npm, ("npm",))
 _TOOLS = (
-    _Tool("Chromium", lambda: _found(chromium), ("chromium",)),
-    _Tool(
-        "Chromium's headless shell",
-        lambda: shutil.which("chromium-headless-shell"),
-        ("chromium-headless-shell",),
-    ),
+    _Tool("Chromium", lambda: _found(chromium), ("chromium", "chromium-headless-shell")),
     _Tool("Firefox", lambda: _found(firefox), ("firefox-esr",)),
     _Tool("WebKit's driver", lambda: _found(webkit), ("webkit2gtk-driver",)),
     _Tool("Xvfb", lambda: _found(xvfb), ("xvfb",)),
@@ -421,7 +416,8 @@ def _ensure_node_packages() -> None:
 
 
 def _get(tools: list[_Tool]) -> None:
-    """Install tools where this user may. Raises `Missing`, with the command that does it."""
+    """Install tools where this user may. Raises `Missing`, with the command that does it, or with
+    those for which this machine has no package of that name: all others are installed."""
     if not tools:
         return
     words = " ".join(package for tool in tools for package in tool.packages)
@@ -433,10 +429,21 @@ def _get(tools: list[_Tool]) -> None:
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     wait = ["-o", "DPkg::Lock::Timeout=120"]  # another installation, at most so many seconds
-    install = ["apt-get", "install", *wait, "-qq", "-y", "--no-install-recommends", *words.split()]
+    install = ["apt-get", "install", *wait, "-qq", "-y", "--no-install-recommends"]
     with step(f"{words} (apt-get)"):
         call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
-        call(install, f"apt-get install {words} failed", environment)
+        unknown = [tool for tool in tools if not all(map(_is_packaged, tool.packages))]
+        known = [package for tool in tools if tool not in unknown for package in tool.packages]
+        call([*install, *known], f"apt-get install {' '.join(known)} failed", environment)
+    if unknown:
+        names = _listed([f"{tool.name} ({', '.join(tool.packages)})" for tool in unknown])
+        raise Missing(f"apt-get knows no package here for {names}: install it by other means.")
+
+
+def _is_packaged(package: str) -> bool:
+    """Whether apt-get could install it: Ubuntu, for one, has no browsers but as snaps."""
+    asked = ["apt-cache", "show", "--quiet", package]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
 def _listed(names: list[str]) -> str:

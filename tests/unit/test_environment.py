@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -115,8 +116,8 @@ def test_what_tests_lack_is_named_at_once(bare: None, capsys: pytest.CaptureFixt
     [line] = capsys.readouterr().out.splitlines()
     assert f"`apt-get install {' '.join(ALL)}`" in line
     names = (
-        "Chromium, Chromium's headless shell, Firefox, WebKit's driver, Xvfb, libatomic, a JDK of"
-        " Java 17 or newer, npm, nginx and PHP with curl"
+        "Chromium, Firefox, WebKit's driver, Xvfb, libatomic, a JDK of Java 17 or newer, npm, nginx"
+        " and PHP with curl"
     )
     assert f"This machine lacks {names}." in line
 
@@ -132,6 +133,29 @@ def test_what_nothing_goes_on_without_is_named_with_the_rest(
         environment.prepare_tools("test")
     with pytest.raises(environment.Missing, match="`apt-get install python3-venv`"):
         environment.prepare_tools("run")
+
+
+def test_packages_of_other_names_are_named_and_all_others_installed(
+    bare: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on Ubuntu, whose browsers are no packages of apt-get's."""
+
+    def run(command: list[str], **_: Any) -> SimpleNamespace:
+        unknown = command[0] == "apt-cache" and command[-1] in ALL[:3]
+        return SimpleNamespace(returncode=100 if unknown else 0, stdout=b"")
+
+    called: list[list[str]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name == "apt-get" else None)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(environment, "call", lambda command, *_: called.append(command))
+    environment.prepare_tools("test")
+    _, install = called
+    assert install[-len(ALL[3:]) :] == list(ALL[3:])
+    assert (
+        "no package here for Chromium (chromium, chromium-headless-shell) and Firefox"
+        " (firefox-esr): install it by other means." in capsys.readouterr().out
+    )
 
 
 def test_pages_want_npm_and_say_so(bare: None) -> None:
