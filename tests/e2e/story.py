@@ -306,8 +306,10 @@ def untouched(tenant: Tenant) -> dict[str, list[dict[str, Any]]]:
 def next_exchange_held(cloud: LocalCloud) -> Iterator[None]:
     """GoTo answers the next code at the block's end: the wait is seen on a busy machine, too."""
     fail_next_exchange(cloud, status=None, delay=OUTBOUND_READ_TIMEOUT - 5, after=True)
-    yield
-    control(cloud, "release", {})
+    try:
+        yield
+    finally:
+        control(cloud, "release", {})
 
 
 def fail_next_exchange(cloud: LocalCloud, **failure: Any) -> None:
