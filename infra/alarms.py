@@ -1,9 +1,12 @@
-"""What every alarm has in common, and the dashboard's list of them: added when the fragments merge.
+"""What follows from the alarms: what they have in common, and their part of the dashboard.
 
-An alarm that a composite one is made of tells nobody itself; every other one tells `Alarms`.
+Added when the fragments merge. An alarm that a composite one is made of tells nobody itself; every
+other one tells `Alarms`.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 ALARM, COMPOSITE = "AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"
@@ -12,7 +15,7 @@ _COMMON = {
     "ComparisonOperator": "GreaterThanThreshold",
     "TreatMissingData": "notBreaching",
 }
-_OURS = {
+_OURS: dict[str, Any] = {
     "Namespace": {"Fn::Sub": "ha-goto-${Stage}"},
     "Dimensions": [{"Name": "service", "Value": "goto-connection"}],
 }
@@ -20,12 +23,14 @@ _OURS = {
 
 _TELLS = {"AlarmActions": [{"Ref": "Alarms"}], "OKActions": [{"Ref": "Alarms"}]}
 
-_EVERY_ALARM = '"EVERY_ALARM"'
-_ARN = '"arn:${{AWS::Partition}}:cloudwatch:${{AWS::Region}}:${{AWS::AccountId}}:alarm:${{{}}}"'
+_ARN = "arn:${{AWS::Partition}}:cloudwatch:${{AWS::Region}}:${{AWS::AccountId}}:alarm:${{{}}}"
+
+_WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
+"""Of a widget, in CloudWatch's grid of 24 columns."""
 
 
 def complete(resources: dict[str, Any]) -> None:
-    """Add to alarms what they leave out, and to the dashboard's body every alarm's ARN."""
+    """Add to alarms what they leave out, and to the dashboard what an alarm watches."""
     alarms = {name: each for name, each in resources.items() if each.get("Type") == ALARM}
     composites = [each for each in resources.values() if each.get("Type") == COMPOSITE]
     parts = set(re.findall(r"\$\{(\w+)\}", str([each["Properties"] for each in composites])))
@@ -36,6 +41,51 @@ def complete(resources: dict[str, Any]) -> None:
     for composite in composites:
         composite["Properties"] = _TELLS | composite["Properties"]
     if "Glance" in resources:
-        body = resources["Glance"]["Properties"]["DashboardBody"]
-        arns = ",\n           ".join(_ARN.format(name) for name in sorted(alarms))
-        body["Fn::Sub"] = body["Fn::Sub"].replace(_EVERY_ALARM, arns)
+        properties = resources["Glance"]["Properties"]
+        body = json.loads(properties["DashboardBody"]["Fn::Sub"])
+        watched = {name: each["Properties"] for name, each in alarms.items()}
+        properties["DashboardBody"] = {"Fn::Sub": json.dumps(_shown(body, watched), indent=1)}
+
+
+def _shown(body: dict[str, Any], alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The dashboard with every alarm in its list, and a widget of its own, below the others, for
+    each metric of ours that has alarms and stands in no widget."""
+    widgets = body["widgets"]
+    for widget in widgets:
+        if widget["type"] == "alarm":
+            widget["properties"]["alarms"] = [_ARN.format(name) for name in sorted(alarms)]
+    placed = {line[1] for each in widgets for line in each["properties"].get("metrics", ())}
+    missing: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, alarm in sorted(alarms.items()):
+        if alarm["Namespace"] == _OURS["Namespace"] and alarm["MetricName"] not in placed:
+            missing.setdefault(alarm["MetricName"], {})[name] = alarm
+    below = max(each["y"] + each["height"] for each in widgets)
+    added = [
+        _widget(metric, its) | {"x": at % _COLUMNS * _WIDTH, "y": below + at // _COLUMNS * _HEIGHT}
+        for at, (metric, its) in enumerate(sorted(missing.items()))
+    ]
+    return body | {"widgets": widgets + added}
+
+
+def _widget(metric: str, alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """A metric as its alarms look at it, and the lines that it must not cross."""
+    dimensions = [text for each in _OURS["Dimensions"] for text in each.values()]
+    statistics = sorted({alarm["Statistic"] for alarm in alarms.values()})
+    return {
+        "type": "metric",
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "properties": {
+            "title": metric,
+            "region": "${AWS::Region}",
+            "period": 60,
+            "annotations": {
+                "horizontal": [
+                    {"label": name, "value": alarm["Threshold"]} for name, alarm in alarms.items()
+                ]
+            },
+            "metrics": [
+                ["ha-goto-${Stage}", metric, *dimensions, {"stat": each}] for each in statistics
+            ],
+        },
+    }
