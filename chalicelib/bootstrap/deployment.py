@@ -29,15 +29,14 @@ from chalicelib.durations import (
     KEEP_ATTEMPTS,
     KEEP_READ_TIMEOUT,
 )
-from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.accounts import AccountClaims, Choices, Usability
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.fleet import Fleet
 from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.links import Links
 from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.dynamodb.table import Tables, tables_of
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.goto.oauth import GoToClient
 from chalicelib.tokens.account_rule import AccountRule
@@ -118,7 +117,7 @@ class Deployment:
 
     @cached_property
     def tables(self) -> Tables:
-        return expressions.tables_of(self.dynamodb, self.settings)
+        return tables_of(self.dynamodb, self.settings)
 
     @cached_property
     def tenants(self) -> Tenants:

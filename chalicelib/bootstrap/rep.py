@@ -9,10 +9,9 @@ from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.bootstrap.notify import invitations
 from chalicelib.durations import CHECK_DEADLINE, REFRESH_TIMEOUT
 from chalicelib.dynamodb.connections import DUE_INDEX
-from chalicelib.dynamodb.import_tenant import TenantImports
 from chalicelib.dynamodb.links import FactsTickets, Proofs
 from chalicelib.dynamodb.provider_health import ENDING_INDEX, FleetIndexes
-from chalicelib.dynamodb.tenants import Disconnections
+from chalicelib.dynamodb.tenants import Disconnections, TenantImports
 from chalicelib.goto.http import Outbound
 from chalicelib.rep import commands, health_check
 from chalicelib.rep.bulk_import import BulkImport

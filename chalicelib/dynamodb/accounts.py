@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chalicelib.durations import TIME_TO_CHOOSE
-from chalicelib.dynamodb import expressions, journal, rows
+from chalicelib.dynamodb import journal, rows
 from chalicelib.dynamodb.authorization_requests import request_of
-from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.rows import UNCHANGED
+from chalicelib.dynamodb.table import Action, Table, Tables
 from chalicelib.dynamodb.tenants import ACCOUNT, CHOOSING, EXISTS, account_claim, in_series
 from chalicelib.errors import Conflict
 from chalicelib.journal_entries import JournalEntry
@@ -38,12 +38,9 @@ def waiting_key(request: str) -> str:
     return f"{WAITING}{request}"
 
 
-def chosen(table: str, request: AuthorizationRequest) -> list[expressions.Action]:
+def chosen(table: Table, request: AuthorizationRequest) -> list[Action]:
     """The part of a connection's commit that ends the waiting of its tokens, if they did."""
-    if request.account is None:
-        return []
-    gone = expressions.delete(table, {"tenant": waiting_key(request.key)})
-    return [expressions.Action("waiting", {"Delete": gone})]
+    return [] if request.account is None else [table.delete(waiting_key(request.key))]
 
 
 class Holders(NamedTuple):
@@ -68,8 +65,7 @@ class AccountClaims:
 
     def get(self, account: str) -> Holders | None:
         """Who has claimed an account, or shares it. Raises `DependencyUnavailable`."""
-        key = {"tenant": ACCOUNT + account}
-        found = expressions.get(self.tables.client, self.tables.tenants, key)
+        found = self.tables.tenants.get(ACCOUNT + account)
         if not found:
             return None
         return Holders(found["holder"], found["edition"], tuple(sorted(found.get("sharers", ()))))
@@ -93,33 +89,24 @@ class AccountClaims:
             "status": Status(str(entry.status)),
             "version": max(asked.version, over or 0) + 1,
         }
-        tokens = expressions.update(
-            self.tables.tokens,
-            {"tenant": asked.tenant},
+        tokens = self.tables.tokens.update(
+            asked.tenant,
             setting=setting,
             remove=(*rows.OF_A_TOKEN, "next_refresh_at"),
             when=UNCHANGED,
             **versions | ({} if over is None else {"asked_version": over}),
         )
         due = {"next_refresh_at": int(entry.at), "account_key": owner.account}
-        grant = expressions.update(
-            self.tables.grants,
-            {"tenant": asked.tenant},
+        grant = self.tables.grants.update(
+            asked.tenant,
             setting=setting | rows.grant_values(new_tokens) | due,
             remove=rows.SETTLED,
             when=f"{UNCHANGED} AND #status = :asked_status",
             asked_status=asked.status,
             **versions,
         )
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("tokens", {"Update": tokens}),
-                expressions.Action("grants", {"Update": grant}),
-                pin_held(self.tables.tenants, asked.tenant, pin),
-                journal.row(self.tables.journal, entry),
-            ],
-        )
+        held_to = pin_held(self.tables.tenants, asked.tenant, pin)
+        self.tables.transact(tokens, grant, held_to, journal.row(self.tables.journal, entry))
 
 
 @dataclass(eq=False)
@@ -137,16 +124,11 @@ class Choices:
         its link was revoked or the tenant is gone; `DependencyUnavailable`.
         """
         serves, series = in_series(request.link_series)
-        counted = expressions.update(
-            self.tables.tenants,
-            {"tenant": request.tenant},
-            adding={CHOOSING: 1},
-            when=serves,
-            **series,
+        counted = self.tables.tenants.update(
+            request.tenant, adding={CHOOSING: 1}, when=serves, **series
         )
-        offered = expressions.update(
-            self.tables.requests,
-            {"request": request.key},
+        offered = self.tables.requests.update(
+            request.key,
             setting={
                 "status": RequestStatus.CHOOSING,
                 "accounts": json.dumps(request.accounts),
@@ -160,35 +142,21 @@ class Choices:
             "lane": lane(waiting_key(request.key)),
             "next_refresh_at": now + TIME_TO_CHOOSE,
         }
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("request", {"Update": offered}),
-                expressions.Action(
-                    "waiting", {"Put": expressions.put(self.tables.grants, waiting)}
-                ),
-                expressions.Action("tenants", {"Update": counted}),
-            ],
-        )
+        self.tables.transact(offered, self.tables.grants.put(waiting), counted)
 
     def choose(self, key: str, account: str, now: int) -> bool:
         """Note which account the admin has chosen; False where there is nothing to choose from.
 
         The same choice may be made again while nobody has taken it up.
         """
-        change = expressions.update(
-            self.tables.requests,
-            {"request": key},
+        made = self.tables.requests.update(
+            key,
             setting={"status": RequestStatus.CHOSEN, "account": account, "returned_at": now},
             when="#status = :choosing OR (#status = :chosen AND #account = :set_account)",
             choosing=RequestStatus.CHOOSING,
             chosen=RequestStatus.CHOSEN,
         )
-        try:
-            expressions.change(self.tables.client, "request", change)
-        except Conflict:
-            return False
-        return True
+        return self.tables.try_write(made)
 
     def take_choice(self, key: str) -> tuple[AuthorizationRequest, str] | None:
         """Take up a choice, once: the request, and the tokens that wait for it.
@@ -198,59 +166,38 @@ class Choices:
         row = self.waiting(waiting_key(key))
         if row is None:
             return None
-        change = expressions.update(
-            self.tables.requests,
-            {"request": key},
+        taken = self.tables.requests.update(
+            key,
             setting={"status": RequestStatus.EXCHANGING},
             when="#status = :chosen",
             chosen=RequestStatus.CHOSEN,
         )
         try:
-            before = expressions.change(self.tables.client, "request", change, "ALL_OLD")
+            return request_of(self.tables.write(taken, "ALL_OLD")), row[0]
         except Conflict:
             return None
-        return request_of(before), row[0]
 
     def waiting(self, key: str) -> tuple[str, int] | None:
         """Tokens that wait for a choice, and when they fall due. Raises `DependencyUnavailable`."""
-        row = expressions.get(self.tables.client, self.tables.grants, {"tenant": key})
+        row = self.tables.grants.get(key)
         return (row["waiting"], row["next_refresh_at"]) if row else None
 
     def put_off(self, key: str, until: int) -> None:
         """Have tokens that wait looked at later. Raises `DependencyUnavailable`."""
-        change = expressions.update(
-            self.tables.grants,
-            {"tenant": key},
-            setting={"next_refresh_at": until},
-            when="attribute_exists(#tenant)",
+        later = self.tables.grants.update(
+            key, setting={"next_refresh_at": until}, when="attribute_exists(#tenant)"
         )
-        try:
-            expressions.change(self.tables.client, "waiting", change)
-        except Conflict:
-            return
+        self.tables.try_write(later)
 
     def forget(self, key: str, tenant: str) -> None:
         """Delete tokens that waited, of which GoTo has heard. Raises `DependencyUnavailable`."""
-        row = {"tenant": key}
-        gone = expressions.delete(self.tables.grants, row, when="attribute_exists(#tenant)")
-        counted = expressions.update(
-            self.tables.tenants,
-            {"tenant": tenant},
-            adding={CHOOSING: -1},
-            when=f"#{CHOOSING} > :none",
-            none=0,
+        gone = self.tables.grants.delete(key, when="attribute_exists(#tenant)")
+        counted = self.tables.tenants.update(
+            tenant, adding={CHOOSING: -1}, when=f"#{CHOOSING} > :none", none=0
         )
-        try:
-            expressions.transact(
-                self.tables.client,
-                [
-                    expressions.Action("waiting", {"Delete": gone}),
-                    expressions.Action("tenants", {"Update": counted}),
-                ],
-            )
-        except Conflict:  # another has forgotten them; or a version before that counted none
-            with expressions.dynamodb_errors():
-                self.tables.client.delete_item(**expressions.delete(self.tables.grants, row))
+        if not self.tables.try_transact(gone, counted):
+            # Another has forgotten them; or a version before that counted none.
+            self.tables.write(self.tables.grants.delete(key))
 
 
 @dataclass(eq=False)
@@ -274,38 +221,28 @@ class Usability:
         Raises `Conflict` when the tenant has connected again or is disconnected, or its usability
         has changed since ``connection`` was read; `DependencyUnavailable`.
         """
-        key = {"tenant": connection.tenant}
         checked = {} if usable is Usable.UNKNOWN else {"usable_checked_at": now}
-        tokens = expressions.update(
-            self.tables.tokens,
-            key,
+        tokens = self.tables.tokens.update(
+            connection.tenant,
             setting={"usable": usable, "usable_doubt": doubt, **checked},
             when="#generation = :asked_generation AND attribute_exists(#access_token)"
             " AND (attribute_not_exists(#usable) OR #usable = :before)",
             asked_generation=connection.generation,
             before=connection.usable,
         )
-        grants = expressions.update(
-            self.tables.grants,
-            key,
+        grants = self.tables.grants.update(
+            connection.tenant,
             setting={"probe_at": probe_at},
             when="#generation = :asked_generation",
             asked_generation=connection.generation,
         )
         told = [journal.row(self.tables.journal, entry)] if entry else []
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("tokens", {"Update": tokens}),
-                expressions.Action("grants", {"Update": grants}),
-                *told,
-            ],
-        )
+        self.tables.transact(tokens, grants, *told)
 
 
 def pin_of_sign_in(
-    table: str, request: AuthorizationRequest, account_key: str | None, *, pinned_only: bool
-) -> expressions.Action:
+    table: Table, request: AuthorizationRequest, account_key: str | None, *, pinned_only: bool
+) -> Action:
     """Hold the tenant to its first readable GoTo account (S03), and the request to a link that
     still serves (S14). A pin that was lifted is lifted for this sign-in alone. One whose account
     was chosen waits no longer (`chosen`)."""
@@ -315,36 +252,30 @@ def pin_of_sign_in(
         allowed += " AND attribute_exists(#pin_lifted)"
     if account_key is not None:
         allowed = f"({allowed} OR #pinned_account = :set_pinned_account)"
-    change = expressions.update(
-        table,
-        {"tenant": request.tenant},
+    return table.update(
+        request.tenant,
         setting={"pinned_account": account_key, "pin_lifted": None},
         adding={CHOOSING: -1} if request.account else {},
         when=f"{serves} AND {allowed}",
         **series,
     )
-    return expressions.Action("tenants", {"Update": change})
 
 
-def pin_held(table: str, tenant: str, pin: str | None) -> expressions.Action:
+def pin_held(table: Table, tenant: str, pin: str | None) -> Action:
     """That this is the tenant's pin, from now on where it has none; the rep has not lifted it.
     None: that it has none."""
+    free = "attribute_not_exists(#pinned_account)"
+    held_to = f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"
     if pin is None:
-        when = f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"
-        when += " attribute_not_exists(#pinned_account)"
-        without = expressions.check(table, {"tenant": tenant}, when=when)
-        return expressions.Action("tenants", {"ConditionCheck": without})
-    change = expressions.update(
-        table,
-        {"tenant": tenant},
+        return table.check(tenant, when=f"{held_to} {free}")
+    return table.update(
+        tenant,
         setting={"pinned_account": pin},
-        when=f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"
-        " (attribute_not_exists(#pinned_account) OR #pinned_account = :set_pinned_account)",
+        when=f"{held_to} ({free} OR #pinned_account = :set_pinned_account)",
     )
-    return expressions.Action("tenants", {"Update": change})
 
 
-def held(table: str, tenant: str, owner: Owner | None, claim: Claim) -> list[expressions.Action]:
+def held(table: Table, tenant: str, owner: Owner | None, claim: Claim) -> list[Action]:
     """The part of a refresh's commit that keeps ``owner``'s account the tenant's pin, and its own;
     none where the account was not read."""
     if owner is None or owner.account is None:

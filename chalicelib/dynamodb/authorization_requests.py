@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.durations import BROWSER_RETENTION, DAY, REQUEST_RETENTION
-from chalicelib.dynamodb import expressions, journal
-from chalicelib.dynamodb.expressions import Tables
-from chalicelib.dynamodb.rows import named
+from chalicelib.dynamodb import journal
+from chalicelib.dynamodb.rows import from_row, named, to_row
+from chalicelib.dynamodb.table import Action, Table, Tables
 from chalicelib.errors import Conflict
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import AuthorizationRequest, Browser, Reason, RequestStatus
@@ -34,21 +34,15 @@ class AuthorizationRequests:
 
     def get(self, key: str) -> AuthorizationRequest | None:
         """The request stored under this digest of a state. Raises `DependencyUnavailable`."""
-        values = self._row(key)
+        values = self.tables.requests.get(key)
         return request_of(values) if values else None
 
     def browser(self, key: str) -> Browser | None:
         """What is known of a browser. Raises `DependencyUnavailable`."""
-        values = self._row(key)
+        values = self.tables.requests.get(key)
         if not values:
             return None
-        return Browser(
-            key=key,
-            current=values["current"],
-            completed_at=values.get("completed_at"),
-            link_series=values.get("completed_series", 0),
-            sequence=values.get("sequence"),
-        )
+        return from_row(Browser, values, key=key, link_series=values.get("completed_series", 0))
 
     def newest(self, key: str) -> tuple[Browser | None, AuthorizationRequest | None]:
         """What is known of a browser, and its newest request. Raises `DependencyUnavailable`."""
@@ -64,30 +58,18 @@ class AuthorizationRequests:
 
         Raises `DependencyUnavailable`.
         """
-        created = expressions.put(
-            self.tables.requests, _values(request), when="attribute_not_exists(#request)"
+        table = self.tables.requests
+        created = table.put(_values(request), when="attribute_not_exists(#request)")
+        kept_until = request.started_at + BROWSER_RETENTION
+        current = table.update(
+            request.browser, setting={"current": request.key, "delete_after": kept_until}
         )
-        current = expressions.update(
-            self.tables.requests,
-            {"request": request.browser},
-            setting={
-                "current": request.key,
-                "delete_after": request.started_at + BROWSER_RETENTION,
-            },
-        )
-        self._write(
-            [
-                expressions.Action("request", {"Put": created}),
-                expressions.Action("browser", {"Update": current}),
-            ],
-            entry,
-        )
+        self._write([created, current], entry)
 
     def void(self, key: str, now: int) -> None:
         """End a request that nobody came back from; one that did come back is left alone."""
-        change = expressions.update(
-            self.tables.requests,
-            {"request": key},
+        voided = self.tables.requests.update(
+            key,
             setting={
                 "status": RequestStatus.EXPIRED,
                 "reason": Reason.SUPERSEDED,
@@ -97,10 +79,7 @@ class AuthorizationRequests:
             when=_OPEN,
             started=RequestStatus.STARTED,
         )
-        try:
-            expressions.change(self.tables.client, "request", change)
-        except Conflict:
-            return
+        self.tables.try_write(voided)
 
     def consume(
         self,
@@ -127,15 +106,8 @@ class AuthorizationRequests:
         }
         table = self.tables.requests
         retired = {request.browser} | ({known.key} if known else set())
-        gone = [expressions.delete(table, {"request": key}) for key in sorted(retired)]
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("request", {"Update": self._consuming(request, now, setting)}),
-                expressions.Action("browser", {"Put": expressions.put(table, row)}),
-                *(expressions.Action("before", {"Delete": each}) for each in gone),
-            ],
-        )
+        gone = [table.delete(key) for key in sorted(retired)]
+        self.tables.transact(self._consuming(request, now, setting), table.put(row), *gone)
 
     def consume_failed(
         self,
@@ -147,27 +119,24 @@ class AuthorizationRequests:
     ) -> None:
         """Use the state up and end the request. Raises `Conflict` as `consume` does."""
         setting = {"status": status, "reason": reason, "returned_at": now, "finished_at": now}
-        change = self._consuming(request, now, setting)
-        self._write([expressions.Action("request", {"Update": change})], entry)
+        self._write([self._consuming(request, now, setting)], entry)
 
     def claim(self, key: str) -> AuthorizationRequest | None:
         """Take the code out, once: a second caller gets None (F21).
 
         The code leaves the row before GoTo is asked. Raises `DependencyUnavailable`.
         """
-        change = expressions.update(
-            self.tables.requests,
-            {"request": key},
+        claimed = self.tables.requests.update(
+            key,
             setting={"status": RequestStatus.EXCHANGING},
             remove=("code", "verifier"),
             when="#status = :started AND attribute_exists(#code)",
             started=RequestStatus.STARTED,
         )
         try:
-            before = expressions.change(self.tables.client, "request", change, "ALL_OLD")
+            return request_of(self.tables.write(claimed, "ALL_OLD"))
         except Conflict:
             return None
-        return request_of(before)
 
     def fail(
         self,
@@ -181,9 +150,8 @@ class AuthorizationRequests:
 
         Raises `Conflict` when it has ended already, `DependencyUnavailable`.
         """
-        change = expressions.update(
-            self.tables.requests,
-            {"request": key},
+        failed = self.tables.requests.update(
+            key,
             setting={"status": status, "reason": reason, "finished_at": now},
             remove=("code", "verifier"),
             when="#status IN (:started, :exchanging, :choosing, :chosen)",
@@ -192,14 +160,13 @@ class AuthorizationRequests:
             choosing=RequestStatus.CHOOSING,
             chosen=RequestStatus.CHOSEN,
         )
-        self._write([expressions.Action("request", {"Update": change})], entry)
+        self._write([failed], entry)
 
     def _consuming(
         self, request: AuthorizationRequest, now: int, setting: dict[str, Any]
-    ) -> dict[str, Any]:
-        return expressions.update(
-            self.tables.requests,
-            {"request": request.key},
+    ) -> Action:
+        return self.tables.requests.update(
+            request.key,
             setting=setting,
             when=f"{_OPEN} AND #browser = :browser AND #expires_at > :now",
             started=RequestStatus.STARTED,
@@ -207,14 +174,14 @@ class AuthorizationRequests:
             now=now,
         )
 
-    def _write(self, changes: list[expressions.Action], entry: JournalEntry) -> None:
+    def _write(self, changes: list[Action], entry: JournalEntry) -> None:
         """Changes of a request, with their line in the journal unless the day has enough of them:
         the browser is told by the request's own row, and no connection has changed."""
         line = journal.row(self.tables.journal, entry)
         for counted in [*self._told(entry), None]:
             try:
-                told = [] if counted is None else [*counted, line]
-                expressions.transact(self.tables.client, [*changes, *told])
+                told = [] if counted is None else [counted, line]
+                self.tables.transact(*changes, *told)
             except Conflict as error:
                 if "request" in error.failed:
                     raise
@@ -225,50 +192,41 @@ class AuthorizationRequests:
         """Add a line to the journal that strangers can bring about, unless the day has enough."""
         line = journal.row(self.tables.journal, entry)
         for counted in self._told(entry):
-            try:
-                expressions.transact(self.tables.client, [*counted, line])
-            except Conflict:
-                continue
-            return
+            if self.tables.try_transact(counted, line):
+                return
 
-    def _told(self, entry: JournalEntry) -> list[list[expressions.Action]]:
+    def _told(self, entry: JournalEntry) -> list[Action]:
         """Ways to count the line, to be tried in turn."""
         day = int(entry.at) // DAY
         key = f"told#{entry.tenant}#{entry.kind}#{day}"
         if entry.tried is None:
-            return [[self._count(key, day, MOST_TOLD)]]
+            return [self._count(key, day, MOST_TOLD)]
         account = f"{key}#{min(entry.tried.keys, default='')}"
         again = self._count(account, day, MOST_TOLD, known=True)
-        return [[again], [self._count(account, day, 1)]]
+        return [again, self._count(account, day, 1)]
 
-    def _count(self, key: str, day: int, most: int, *, known: bool = False) -> expressions.Action:
+    def _count(self, key: str, day: int, most: int, *, known: bool = False) -> Action:
         """One more under a key, up to a number; ``known``: only where one was counted before."""
-        counted = expressions.update(
-            self.tables.requests,
-            {"request": key},
+        return self.tables.requests.update(
+            key,
             setting={"delete_after": (day + 1) * DAY + REQUEST_RETENTION},
             adding={"told": 1},
             when="#told < :most" if known else "attribute_not_exists(#told) OR #told < :most",
+            label="told",
             most=most,
         )
-        return expressions.Action("told", {"Update": counted})
-
-    def _row(self, key: str) -> dict[str, Any]:
-        return expressions.get(self.tables.client, self.tables.requests, {"request": key})
 
 
-def completion(table: str, request: AuthorizationRequest, now: int) -> list[expressions.Action]:
+def completion(table: Table, request: AuthorizationRequest, now: int) -> list[Action]:
     """The part of a connection's commit that belongs here: request done, browser trusted."""
-    done = expressions.update(
-        table,
-        {"request": request.key},
+    done = table.update(
+        request.key,
         setting={"status": RequestStatus.DONE, "finished_at": now},
         when="#status = :exchanging",
         exchanging=RequestStatus.EXCHANGING,
     )
-    trusted = expressions.update(
-        table,
-        {"request": request.browser},
+    trusted = table.update(
+        request.browser,
         setting={
             "completed_at": now,
             "completed_series": request.link_series,
@@ -276,53 +234,26 @@ def completion(table: str, request: AuthorizationRequest, now: int) -> list[expr
             "delete_after": now + BROWSER_RETENTION,
         },
     )
-    return [
-        expressions.Action("request", {"Update": done}),
-        expressions.Action("browser", {"Update": trusted}),
-    ]
+    return [done, trusted]
 
 
 def _values(request: AuthorizationRequest) -> dict[str, Any]:
     return {
         "request": request.key,
-        "tenant": request.tenant,
-        "sequence": request.sequence,
-        "browser": request.browser,
-        "client_id": request.client_id,
-        "secret_version": request.secret_version,
-        "redirect_uri": request.redirect_uri,
-        "reference": request.reference,
-        "started_at": request.started_at,
-        "expires_at": request.expires_at,
-        "verifier": request.verifier,
-        "link_series": request.link_series,
-        "pressed_by": request.pressed_by,
-        "status": request.status,
+        **to_row(request, "key", "accounts"),
         "delete_after": request.expires_at + REQUEST_RETENTION,
     }
 
 
 def request_of(values: dict[str, Any]) -> AuthorizationRequest:
     """A row of a request."""
-    return AuthorizationRequest(
+    reason = values.get("reason")
+    return from_row(
+        AuthorizationRequest,
+        values,
         key=values["request"],
-        tenant=values["tenant"],
-        sequence=values["sequence"],
-        browser=values["browser"],
-        client_id=values["client_id"],
-        secret_version=values["secret_version"],
-        redirect_uri=values["redirect_uri"],
-        reference=values["reference"],
-        started_at=values["started_at"],
-        expires_at=values["expires_at"],
         verifier=values.get("verifier", ""),
-        link_series=values.get("link_series"),
-        pressed_by=values.get("pressed_by"),
         status=named(RequestStatus, values["status"], RequestStatus.FAILED),
-        returned_at=values.get("returned_at"),
-        finished_at=values.get("finished_at"),
-        reason=named(Reason, values["reason"], Reason.INTERNAL) if "reason" in values else None,
-        code=values.get("code"),
+        reason=named(Reason, reason, Reason.INTERNAL) if reason else None,
         accounts=tuple(GoToAccount(*each) for each in json.loads(values.get("accounts", "[]"))),
-        account=values.get("account"),
     )

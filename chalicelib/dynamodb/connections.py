@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
-from chalicelib.dynamodb import accounts, authorization_requests, expressions, journal, rows
+from chalicelib.dynamodb import accounts, authorization_requests, journal, rows
 from chalicelib.dynamodb.rows import SCHEMA, UNCHANGED
 from chalicelib.dynamodb.setbacks import Setbacks
 from chalicelib.dynamodb.tenants import account_claim
@@ -37,44 +37,39 @@ DUE_INDEX = "due"
 class Connections(Setbacks):
     def get(self, tenant: str) -> Connection | None:
         """What readers see; None before the first connection. Raises `DependencyUnavailable`."""
-        values = self._row(self.tables.tokens, tenant)
+        values = self.tables.tokens.get(tenant)
         return rows.connection(values) if values else None
 
     def summary(self, tenant: str) -> Connection | None:
         """The same without its token, for those who may not see it."""
-        values = self._row(self.tables.tokens, tenant, rows.NON_SECRET)
+        values = self.tables.tokens.get(tenant, rows.NON_SECRET)
         return rows.connection(values) if values else None
 
     def summaries(self, tenants: Sequence[str]) -> dict[str, Connection]:
         """The facts of up to 100 tenants by name. Raises `DependencyUnavailable`."""
-        found = expressions.batch_get(
-            self.tables.client, self.tables.tokens, "tenant", tenants, rows.NON_SECRET
-        )
+        found = self.tables.tokens.batch_get(tenants, rows.NON_SECRET)
         return {values["tenant"]: rows.connection(values) for values in found}
 
     def grant(self, tenant: str) -> Grant | None:
         """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
-        values = self._row(self.tables.grants, tenant)
+        values = self.tables.grants.get(tenant)
         return rows.grant(values) if values else None
 
     def grant_summary(self, tenant: str) -> GrantSummary | None:
         """The grant without its refresh token. Raises `DependencyUnavailable`."""
-        values = self._row(self.tables.grants, tenant, rows.GRANT_NON_SECRET)
+        values = self.tables.grants.get(tenant, rows.GRANT_NON_SECRET)
         return rows.grant(values) if values else None
 
     def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
         """Tenants of a lane whose refresh is due, oldest first. Reads only rows that are due."""
-        with expressions.dynamodb_errors():
-            found = self.tables.client.query(
-                TableName=self.tables.grants,
-                IndexName=DUE_INDEX,
-                KeyConditionExpression="#lane = :lane AND #at <= :now",
-                ExpressionAttributeNames={"#lane": "lane", "#at": "next_refresh_at"},
-                ExpressionAttributeValues={":lane": {"N": str(in_lane)}, ":now": {"N": str(now)}},
-                Limit=limit,
-            )
-        keys = (expressions.plain(attributes) for attributes in found["Items"])
-        return tuple(Due(key["tenant"], key["next_refresh_at"]) for key in keys)
+        found, _ = self.tables.grants.query(
+            "#lane = :lane AND #next_refresh_at <= :now",
+            index=DUE_INDEX,
+            limit=limit,
+            lane=in_lane,
+            now=now,
+        )
+        return tuple(Due(key["tenant"], key["next_refresh_at"]) for key in found)
 
     def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
         """Take a tenant for one refresh; None when another has it, or it is no longer due.
@@ -90,18 +85,13 @@ class Connections(Setbacks):
         if unknown_since is None and before.inflight is not None:
             unknown_since = before.inflight.claimed_at
         inflight = Inflight(fence=before.fence + 1, version=before.version, claimed_at=now)
-        change = expressions.update(
-            self.tables.grants,
-            {"tenant": due.tenant},
+        claimed = self.tables.grants.update(
+            due.tenant,
             setting={
                 "fence": inflight.fence,
                 "lease_until": lease_until,
                 "next_refresh_at": lease_until,
-                "inflight": {
-                    "fence": inflight.fence,
-                    "version": inflight.version,
-                    "claimed_at": inflight.claimed_at,
-                },
+                "inflight": rows.to_row(inflight),
                 "outcome_unknown_since": unknown_since,
             },
             when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {UNCHANGED}"
@@ -112,7 +102,7 @@ class Connections(Setbacks):
             now=now,
         )
         try:
-            after = expressions.change(self.tables.client, "grants", change, "ALL_NEW")
+            after = self.tables.write(claimed, "ALL_NEW")
         except Conflict:
             return None
         return rows.grant(after)
@@ -160,9 +150,8 @@ class Connections(Setbacks):
         if before:
             when = f"{UNCHANGED} AND #sequence < :set_sequence"
             asked = rows.unchanged_since(before)
-        grant = expressions.update(
-            self.tables.grants,
-            {"tenant": request.tenant},
+        grant = self.tables.grants.update(
+            request.tenant,
             setting={
                 "status": Status.CONNECTED,
                 "generation": generation,
@@ -180,15 +169,14 @@ class Connections(Setbacks):
             when=when,
             **asked,
         )
-        tokens = expressions.put(
-            self.tables.tokens,
+        tokens = self.tables.tokens.put(
             token_row,
             when="attribute_not_exists(#version) OR #version < :new_version",
             new_version=version,
         )
-        self._transact(
-            expressions.Action("tokens", {"Put": tokens}),
-            expressions.Action("grants", {"Update": grant}),
+        self.tables.transact(
+            tokens,
+            grant,
             accounts.pin_of_sign_in(
                 self.tables.tenants, request, owner.account, pinned_only=pinned_only
             ),
@@ -224,9 +212,8 @@ class Connections(Setbacks):
         versions: dict[str, Any] = rows.unchanged_since(asked)
         version = max(asked.version, over or 0) + 1
         setting = {"status": status, "version": version}
-        tokens = expressions.update(
-            self.tables.tokens,
-            {"tenant": asked.tenant},
+        tokens = self.tables.tokens.update(
+            asked.tenant,
             setting=setting
             | rows.token_values(new_tokens)
             | rows.known(
@@ -236,9 +223,8 @@ class Connections(Setbacks):
             when=UNCHANGED,
             **versions | ({} if over is None else {"asked_version": over}),
         )
-        grant = expressions.update(
-            self.tables.grants,
-            {"tenant": asked.tenant},
+        grant = self.tables.grants.update(
+            asked.tenant,
             setting=setting
             | rows.grant_values(new_tokens)
             | rows.known(warned=warned, account_key=owner and owner.account),
@@ -247,12 +233,9 @@ class Connections(Setbacks):
             asked_status=asked.status,
             **versions,
         )
-        self._transact(
-            expressions.Action("tokens", {"Update": tokens}),
-            expressions.Action("grants", {"Update": grant}),
+        self.tables.transact(
+            tokens,
+            grant,
             *accounts.held(self.tables.tenants, asked.tenant, owner, claim),
             *(journal.row(self.tables.journal, entry) for entry in entries),
         )
-
-    def _row(self, table: str, tenant: str, attributes: Sequence[str] = ()) -> dict[str, Any]:
-        return expressions.get(self.tables.client, table, {"tenant": tenant}, attributes)

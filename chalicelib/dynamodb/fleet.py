@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chalicelib.dynamodb import expressions
-from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb.rows import from_row, to_row
+from chalicelib.dynamodb.table import Tables
 from chalicelib.models import LANES, STREAM, Status, lane
 
 ATTENTION_INDEX = "attention"
@@ -24,7 +25,7 @@ class Fleet:
 
     def get(self, tenant: str) -> FleetRow | None:
         """A tenant's row, read consistently. Raises `DependencyUnavailable`."""
-        values = expressions.get(self.tables.client, self.tables.fleet, {"tenant": tenant})
+        values = self.tables.fleet.get(tenant)
         return _row(values) if values else None
 
     def replace(self, before: FleetRow | None, after: FleetRow | None) -> None:
@@ -33,31 +34,25 @@ class Fleet:
         Raises `Conflict` when ``before`` is no longer what stands, `DependencyUnavailable`.
         """
         name = (before or after or FleetRow("", "", Status.DISCONNECTED, 0)).tenant
-        when, asked = "attribute_not_exists(#tenant)", {}
+        when, asked = "attribute_not_exists(#tenant)", dict[str, Any]()
         if before is not None:
             when, asked = "#edition = :asked_edition", {"asked_edition": before.edition}
         if after is None:
-            change = {
-                "Delete": expressions.delete(
-                    self.tables.fleet, {"tenant": name}, when=when, **asked
-                )
-            }
+            change = self.tables.fleet.delete(name, when=when, **asked)
         else:
-            change = {"Put": expressions.put(self.tables.fleet, _values(after), when=when, **asked)}
-        actions = [expressions.Action("fleet", change)]
+            change = self.tables.fleet.put(_values(after), when=when, **asked)
         moved = Counter(after.counted if after else ())
         moved.subtract(before.counted if before else ())
-        if any(moved.values()):
-            actions.append(
-                expressions.Action("counts", {"Update": self._adding(lane(name), moved)})
-            )
-        expressions.transact(self.tables.client, actions)
+        adding = {state: by for state, by in moved.items() if by}
+        key = _lane_key(lane(name))
+        counted = [self.tables.fleet.update(key, adding=adding)] if adding else []
+        self.tables.transact(change, *counted)
 
     def counts(self) -> dict[str, int]:
         """How many tenants are in each state, and how many connected ones are `ACCOUNT_NOT_KNOWN`:
         16 rows read, however large the fleet is. Raises `DependencyUnavailable`."""
         keys = [_lane_key(number) for number in range(LANES)]
-        rows = expressions.batch_get(self.tables.client, self.tables.fleet, "tenant", keys, ())
+        rows = self.tables.fleet.batch_get(keys, ())
         names = (*Status, ACCOUNT_NOT_KNOWN, NOT_USABLE)
         return {str(name): sum(row.get(name, 0) for row in rows) for name in names}
 
@@ -66,13 +61,11 @@ class Fleet:
 
         Raises `DependencyUnavailable`.
         """
-        values = {"tenant": STREAM, "heard_at": beat}
-        with expressions.dynamodb_errors():
-            self.tables.client.put_item(**expressions.put(self.tables.fleet, values))
+        self.tables.write(self.tables.fleet.put({"tenant": STREAM, "heard_at": beat}))
 
     def heard_at(self) -> int | None:
         """When the last one was sent; None before the first. Raises `DependencyUnavailable`."""
-        found = expressions.get(self.tables.client, self.tables.fleet, {"tenant": STREAM})
+        found = self.tables.fleet.get(STREAM)
         return int(found["heard_at"]) if found else None
 
     def attention(
@@ -83,47 +76,27 @@ class Fleet:
         Goes on after a place whether a row still stands there or not. Raises
         `DependencyUnavailable`.
         """
-        start: Any = {"ExclusiveStartKey": _position(attention, after)} if after else {}
-        with expressions.dynamodb_errors():
-            found = self.tables.client.query(
-                TableName=self.tables.fleet,
-                IndexName=ATTENTION_INDEX,
-                KeyConditionExpression="#attention = :attention",
-                ExpressionAttributeNames={"#attention": "attention"},
-                ExpressionAttributeValues={":attention": {"S": str(attention)}},
-                Limit=count,
-                **start,
-            )
-        return [_row(expressions.plain(attributes)) for attributes in found["Items"]]
+        found, _ = self.tables.fleet.query(
+            "#attention = :attention",
+            index=ATTENTION_INDEX,
+            limit=count,
+            after=_position(attention, after) if after else None,
+            attention=attention,
+        )
+        return [_row(values) for values in found]
 
     def ended_between(self, status: Status, first: int, last: int) -> list[FleetRow]:
         """Tenants that have been in a state since a moment from ``first`` to ``last``, the longest
         first; a thousand at most. Raises `DependencyUnavailable`."""
-        with expressions.dynamodb_errors():
-            found = self.tables.client.query(
-                TableName=self.tables.fleet,
-                IndexName=ATTENTION_INDEX,
-                KeyConditionExpression="#attention = :attention AND #since BETWEEN :first AND"
-                " :last",
-                ExpressionAttributeNames={"#attention": "attention", "#since": "since"},
-                ExpressionAttributeValues=expressions.item(
-                    {":attention": str(status), ":first": first, ":last": last}
-                ),
-                Limit=1_000,
-            )
-        return [_row(expressions.plain(attributes)) for attributes in found["Items"]]
-
-    def _adding(self, number: int, moved: Counter[str]) -> dict[str, object]:
-        changed = {name: by for name, by in moved.items() if by}
-        return {
-            "TableName": self.tables.fleet,
-            "Key": {"tenant": {"S": _lane_key(number)}},
-            "UpdateExpression": "ADD " + ", ".join(f"#{name} :by_{name}" for name in changed),
-            "ExpressionAttributeNames": {f"#{name}": name for name in changed},
-            "ExpressionAttributeValues": {
-                f":by_{name}": expressions.encode(by) for name, by in changed.items()
-            },
-        }
+        found, _ = self.tables.fleet.query(
+            "#attention = :attention AND #since BETWEEN :first AND :last",
+            index=ATTENTION_INDEX,
+            limit=1_000,
+            attention=status,
+            first=first,
+            last=last,
+        )
+        return [_row(values) for values in found]
 
 
 def _lane_key(number: int) -> str:
@@ -132,16 +105,7 @@ def _lane_key(number: int) -> str:
 
 
 def _values(row: FleetRow) -> dict[str, object]:
-    return {
-        "tenant": row.tenant,
-        "display_name": row.display_name,
-        "status": row.status,
-        "since": row.since,
-        "edition": row.edition,
-        "account_known": row.account_known,
-        "usable": row.usable,
-        "attention": row.attention,
-    }
+    return {**to_row(row), "attention": row.attention}
 
 
 def _position(attention: str, place: FleetPlace) -> dict[str, Any]:
@@ -149,16 +113,8 @@ def _position(attention: str, place: FleetPlace) -> dict[str, Any]:
     return expressions.item({"tenant": place.tenant, "attention": attention, "since": place.since})
 
 
-def _row(values: dict[str, object]) -> FleetRow:
-    return FleetRow(
-        tenant=str(values["tenant"]),
-        display_name=str(values["display_name"]),
-        status=Status(str(values["status"])),
-        since=int(str(values["since"])),
-        edition=int(str(values["edition"])),
-        account_known=bool(values.get("account_known", True)),
-        usable=bool(values.get("usable", True)),
-    )
+def _row(values: dict[str, Any]) -> FleetRow:
+    return from_row(FleetRow, values, status=Status(values["status"]))
 
 
 ACCOUNT_NOT_KNOWN = "account_not_known"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.dynamodb import expressions
-from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb.rows import from_row, to_row
+from chalicelib.dynamodb.table import Action, Table, Tables
 from chalicelib.journal_entries import BEGINNINGS, REPEATABLE, JournalEntry, Kind
 from chalicelib.models import STREAM, Status
 from chalicelib.permissions import GoToAccount, Owner
@@ -39,20 +40,15 @@ BEAT = f"{0:013d}#heartbeat"
 SCHEDULE = "the schedule"
 
 
-def row(table: str, entry: JournalEntry) -> expressions.Action:
+def row(table: Table, entry: JournalEntry) -> Action:
     """The entry as part of the transaction that makes it true."""
-    return expressions.Action("journal", {"Put": expressions.put(table, _values(entry))})
+    return table.put(_values(entry))
 
 
 def _values(entry: JournalEntry) -> dict[str, Any]:
     return {
-        "tenant": entry.tenant,
+        **to_row(entry),
         "at": f"{int(entry.at * 1000):013d}#{_ulid(entry.at)}",
-        "kind": entry.kind,
-        "who": entry.who,
-        "text": entry.text,
-        "reference": entry.reference,
-        "status": entry.status,
         "tried": _tried(entry.tried) if entry.tried else None,
     }
 
@@ -63,15 +59,13 @@ def read(attributes: Mapping[str, Any]) -> JournalEntry:
 
 
 def _entry(values: Mapping[str, Any]) -> JournalEntry:
-    return JournalEntry(
-        tenant=values["tenant"],
+    status, tried = values.get("status"), values.get("tried")
+    return from_row(
+        JournalEntry,
+        values,
         at=int(values["at"].split("#")[0]) / 1000,
-        kind=values["kind"],
-        who=values["who"],
-        text=values["text"],
-        reference=values.get("reference"),
-        status=Status(values["status"]) if "status" in values else None,
-        tried=_owner(values["tried"]) if "tried" in values else None,
+        status=Status(status) if status else None,
+        tried=_owner(tried) if tried else None,
     )
 
 
@@ -101,14 +95,12 @@ class Journal:
 
     def append(self, entry: JournalEntry) -> None:
         """Write one entry. Raises `DependencyUnavailable`."""
-        with expressions.dynamodb_errors():
-            self.tables.client.put_item(**row(self.tables.journal, entry).request["Put"])
+        self.tables.write(row(self.tables.journal, entry))
 
     def get(self, key: str) -> JournalEntry | None:
         """The entry of a `key`. Raises `DependencyUnavailable`."""
         tenant, at, ulid = key.rsplit("#", 2)
-        place = {"tenant": tenant, "at": f"{at}#{ulid}"}
-        found = expressions.get(self.tables.client, self.tables.journal, place)
+        found = self.tables.journal.get({"tenant": tenant, "at": f"{at}#{ulid}"})
         return _entry(found) if found else None
 
     def beat(self, now: int) -> None:
@@ -118,13 +110,11 @@ class Journal:
         `DependencyUnavailable`.
         """
         beating = JournalEntry(STREAM, 0, Kind.HEARTBEAT, SCHEDULE, str(now))
-        values = {**_values(beating), "at": BEAT}
-        with expressions.dynamodb_errors():
-            self.tables.client.put_item(**expressions.put(self.tables.journal, values))
+        self.tables.write(self.tables.journal.put(_values(beating) | {"at": BEAT}))
 
     def newest(self, tenant: str, count: int) -> tuple[JournalEntry, ...]:
         """The last ``count`` entries, newest first. Raises `DependencyUnavailable`."""
-        return tuple(self._page(_newest_first(self.tables.journal, tenant, count))[0])
+        return tuple(self._page(tenant, count)[0])
 
     def history(self, tenant: str) -> Iterator[JournalEntry]:
         """The tenant's entries back to its beginning, newest first, read as they are asked for.
@@ -132,42 +122,30 @@ class Journal:
         The first `NEWEST` of whatever kind; of what is older, none of `PASSED_OVER`, so that nobody
         can push anything out of sight (S29). Raises `DependencyUnavailable`.
         """
-        page, after = self._page(_newest_first(self.tables.journal, tenant, NEWEST))
+        page, after = self._page(tenant, NEWEST)
         yield from _since_beginning(page)
         for _ in range(MOST_PAGES):
             if after is None or any(entry.kind in BEGINNINGS for entry in page):
                 return
-            older = _newest_first(self.tables.journal, tenant, PAGE, passing_over=PASSED_OVER)
-            page, after = self._page({**older, "ExclusiveStartKey": after})
+            page, after = self._page(tenant, PAGE, PASSED_OVER, after)
             yield from _since_beginning(page)
 
-    def _page(self, query: dict[str, Any]) -> tuple[list[JournalEntry], Any]:
-        """Entries, and where to go on; None: nowhere."""
-        with expressions.dynamodb_errors():
-            found = self.tables.client.query(**query)
-        return [read(attributes) for attributes in found["Items"]], found.get("LastEvaluatedKey")
-
-
-def _newest_first(
-    table: str, tenant: str, limit: int, passing_over: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Arguments of a Query that looks at ``limit`` entries and answers with those of other kinds
-    than ``passing_over``."""
-    names = [f":kind{number}" for number in range(len(passing_over))]
-    values = {":tenant": tenant, **dict(zip(names, passing_over, strict=True))}
-    filtered: dict[str, Any] = {
-        "FilterExpression": f"NOT #kind IN ({', '.join(names)})",
-        "ExpressionAttributeNames": {"#kind": "kind"},
-    }
-    return {
-        "TableName": table,
-        "KeyConditionExpression": "tenant = :tenant",
-        "ExpressionAttributeValues": expressions.item(values),
-        "ConsistentRead": True,
-        "ScanIndexForward": False,
-        "Limit": limit,
-        **(filtered if passing_over else {}),
-    }
+    def _page(
+        self, tenant: str, limit: int, passing_over: Sequence[str] = (), after: Any = None
+    ) -> tuple[list[JournalEntry], Any]:
+        """Those of the newest ``limit`` entries that are of other kinds than ``passing_over``, and
+        where to go on; None: nowhere."""
+        kinds = {f"kind{number}": kind for number, kind in enumerate(passing_over)}
+        found, after = self.tables.journal.query(
+            "#tenant = :tenant",
+            limit=limit,
+            keeping=f"NOT #kind IN ({', '.join(f':{name}' for name in kinds)})" if kinds else "",
+            newest_first=True,
+            after=after,
+            tenant=tenant,
+            **kinds,
+        )
+        return [_entry(values) for values in found], after
 
 
 def _since_beginning(page: Sequence[JournalEntry]) -> Iterator[JournalEntry]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chalicelib.durations import (
     CALLER_PROOF_RETENTION,
@@ -20,10 +19,10 @@ from chalicelib.durations import (
     SENT_MAIL_RETENTION,
     STARTS_KEPT,
 )
-from chalicelib.dynamodb import expressions, journal
-from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb import journal
+from chalicelib.dynamodb.rows import from_row, to_row
+from chalicelib.dynamodb.table import Tables
 from chalicelib.dynamodb.tenants import in_series
-from chalicelib.errors import Conflict
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import Link, LinkKind
 from chalicelib.opaque import digest
@@ -35,17 +34,8 @@ class Links:
 
     def get(self, key: str) -> Link | None:
         """The link stored under this digest. Raises `DependencyUnavailable`."""
-        values = expressions.get(self.tables.client, self.tables.links, {"link": key})
-        if not values:
-            return None
-        return Link(
-            key=values["link"],
-            tenant=values["tenant"],
-            expires_at=values["expires_at"],
-            kind=LinkKind(values["kind"]),
-            used_by=values.get("used_by"),
-            series=values.get("series", 0),
-        )
+        values = self.tables.links.get(key)
+        return from_row(Link, values, key=key, kind=LinkKind(values["kind"])) if values else None
 
     def add(self, link: Link, entry: JournalEntry | None) -> None:
         """Store a new link, with the journal's line on it where there is one.
@@ -54,27 +44,20 @@ class Links:
         """
         values = {
             "link": link.key,
-            "tenant": link.tenant,
-            "kind": link.kind,
-            "expires_at": link.expires_at,
-            "series": link.series,
+            **to_row(link, "key", "used_by"),
             "delete_after": link.expires_at + LINK_RETENTION,
         }
-        created = expressions.put(self.tables.links, values, when="attribute_not_exists(#link)")
+        created = self.tables.links.put(values, when="attribute_not_exists(#link)")
         told = [journal.row(self.tables.journal, entry)] if entry else []
-        expressions.transact(
-            self.tables.client, [expressions.Action("links", {"Put": created}), *told]
-        )
+        self.tables.transact(created, *told)
 
     def open_count(self, key: str, now: int) -> None:
         """Have a row under which a person's starts are counted, though they hold no link.
 
         Raises `DependencyUnavailable`.
         """
-        row = expressions.update(
-            self.tables.links, {"link": key}, setting={"delete_after": now + STARTS_KEPT}
-        )
-        expressions.change(self.tables.client, "links", row)
+        opened = self.tables.links.update(key, setting={"delete_after": now + STARTS_KEPT})
+        self.tables.write(opened)
 
     def count_start(
         self, key: str, now: int, *, window: int, most: int, counter: str = "start"
@@ -85,45 +68,30 @@ class Links:
         """
         current = now // window
         began, starts = f"{counter}_window", f"{counter}s"
-        again = expressions.update(
-            self.tables.links,
-            {"link": key},
+        again = self.tables.links.update(
+            key,
             setting={began: current, starts: 1},
             when=f"attribute_exists(#link) AND (attribute_not_exists(#{began})"
             f" OR #{began} <> :set_{began})",
         )
-        another: dict[str, Any] = {
-            "TableName": self.tables.links,
-            "Key": {"link": {"S": key}},
-            "UpdateExpression": "ADD #starts :one",
-            "ConditionExpression": "#began = :current AND #starts < :most",
-            "ExpressionAttributeNames": {"#starts": starts, "#began": began},
-            "ExpressionAttributeValues": {
-                ":one": {"N": "1"},
-                ":current": {"N": str(current)},
-                ":most": {"N": str(most)},
-            },
-        }
-        return self._holds(another) or self._holds(again)
+        another = self.tables.links.update(
+            key,
+            adding={starts: 1},
+            when=f"#{began} = :current AND #{starts} < :most",
+            current=current,
+            most=most,
+        )
+        return self.tables.try_write(another) or self.tables.try_write(again)
 
     def claim_mail(self, tenant: str, now: int, *, pause: int) -> bool:
         """Take the right to mail this tenant's admin a fresh link, once every ``pause`` seconds."""
-        return self._holds(
-            expressions.update(
-                self.tables.links,
-                {"link": f"mail#{tenant}"},
-                setting={"mailed_at": now, "delete_after": now + pause},
-                when="attribute_not_exists(#mailed_at) OR #mailed_at <= :before",
-                before=now - pause,
-            )
+        mailed = self.tables.links.update(
+            f"mail#{tenant}",
+            setting={"mailed_at": now, "delete_after": now + pause},
+            when="attribute_not_exists(#mailed_at) OR #mailed_at <= :before",
+            before=now - pause,
         )
-
-    def _holds(self, change: dict[str, Any]) -> bool:
-        try:
-            expressions.change(self.tables.client, "links", change)
-        except Conflict:
-            return False
-        return True
+        return self.tables.try_write(mailed)
 
 
 @dataclass(eq=False)
@@ -140,29 +108,20 @@ class IntakeTables:
         is gone or its links are; `DependencyUnavailable`.
         """
         serves, series = in_series(link.series)
-        spent = expressions.update(
-            self.tables.links,
-            {"link": link.key},
+        spent = self.tables.links.update(
+            link.key,
             setting={"used_by": used_by},
             when="#kind = :intake AND attribute_not_exists(#used_by) AND #expires_at > :now",
             intake=LinkKind.INTAKE,
             now=int(entry.at),
         )
-        switched = expressions.update(
-            self.tables.tenants,
-            {"tenant": link.tenant},
+        switched = self.tables.tenants.update(
+            link.tenant,
             setting={"client_id": client_id, "secret_version": secret_version},
             when=serves,
             **series,
         )
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("links", {"Update": spent}),
-                expressions.Action("tenants", {"Update": switched}),
-                journal.row(self.tables.journal, entry),
-            ],
-        )
+        self.tables.transact(spent, switched, journal.row(self.tables.journal, entry))
 
 
 @dataclass(eq=False)
@@ -171,14 +130,14 @@ class SentMails:
 
     def told(self, occasion: str) -> tuple[str, ...]:
         """Keys of the entries that were mailed at this occasion. Raises `DependencyUnavailable`."""
-        row = expressions.get(self.tables.client, self.tables.links, _key(occasion))
+        row = self.tables.links.get(f"sent#{occasion}")
         return tuple(row.get("told", occasion).split()) if row else ()
 
     def note(self, occasion: str, told: Sequence[str], now: int) -> None:
         """Note which were. Raises `DependencyUnavailable`."""
-        row = {**_key(occasion), "told": " ".join(told), "delete_after": now + SENT_MAIL_RETENTION}
-        with expressions.dynamodb_errors():
-            self.tables.client.put_item(TableName=self.tables.links, Item=expressions.item(row))
+        kept_until = now + SENT_MAIL_RETENTION
+        row = {"link": f"sent#{occasion}", "told": " ".join(told), "delete_after": kept_until}
+        self.tables.write(self.tables.links.put(row))
 
 
 @dataclass(eq=False)
@@ -191,20 +150,8 @@ class RemindersSent:
         `DependencyUnavailable`."""
         key = f"reminded#{entry.tenant}#{since}#{entry.kind}"
         row = {"link": key, "delete_after": now + REMINDER_KEPT}
-        once = expressions.put(self.tables.links, row, when="attribute_not_exists(#link)")
-        actions = [
-            expressions.Action("reminded", {"Put": once}),
-            journal.row(self.tables.journal, entry),
-        ]
-        try:
-            expressions.transact(self.tables.client, actions)
-        except Conflict:
-            return False
-        return True
-
-
-def _key(occasion: str) -> dict[str, str]:
-    return {"link": f"sent#{occasion}"}
+        once = self.tables.links.put(row, when="attribute_not_exists(#link)")
+        return self.tables.try_transact(once, journal.row(self.tables.journal, entry))
 
 
 @dataclass(eq=False)
@@ -219,13 +166,8 @@ class Proofs:
         """
         key = f"proof#{hashlib.sha256(nonce.encode()).hexdigest()}"
         row = {"link": key, "delete_after": now + CALLER_PROOF_RETENTION}
-        unused = expressions.put(self.tables.links, row, when="attribute_not_exists(#link)")
-        try:
-            with expressions.dynamodb_errors():
-                self.tables.client.put_item(**unused)
-        except Conflict:
-            return False
-        return True
+        unused = self.tables.links.put(row, when="attribute_not_exists(#link)")
+        return self.tables.try_write(unused)
 
 
 @dataclass(eq=False)
@@ -239,10 +181,9 @@ class FactsTickets:
         """Keep a ticket for the tenant of ``entry``, which says who asked; False where the one
         before was issued less than `FACTS_AGAIN` ago. Raises `DependencyUnavailable`."""
         now = int(entry.at)
-        issued = expressions.put(
-            self.tables.links,
+        issued = self.tables.links.put(
             {
-                **_facts(entry.tenant),
+                "link": f"#facts#{entry.tenant}",
                 "ticket": digest(ticket),
                 "asked_at": now,
                 "delete_after": now + FACTS_AGAIN,
@@ -250,33 +191,16 @@ class FactsTickets:
             when="attribute_not_exists(#link) OR #asked_at <= :before",
             before=now - FACTS_AGAIN,
         )
-        actions = [
-            expressions.Action("ticket", {"Put": issued}),
-            journal.row(self.tables.journal, entry),
-        ]
-        try:
-            expressions.transact(self.tables.client, actions)
-        except Conflict:
-            return False
-        return True
+        return self.tables.try_transact(issued, journal.row(self.tables.journal, entry))
 
     def spend(self, tenant: str, ticket: str, now: int) -> bool:
         """Use a ticket up; False where it is not the tenant's, was used or has expired. Raises
         `DependencyUnavailable`."""
-        spent = expressions.update(
-            self.tables.links,
-            _facts(tenant),
+        spent = self.tables.links.update(
+            f"#facts#{tenant}",
             remove=("ticket",),
             when="#ticket = :ticket AND #asked_at > :before",
             ticket=digest(ticket),
             before=now - FACTS_AGAIN,
         )
-        try:
-            expressions.change(self.tables.client, "links", spent)
-        except Conflict:
-            return False
-        return True
-
-
-def _facts(tenant: str) -> dict[str, str]:
-    return {"link": f"#facts#{tenant}"}
+        return self.tables.try_write(spent)

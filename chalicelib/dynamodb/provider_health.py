@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.dynamodb import expressions, journal
+from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.connections import DUE_INDEX
-from chalicelib.dynamodb.expressions import Tables
-from chalicelib.errors import Conflict
+from chalicelib.dynamodb.rows import known
+from chalicelib.dynamodb.table import Tables
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import LANES, PROVIDER, Status
 
@@ -62,20 +62,18 @@ class ProviderRow:
 
     def get(self) -> Provider:
         """The row as it is now, read consistently. Raises `DependencyUnavailable`."""
-        key = {"tenant": PROVIDER}
-        return Provider(**expressions.get(self.tables.client, self.tables.grants, key, ATTRIBUTES))
+        return Provider(**self.tables.grants.get(PROVIDER, ATTRIBUTES))
 
     def add(
         self, asked: int, failed: int, refused: int, limited: int, given_at: int | None
     ) -> None:
         """Count requests on top of what is there; ``given_at``: when GoTo gave tokens for one of
         them, None where for none. Raises `DependencyUnavailable`."""
-        change = self._adding(asked, failed, refused, limited)
-        if given_at is not None:
-            change["UpdateExpression"] += " SET #given = :given"
-            change["ExpressionAttributeNames"]["#given"] = "tokens_given_at"
-            change["ExpressionAttributeValues"][":given"] = expressions.encode(given_at)
-        expressions.change(self.tables.client, "provider", change)
+        counted = dict(zip(_ADDED, (asked, failed, refused, limited), strict=True))
+        added = self.tables.grants.update(
+            PROVIDER, setting=known(tokens_given_at=given_at), adding=counted
+        )
+        self.tables.write(added)
 
     def acquire_slot(self, now: int, gap: int, saved: int) -> bool:
         """Take a slot for a request on demand; False when they are used up.
@@ -84,36 +82,24 @@ class ProviderRow:
         ``gap`` long: up to ``saved`` ahead of ``now``, and never behind it. Raises
         `DependencyUnavailable`.
         """
-        first = expressions.update(
-            self.tables.grants,
-            {"tenant": PROVIDER},
+        first = self.tables.grants.update(
+            PROVIDER,
             setting={"demanded_until": now + gap},
             when="attribute_not_exists(#demanded_until) OR #demanded_until <= :now",
             now=now,
         )
-        another: dict[str, Any] = {
-            "TableName": self.tables.grants,
-            "Key": {"tenant": {"S": PROVIDER}},
-            "UpdateExpression": "ADD #demanded_until :gap",
-            "ConditionExpression": "#demanded_until > :now AND #demanded_until <= :latest",
-            "ExpressionAttributeNames": {"#demanded_until": "demanded_until"},
-            "ExpressionAttributeValues": expressions.item(
-                {":gap": gap, ":now": now, ":latest": now + saved - gap}
-            ),
-        }
-        return self._holds(first) or self._holds(another)
-
-    def _holds(self, change: dict[str, Any]) -> bool:
-        try:
-            expressions.change(self.tables.client, "provider", change)
-        except Conflict:
-            return False
-        return True
+        another = self.tables.grants.update(
+            PROVIDER,
+            adding={"demanded_until": gap},
+            when="#demanded_until > :now AND #demanded_until <= :latest",
+            now=now,
+            latest=now + saved - gap,
+        )
+        return self.tables.try_write(first) or self.tables.try_write(another)
 
     def forms(self) -> tuple[str, ...]:
         """Forms of GoTo's answers that were met and told. Raises `DependencyUnavailable`."""
-        key = {"tenant": PROVIDER}
-        found = expressions.get(self.tables.client, self.tables.grants, key, ("forms",))
+        found = self.tables.grants.get(PROVIDER, ("forms",))
         return tuple(str(found.get("forms", "")).splitlines())
 
     def learn_forms(
@@ -121,58 +107,32 @@ class ProviderRow:
     ) -> None:
         """Add to them, with the journal's line. Raises `Conflict`, `DependencyUnavailable`."""
         given: dict[str, Any] = {"before": "\n".join(known)} if known else {}
-        learnt = expressions.update(
-            self.tables.grants,
-            {"tenant": PROVIDER},
+        learnt = self.tables.grants.update(
+            PROVIDER,
             setting={"forms": "\n".join([*known, *fresh][-MOST_FORMS:])},
             when="#forms = :before" if known else "attribute_not_exists(#forms)",
             **given,
         )
         told = [journal.row(self.tables.journal, entry)] if entry else []
-        expressions.transact(
-            self.tables.client, [expressions.Action("provider", {"Update": learnt}), *told]
-        )
+        self.tables.transact(learnt, *told)
 
     def ticked(self, now: int) -> None:
         """Note that a tick came to its end. Raises `DependencyUnavailable`."""
-        change = expressions.update(
-            self.tables.grants, {"tenant": PROVIDER}, setting={"ticked_at": now}
-        )
-        expressions.change(self.tables.client, "provider", change)
+        self.tables.write(self.tables.grants.update(PROVIDER, setting={"ticked_at": now}))
 
     def save(self, before: Provider, after: Provider, entry: JournalEntry | None) -> None:
         """Write a decision; its counters are what to add. Raises `Conflict` when another tick has
         decided since ``before`` was read, `DependencyUnavailable`."""
-        change = self._adding(after.asked, after.failed, after.refused, after.limited)
-        kept = {name: getattr(after, name) for name in _SET if getattr(after, name) is not None}
-        gone = [name for name in _SET if getattr(after, name) is None]
-        change["UpdateExpression"] += " SET " + ", ".join(f"#{name} = :{name}" for name in kept)
-        if gone:
-            change["UpdateExpression"] += " REMOVE " + ", ".join(f"#{name}" for name in gone)
-        change["ExpressionAttributeNames"] |= {f"#{name}": name for name in _SET}
-        change["ExpressionAttributeValues"] |= expressions.item(
-            {f":{name}": value for name, value in kept.items()}
+        turn: dict[str, Any] = {"before": before.turn} if before.turn else {}
+        decided = self.tables.grants.update(
+            PROVIDER,
+            setting={name: getattr(after, name) for name in _SET},
+            adding={name: getattr(after, name) for name in _ADDED},
+            when="#turn = :before" if turn else "attribute_not_exists(#turn)",
+            **turn,
         )
-        change["ConditionExpression"] = "attribute_not_exists(#turn)"
-        if before.turn:
-            change["ConditionExpression"] = "#turn = :before"
-            change["ExpressionAttributeValues"][":before"] = expressions.encode(before.turn)
-        written = [journal.row(self.tables.journal, entry)] if entry else []
-        expressions.transact(
-            self.tables.client, [expressions.Action("provider", {"Update": change}), *written]
-        )
-
-    def _adding(self, *numbers: int) -> dict[str, Any]:
-        added = zip(_ADDED, numbers, strict=True)
-        return {
-            "TableName": self.tables.grants,
-            "Key": {"tenant": {"S": PROVIDER}},
-            "UpdateExpression": "ADD " + ", ".join(f"#{name} :add_{name}" for name in _ADDED),
-            "ExpressionAttributeNames": {f"#{name}": name for name in _ADDED},
-            "ExpressionAttributeValues": expressions.item(
-                {f":add_{name}": number for name, number in added}
-            ),
-        }
+        told = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(decided, *told)
 
 
 MOST_FORMS = 100
@@ -202,39 +162,23 @@ class FleetIndexes:
         return sorted(found)[:count]
 
     def _overdue(self, number: int, since: int) -> int:
-        with expressions.dynamodb_errors():
-            found = self.tables.client.query(
-                TableName=self.tables.grants,
-                IndexName=DUE_INDEX,
-                Select="COUNT",
-                KeyConditionExpression="#lane = :lane AND #at <= :at",
-                ExpressionAttributeNames={"#lane": "lane", "#at": "next_refresh_at"},
-                ExpressionAttributeValues=expressions.item({":lane": number, ":at": since}),
-                Limit=MOST_COUNTED,
-            )
-        return found["Count"]
+        return self.tables.grants.count(
+            "#lane = :lane AND #next_refresh_at <= :at",
+            index=DUE_INDEX,
+            limit=MOST_COUNTED,
+            lane=number,
+            at=since,
+        )
 
     def _ending(self, number: int, now: int) -> list[tuple[int, str]]:
-        with expressions.dynamodb_errors():
-            found = self.tables.client.query(
-                TableName=self.tables.grants,
-                IndexName=ENDING_INDEX,
-                KeyConditionExpression="#lane = :lane AND #ends >= :now",
-                FilterExpression="#status IN (:connected, :degraded)",
-                ExpressionAttributeNames={
-                    "#lane": "lane",
-                    "#ends": "refresh_expires_at",
-                    "#status": "status",
-                },
-                ExpressionAttributeValues=expressions.item(
-                    {
-                        ":lane": number,
-                        ":now": now,
-                        ":connected": Status.CONNECTED,
-                        ":degraded": Status.DEGRADED,
-                    }
-                ),
-                Limit=MOST_LOOKED_AT,
-            )
-        rows = [expressions.plain(attributes) for attributes in found["Items"]]
-        return [(row["refresh_expires_at"], row["tenant"]) for row in rows]
+        found, _ = self.tables.grants.query(
+            "#lane = :lane AND #refresh_expires_at >= :now",
+            index=ENDING_INDEX,
+            limit=MOST_LOOKED_AT,
+            keeping="#status IN (:connected, :degraded)",
+            lane=number,
+            now=now,
+            connected=Status.CONNECTED,
+            degraded=Status.DEGRADED,
+        )
+        return [(row["refresh_expires_at"], row["tenant"]) for row in found]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from chalicelib.connection_state import GrantSummary
+from chalicelib.dynamodb.expressions import Plain
 from chalicelib.models import Connection, EndCause, Grant, Inflight, NewTokens, Status
 from chalicelib.permissions import Usable
 
@@ -89,6 +91,7 @@ REFRESH_DATES = ("refresh_issued_at", "refresh_expires_at", "warned")
 
 
 Name = TypeVar("Name", bound=StrEnum)
+Row = TypeVar("Row")
 
 
 def named(names: type[Name], stored: str, otherwise: Name) -> Name:
@@ -130,56 +133,37 @@ def known(**values: Any) -> dict[str, Any]:
 
 def connection(values: dict[str, Any]) -> Connection:
     """A row of `Tokens`."""
-    return Connection(
-        tenant=values["tenant"],
+    doubt = values.get("usable_doubt")
+    return from_row(
+        Connection,
+        values,
         status=Status(values["status"]),
-        generation=values["generation"],
-        version=values["version"],
-        access_token=values.get("access_token"),
-        scope=values.get("scope"),
-        expires_at=values.get("expires_at", 0),
-        refreshed_at=values.get("refreshed_at", 0),
-        connected_at=values.get("connected_at", 0),
-        reconnect_by=values.get("reconnect_by"),
-        next_refresh_at=values.get("next_refresh_at"),
-        principal=values.get("principal"),
-        sequence=values.get("sequence"),
-        account_key=values.get("account_key"),
         usable=Usable(values.get("usable", Usable.UNKNOWN)),
-        usable_checked_at=values.get("usable_checked_at", 0),
-        usable_doubt=Usable(values["usable_doubt"]) if "usable_doubt" in values else None,
+        usable_doubt=Usable(doubt) if doubt else None,
     )
 
 
 def grant(values: dict[str, Any]) -> Grant:
     """A row of `Grants`."""
-    inflight = values.get("inflight")
-    return Grant(
-        tenant=values["tenant"],
+    inflight, ended_by = values.get("inflight"), values.get("ended_by")
+    return from_row(
+        Grant,
+        values,
         status=Status(values["status"]),
-        generation=values["generation"],
-        version=values["version"],
-        client_id=values["client_id"],
-        secret_version=values["secret_version"],
-        fence=values["fence"],
-        sequence=values["sequence"],
-        refresh_token=values.get("refresh_token"),
-        refresh_issued_at=values.get("refresh_issued_at", 0),
-        refresh_expires_at=values.get("refresh_expires_at", 0),
-        access_expires_at=values.get("access_expires_at", 0),
-        lease_until=values.get("lease_until", 0),
         inflight=Inflight(**inflight) if inflight else None,
-        outcome_unknown_since=values.get("outcome_unknown_since"),
-        refused_since=values.get("refused_since"),
-        failures=values.get("failures", 0),
-        next_refresh_at=values.get("next_refresh_at"),
-        last_error=values.get("last_error"),
-        warned=values.get("warned"),
-        account_key=values.get("account_key"),
-        restored=bool(values.get("restored", False)),
-        ended_by=named(EndCause, values["ended_by"], EndCause.REFUSED)
-        if "ended_by" in values
-        else None,
-        told_stuck=bool(values.get("told_stuck", False)),
-        probe_at=values.get("probe_at", 0),
+        ended_by=named(EndCause, ended_by, EndCause.REFUSED) if ended_by else None,
     )
+
+
+def from_row(kind: type[Row], values: Plain, /, **read: Any) -> Row:
+    """A value whose fields are a row's attributes, but for what was ``read`` otherwise; a field
+    that the row lacks keeps its default."""
+    held: Any = kind  # any dataclass: there is no type for them
+    own = {each.name: values[each.name] for each in fields(held) if each.name in values}
+    return kind(**own | read)
+
+
+def to_row(value: Any, *without: str) -> dict[str, Any]:
+    """The attributes of such a value, but for some fields."""
+    names = (each.name for each in fields(value))
+    return {name: getattr(value, name) for name in names if name not in without}

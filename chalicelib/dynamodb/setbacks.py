@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
-from chalicelib.dynamodb import expressions, journal, rows
-from chalicelib.dynamodb.expressions import Tables
+from chalicelib.dynamodb import journal, rows
 from chalicelib.dynamodb.rows import UNCHANGED
-from chalicelib.errors import Conflict
+from chalicelib.dynamodb.table import Action, Table, Tables
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import Connection, EndCause, Grant, Status, lane
 
@@ -43,19 +42,15 @@ class Setbacks:
         `DependencyUnavailable`.
         """
         due = before.next_refresh_at or now
-        change = expressions.update(
-            self.tables.grants,
-            {"tenant": before.tenant},
+        hurried = self.tables.grants.update(
+            before.tenant,
             setting={"next_refresh_at": min(due, now)},
             when=f"#fence = :asked_fence AND #next_refresh_at = :due AND {UNCHANGED}",
             asked_fence=before.fence,
             due=due,
             **rows.unchanged_since(before),
         )
-        self._transact(
-            expressions.Action("grants", {"Update": change}),
-            journal.row(self.tables.journal, entry),
-        )
+        self.tables.transact(hurried, journal.row(self.tables.journal, entry))
 
     def commit_failure(
         self,
@@ -115,32 +110,22 @@ class Setbacks:
         gone: Sequence[str],
         entries: Sequence[JournalEntry],
     ) -> None:
-        grant = expressions.update(
-            self.tables.grants,
-            {"tenant": asked.tenant},
-            setting=setting,
-            remove=gone,
-            when=AS_CLAIMED,
-            **as_claimed(asked),
+        grant = self.tables.grants.update(
+            asked.tenant, setting=setting, remove=gone, when=AS_CLAIMED, **as_claimed(asked)
         )
         # What the row of a grant that is given up tells stays; a removed tenant has none.
         seen = [] if asked.revoking else [self._shown(asked, shown)]
-        self._transact(
-            *seen,
-            expressions.Action("grants", {"Update": grant}),
-            *(journal.row(self.tables.journal, entry) for entry in entries),
-        )
+        told = [journal.row(self.tables.journal, entry) for entry in entries]
+        self.tables.transact(*seen, grant, *told)
 
-    def _shown(self, asked: GrantSummary, setting: dict[str, Any]) -> expressions.Action:
+    def _shown(self, asked: GrantSummary, setting: dict[str, Any]) -> Action:
         """What readers and people see of it."""
-        change = expressions.update(
-            self.tables.tokens,
-            {"tenant": asked.tenant},
+        return self.tables.tokens.update(
+            asked.tenant,
             setting=setting,
             when="#generation = :asked_generation",
             asked_generation=asked.generation,
         )
-        return expressions.Action("tokens", {"Update": change})
 
     def commit_revoked(self, claimed: Grant, entry: JournalEntry) -> None:
         """Delete the refresh token of a grant that is given up; its counters stay.
@@ -148,10 +133,8 @@ class Setbacks:
         Raises `Conflict` when another worker has it or the admin has connected again,
         `DependencyUnavailable`.
         """
-        self._transact(
-            self._without_token(claimed, {"failures": 0}, rows.SETTLED),
-            journal.row(self.tables.journal, entry),
-        )
+        given_up = self._without_token(claimed, {"failures": 0}, rows.SETTLED)
+        self.tables.transact(given_up, journal.row(self.tables.journal, entry))
 
     def forget(self, claimed: Grant) -> None:
         """Delete the refresh token of a grant that ended long ago; why it ended stays.
@@ -160,36 +143,30 @@ class Setbacks:
         """
         kept = ("ended_by", "last_error")
         gone = tuple(name for name in rows.SETTLED if name not in kept)
-        self._transact(self._without_token(claimed, {}, gone))
+        self.tables.transact(self._without_token(claimed, {}, gone))
 
     def _without_token(
         self, claimed: Grant, setting: dict[str, Any], gone: Sequence[str]
-    ) -> expressions.Action:
-        change = expressions.update(
-            self.tables.grants,
-            {"tenant": claimed.tenant},
+    ) -> Action:
+        return self.tables.grants.update(
+            claimed.tenant,
             setting=setting,
             remove=("refresh_token", *rows.REFRESH_DATES, "next_refresh_at", *gone),
             when=AS_CLAIMED,
             **as_claimed(claimed),
         )
-        return expressions.Action("grants", {"Update": change})
 
     def retry_rejected(self, tenant: str, client_id: str, now: int) -> None:
         """Put a tenant whose client was refused back into the schedule: that client has a new
         secret. A grant of another client is left alone."""
-        change = expressions.update(
-            self.tables.grants,
-            {"tenant": tenant},
+        due = self.tables.grants.update(
+            tenant,
             setting={"next_refresh_at": now},
             when="#status = :rejected AND #client_id = :client_id",
             rejected=Status.CREDENTIALS_REJECTED,
             client_id=client_id,
         )
-        try:
-            expressions.change(self.tables.client, "grants", change)
-        except Conflict:
-            return
+        self.tables.try_write(due)
 
     def put_back(self, ended: GrantSummary, now: int, entry: JournalEntry) -> None:
         """Put a grant that has ended back into the schedule, with the refresh token that was kept.
@@ -198,23 +175,16 @@ class Setbacks:
         `DependencyUnavailable`.
         """
         shown = {"status": Status.DEGRADED, "next_refresh_at": now}
-        grant = expressions.update(
-            self.tables.grants,
-            {"tenant": ended.tenant},
+        grant = self.tables.grants.update(
+            ended.tenant,
             setting={**shown, "failures": 0},
             remove=("ended_by", "refused_since", "told_stuck"),
             when=f"{AS_CLAIMED} AND attribute_exists(#ended_by)"
             " AND attribute_exists(#next_refresh_at)",
             **as_claimed(ended),
         )
-        self._transact(
-            self._shown(ended, shown),
-            expressions.Action("grants", {"Update": grant}),
-            journal.row(self.tables.journal, entry),
-        )
-
-    def _transact(self, *actions: expressions.Action) -> None:
-        expressions.transact(self.tables.client, actions)
+        told = journal.row(self.tables.journal, entry)
+        self.tables.transact(self._shown(ended, shown), grant, told)
 
 
 FENCES_SKIPPED = 1_000_000
@@ -262,54 +232,38 @@ class RestoredTables:
             token_row = self._no_token_row(tenant, connection)
         else:
             token_row = self._token_row(tenant, connection, setting)
-        actions = [expressions.Action("tokens", token_row), expressions.Action("grants", grant_row)]
-        if entry is not None:
-            actions.append(journal.row(self.tables.journal, entry))
-        expressions.transact(self.tables.client, actions)
+        told = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(token_row, grant_row, *told)
 
     def _token_row(
         self, tenant: str, connection: Connection | None, setting: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Action:
         row = {"tenant": tenant, "schema": rows.SCHEMA, **setting}
         if connection is None:
-            return {
-                "Put": expressions.put(
-                    self.tables.tokens, row, when="attribute_not_exists(#tenant)"
-                )
-            }
+            return self.tables.tokens.put(row, when="attribute_not_exists(#tenant)")
+        unchanged = rows.unchanged_since(connection)
         if setting["status"] is Status.DISCONNECTED:
-            return {"Put": self._without_token(row, connection)}
-        change = expressions.update(
-            self.tables.tokens,
-            {"tenant": tenant},
+            # What the backup brought back, readers no longer find (S22).
+            row["next_refresh_at"] = None
+            return self.tables.tokens.put(row, when=UNCHANGED, **unchanged)
+        return self.tables.tokens.update(
+            tenant,
             setting=setting,
             # Of an older authorization, and perhaps of another account (S25).
             remove=rows.OF_A_TOKEN if connection.generation < setting["generation"] else (),
             when=UNCHANGED,
-            **rows.unchanged_since(connection),
+            **unchanged,
         )
-        return {"Update": change}
 
-    def _no_token_row(self, tenant: str, connection: Connection | None) -> dict[str, Any]:
+    def _no_token_row(self, tenant: str, connection: Connection | None) -> Action:
         when, asked = "attribute_not_exists(#tenant)", {}
         if connection is not None:
             when, asked = UNCHANGED, rows.unchanged_since(connection)
-        gone = expressions.delete(self.tables.tokens, {"tenant": tenant}, when=when, **asked)
-        return {"Delete": gone}
+        return self.tables.tokens.delete(tenant, when=when, **asked)
 
-    def _without_token(self, row: dict[str, Any], connection: Connection) -> dict[str, Any]:
-        """What the backup brought back, readers no longer find (S22)."""
-        return expressions.put(
-            self.tables.tokens,
-            row | {"next_refresh_at": None},
-            when=UNCHANGED,
-            **rows.unchanged_since(connection),
-        )
-
-    def _grant_row(self, grant: Grant, setting: dict[str, Any]) -> dict[str, Any]:
-        change = expressions.update(
-            self.tables.grants,
-            {"tenant": grant.tenant},
+    def _grant_row(self, grant: Grant, setting: dict[str, Any]) -> Action:
+        return self.tables.grants.update(
+            grant.tenant,
             setting=setting
             | {
                 "fence": grant.fence + FENCES_SKIPPED,
@@ -325,27 +279,19 @@ class RestoredTables:
             asked_fence=grant.fence,
             **rows.unchanged_since(grant),
         )
-        return {"Update": change}
 
-    def _no_grant(self, tenant: str, setting: dict[str, Any]) -> dict[str, Any]:
+    def _no_grant(self, tenant: str, setting: dict[str, Any]) -> Action:
         """The counters alone: the next connect goes on from them."""
         row = {"tenant": tenant, "client_id": "", "secret_version": "", "sequence": 0, **setting}
         row["fence"] = FENCES_SKIPPED
-        return {
-            "Put": expressions.put(self.tables.grants, row, when="attribute_not_exists(#tenant)")
-        }
+        return self.tables.grants.put(row, when="attribute_not_exists(#tenant)")
 
-    def _names(self, table: str) -> Iterator[str]:
-        start: dict[str, Any] = {}
+    def _names(self, table: Table) -> Iterator[str]:
+        after = None
         while True:
-            with expressions.dynamodb_errors():
-                found = self.tables.client.scan(
-                    TableName=table,
-                    ProjectionExpression="tenant",
-                    ConsistentRead=True,
-                    **start,
-                )
-            yield from (attributes["tenant"]["S"] for attributes in found["Items"])
-            if "LastEvaluatedKey" not in found:
+            found, after = table.scan(
+                after=after, ProjectionExpression="tenant", ConsistentRead=True
+            )
+            yield from (row["tenant"] for row in found)
+            if after is None:
                 return
-            start = {"ExclusiveStartKey": found["LastEvaluatedKey"]}

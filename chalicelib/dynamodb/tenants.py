@@ -1,7 +1,8 @@
 """The `Tenants` table: who the customers are and which GoTo client is theirs; and the transactions
-that end a connection or a whole tenant, of which only counters and the journal are left.
+that import a tenant, and that end a connection or a whole tenant, of which only counters and the
+journal are left.
 
-The refresh token is neither read nor changed here: the refresh functions revoke it at GoTo and
+A refresh token is written here by an import alone: the refresh functions revoke it at GoTo and
 delete it (S22).
 """
 
@@ -12,12 +13,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
-from chalicelib.dynamodb import expressions, journal
-from chalicelib.dynamodb.expressions import Tables
-from chalicelib.dynamodb.rows import SCHEMA, SETTLED, UNCHANGED, unchanged_since
+from chalicelib.dynamodb import journal
+from chalicelib.dynamodb.rows import SCHEMA, SETTLED, UNCHANGED, from_row, unchanged_since
+from chalicelib.dynamodb.table import Action, Table, Tables
 from chalicelib.errors import Conflict, TenantExists, UnknownTenant
 from chalicelib.journal_entries import JournalEntry
-from chalicelib.models import Status, Tenant
+from chalicelib.models import Status, Tenant, lane
 from chalicelib.permissions import NO_CLAIM, Claim
 
 ACCOUNT = "#account#"
@@ -54,7 +55,7 @@ class Tenants:
 
     def get(self, name: str) -> Tenant | None:
         """The tenant, or None where there is none (any more). Raises `DependencyUnavailable`."""
-        values = expressions.get(self.tables.client, self.tables.tenants, {"tenant": name})
+        values = self.tables.tenants.get(name)
         return None if not values or values.get("removed") else _tenant(values)
 
     def known(self, name: str) -> Tenant:
@@ -66,19 +67,19 @@ class Tenants:
 
     def removed(self, name: str) -> bool:
         """Whether there was such a tenant, and is none any more. Raises `DependencyUnavailable`."""
-        values = expressions.get(self.tables.client, self.tables.tenants, {"tenant": name})
+        values = self.tables.tenants.get(name)
         return bool(values.get("removed"))
 
     def choosing(self, name: str) -> bool:
         """Whether tokens wait until the tenant's admin has chosen an account. Raises
         `DependencyUnavailable`."""
-        values = expressions.get(self.tables.client, self.tables.tenants, {"tenant": name})
+        values = self.tables.tenants.get(name)
         return bool(values.get(CHOOSING, 0) > 0)
 
     def without_client(self, name: str) -> bool:
         """Whether the tenant was removed, perhaps added again since, and has no client; where there
         is no row at all, it is not told. Raises `DependencyUnavailable`."""
-        values = expressions.get(self.tables.client, self.tables.tenants, {"tenant": name})
+        values = self.tables.tenants.get(name)
         return bool(values) and "client_id" not in values
 
     def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
@@ -87,14 +88,10 @@ class Tenants:
         ``count`` limits the rows read; removed ones are among them. Raises
         `DependencyUnavailable`.
         """
-        start: Any = {"ExclusiveStartKey": {"tenant": {"S": after}}} if after else {}
-        with expressions.dynamodb_errors():
-            found = self.tables.client.scan(TableName=self.tables.tenants, Limit=count, **start)
-        values = map(expressions.plain, found["Items"])
-        last = found.get("LastEvaluatedKey")
-        return [_tenant(row) for row in values if _is_tenant(row)], (
-            str(last["tenant"]["S"]) if last else None
-        )
+        start = {"tenant": {"S": after}} if after else None
+        found, last = self.tables.tenants.scan(after=start, Limit=count)
+        tenants = [_tenant(row) for row in found if _is_tenant(row)]
+        return tenants, str(last["tenant"]["S"]) if last else None
 
     def any(self) -> Tenant | None:
         """Some tenant, whichever; None where there is none. Raises `DependencyUnavailable`."""
@@ -108,13 +105,7 @@ class Tenants:
 
         Raises `DependencyUnavailable`.
         """
-        found = expressions.batch_get(
-            self.tables.client,
-            self.tables.tenants,
-            "tenant",
-            names,
-            ("tenant", "imported", "removed"),
-        )
+        found = self.tables.tenants.batch_get(names, ("tenant", "imported", "removed"))
         return {row["tenant"]: row.get("imported") for row in found if not row.get("removed")}
 
     def change(
@@ -130,15 +121,14 @@ class Tenants:
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
-        change = expressions.update(
-            self.tables.tenants,
-            {"tenant": name},
+        change = self.tables.tenants.update(
+            name,
             setting=setting,
             adding={"link_series": 1} if ends_links else {},
             when=EXISTS,
         )
         try:
-            self._write(change, entry)
+            self.tables.transact(change, journal.row(self.tables.journal, entry))
         except Conflict:
             raise UnknownTenant(name) from None
 
@@ -149,8 +139,9 @@ class Tenants:
         `DependencyUnavailable`.
         """
         claims = account_claim(self.tables.tenants, tenant.name, claim)
+        told = journal.row(self.tables.journal, entry)
         try:
-            self._write(added(self.tables.tenants, tenant), entry, *claims)
+            self.tables.transact(added(self.tables.tenants, tenant), *claims, told)
         except Conflict as error:
             if error.failed == ("account",):
                 raise
@@ -170,11 +161,9 @@ class Tenants:
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
+        counted = self.tables.tenants.update(name, adding={"sequence": 1}, when=EXISTS)
         try:
-            counted = expressions.update(
-                self.tables.tenants, {"tenant": name}, adding={"sequence": 1}, when=EXISTS
-            )
-            changed = expressions.change(self.tables.client, "tenants", counted, "UPDATED_NEW")
+            changed = self.tables.write(counted, "UPDATED_NEW")
         except Conflict:
             raise UnknownTenant(name) from None
         return int(changed["sequence"])
@@ -189,15 +178,12 @@ class Tenants:
         Raises `Conflict` with ``account`` when that belongs to another tenant, `UnknownTenant`,
         `DependencyUnavailable`.
         """
-        change = expressions.update(
-            self.tables.tenants,
-            {"tenant": name},
-            setting={"pinned_account": account, "pin_lifted": None},
-            when=EXISTS,
+        pinned = self.tables.tenants.update(
+            name, setting={"pinned_account": account, "pin_lifted": None}, when=EXISTS
         )
         claims = account_claim(self.tables.tenants, name, claim)
         try:
-            self._write(change, entry, *claims)
+            self.tables.transact(pinned, *claims, journal.row(self.tables.journal, entry))
         except Conflict as error:
             if error.failed == ("account",):
                 raise
@@ -211,18 +197,6 @@ class Tenants:
         lifted: dict[str, str | int | None] = {"pinned_account": None, "pin_lifted": True}
         self.change(name, lifted, entry, ends_links=True)
 
-    def _write(
-        self, change: dict[str, Any], entry: JournalEntry, *also: expressions.Action
-    ) -> None:
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("tenants", {"Update": change}),
-                *also,
-                journal.row(self.tables.journal, entry),
-            ],
-        )
-
 
 def _is_tenant(row: dict[str, Any]) -> bool:
     """Whether a row is a customer's: not a tombstone, nor an account's."""
@@ -235,25 +209,84 @@ _ATTRIBUTES = tuple(each.name for each in fields(Tenant) if each.name not in _CO
 
 
 def _tenant(values: dict[str, Any]) -> Tenant:
-    """A field that the row does not have keeps its default."""
-    known = {name: values[name] for name in (*_ATTRIBUTES, "link_series") if name in values}
-    return Tenant(name=values["tenant"], **known)
+    return from_row(Tenant, values, name=values["tenant"])
 
 
-def added(table: str, tenant: Tenant) -> dict[str, Any]:
-    """Arguments of the update that adds a tenant, if its name is free.
+def added(table: Table, tenant: Tenant) -> Action:
+    """The part of a transaction that adds a tenant, if its name is free.
 
     Of who had the name before, nothing is taken over: a version that did not know an attribute has
     left it in the tombstone.
     """
     setting = {name: value for name in _ATTRIBUTES if (value := getattr(tenant, name))}
-    return expressions.update(
-        table,
-        {"tenant": tenant.name},
+    return table.update(
+        tenant.name,
         setting=setting,
         remove=("removed", *(name for name in _ATTRIBUTES if name not in setting)),
         when=NEW,
     )
+
+
+@dataclass(eq=False)
+class TenantImports:
+    """Takes over tenants that another program kept alive until now."""
+
+    tables: Tables
+
+    def import_tenant(
+        self,
+        tenant: Tenant,
+        before: GrantSummary | None,
+        refresh_token: str,
+        entry: JournalEntry,
+        *,
+        ends: int,
+        claim: Claim,
+    ) -> None:
+        """Add the tenant with its client and its refresh token, due at once.
+
+        ``before`` is the tombstone's grant, whose counters go on; ``ends`` is when the refresh
+        token does. Raises `Conflict`: ``tenants`` when there is such a tenant, ``account`` when
+        what it is to ``claim`` is another tenant's by now, else when the
+        tombstone has changed; `DependencyUnavailable`.
+        """
+        now = int(entry.at)
+        counters = {
+            "status": Status.DEGRADED,
+            "generation": (before.generation if before else 0) + 1,
+            "version": (before.version if before else 0) + 1,
+        }
+        token = {
+            "lane": lane(tenant.name),
+            "refresh_token": refresh_token,
+            "refresh_issued_at": now,
+            "refresh_expires_at": ends,
+            "access_expires_at": now,
+            "failures": 0,
+            "next_refresh_at": now,
+            "account_key": None,  # the file's word is no reading
+        }
+        row: dict[str, Any] = {"tenant": tenant.name, "schema": SCHEMA, **counters}
+        row |= {"connected_at": now, "reconnect_by": ends}
+        self.tables.transact(
+            added(self.tables.tenants, tenant),
+            self.tables.tokens.put(row, when="attribute_not_exists(#tenant)"),
+            self._grant(tenant, before, counters | token),
+            *account_claim(self.tables.tenants, tenant.name, claim),
+            journal.row(self.tables.journal, entry),
+        )
+
+    def _grant(self, tenant: Tenant, before: GrantSummary | None, values: dict[str, Any]) -> Action:
+        when = "attribute_not_exists(#tenant)"
+        asked: dict[str, Any] = {}
+        first = {"fence": 0, "sequence": 0}
+        if before:
+            when, first = UNCHANGED, {}
+            asked = unchanged_since(before)
+        client = {"client_id": tenant.client_id, "secret_version": tenant.secret_version}
+        return self.tables.grants.update(
+            tenant.name, setting=values | client | first, remove=SETTLED, when=when, **asked
+        )
 
 
 @dataclass(eq=False)
@@ -272,15 +305,13 @@ class Disconnections:
         """
         counters = {"generation": before.generation + 1, "version": before.version + 1}
         row = {"tenant": before.tenant, "schema": SCHEMA, "status": Status.DISCONNECTED}
-        tokens = expressions.put(
-            self.tables.tokens,
+        tokens = self.tables.tokens.put(
             row | counters,
             when="attribute_not_exists(#version) OR #version < :new_version",
             new_version=before.version + 1,
         )
-        grant = expressions.update(
-            self.tables.grants,
-            {"tenant": before.tenant},
+        grant = self.tables.grants.update(
+            before.tenant,
             setting={
                 "status": Status.DISCONNECTED,
                 **counters,
@@ -292,21 +323,8 @@ class Disconnections:
             when=UNCHANGED,
             **unchanged_since(before),
         )
-        links = expressions.update(
-            self.tables.tenants,
-            {"tenant": before.tenant},
-            adding={"link_series": 1},
-            when=EXISTS,
-        )
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("tenants", {"Update": links}),
-                expressions.Action("tokens", {"Put": tokens}),
-                expressions.Action("grants", {"Update": grant}),
-                journal.row(self.tables.journal, entry),
-            ],
-        )
+        links = self.tables.tenants.update(before.tenant, adding={"link_series": 1}, when=EXISTS)
+        self.tables.transact(links, tokens, grant, journal.row(self.tables.journal, entry))
 
     def remove(self, tenant: Tenant, entry: JournalEntry) -> None:
         """Leave a tombstone: the name's counters, so that they go on if it comes back (F07).
@@ -315,11 +333,9 @@ class Disconnections:
         ``tenants`` when it has changed since it was read, or tokens wait for a choice;
         `DependencyUnavailable`.
         """
-        key = {"tenant": tenant.name}
         unchanged, series = in_series(tenant.link_series)
-        tombstone = expressions.update(
-            self.tables.tenants,
-            key,
+        tombstone = self.tables.tenants.update(
+            tenant.name,
             setting={"removed": True, "link_series": tenant.link_series + 1},
             remove=(*_ATTRIBUTES, CHOOSING),
             when=f"{unchanged} AND (attribute_not_exists(#{CHOOSING}) OR #{CHOOSING} <= :none)",
@@ -327,28 +343,20 @@ class Disconnections:
             **series,
         )
         ended = "attribute_not_exists(#tenant) OR #status = :disconnected"
-        tokens = expressions.delete(
-            self.tables.tokens, key, when=ended, disconnected=Status.DISCONNECTED
+        tokens = self.tables.tokens.delete(
+            tenant.name, when=ended, disconnected=Status.DISCONNECTED
         )
-        withdrawn = expressions.check(
-            self.tables.grants,
-            key,
+        withdrawn = self.tables.grants.check(
+            tenant.name,
             when="attribute_not_exists(#tenant) OR"
             " (#status = :disconnected AND attribute_not_exists(#next_refresh_at))",
             disconnected=Status.DISCONNECTED,
         )
-        expressions.transact(
-            self.tables.client,
-            [
-                expressions.Action("tenants", {"Update": tombstone}),
-                expressions.Action("tokens", {"Delete": tokens}),
-                expressions.Action("grants", {"ConditionCheck": withdrawn}),
-                journal.row(self.tables.journal, entry),
-            ],
-        )
+        told = journal.row(self.tables.journal, entry)
+        self.tables.transact(tombstone, tokens, withdrawn, told)
 
 
-def account_claim(table: str, tenant: str, claim: Claim) -> list[expressions.Action]:
+def account_claim(table: Table, tenant: str, claim: Claim) -> list[Action]:
     """The part of a commit by which an account is this tenant's from now on, unless it is another's
     by then (S26); or by which it is shared, unless whose it is has changed."""
     if claim.account is None:
@@ -363,12 +371,12 @@ def account_claim(table: str, tenant: str, claim: Claim) -> list[expressions.Act
     elif claim.over is not None:
         when += " OR (#holder = :over AND #edition = :edition)"
         values = {"over": claim.over, "edition": claim.edition}
-    change = expressions.update(
-        table,
-        {"tenant": ACCOUNT + claim.account},
+    claimed = table.update(
+        ACCOUNT + claim.account,
         setting=setting,
         adding={"edition": 1},
         when=when,
+        label="account",
         **values,
     )
-    return [expressions.Action("account", {"Update": change})]
+    return [claimed]

@@ -16,8 +16,7 @@ from chalicelib.aws.secrets_manager import SecretStore
 from chalicelib.config import Settings
 from chalicelib.durations import REFRESH_TOKEN_LIFETIME
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.dynamodb.import_tenant import TenantImports
-from chalicelib.dynamodb.tenants import Tenants
+from chalicelib.dynamodb.tenants import TenantImports, Tenants
 from chalicelib.errors import AccountTaken, Conflict, InvalidInput, TenantExists
 from chalicelib.goto.oauth import LONGEST_VALUE, client_value_allowed
 from chalicelib.goto.token_response import refresh_token_expiry

@@ -8,17 +8,18 @@ still unless it is moved; so a run is the same each time it is played.
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from greenlet import getcurrent, greenlet
 
 from chalicelib.bootstrap import complete, refresh
+from chalicelib.config import Settings
 from chalicelib.durations import CONFIRM_PAUSE, LEASE_MARGIN
 from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.dynamodb.table import tables_of
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.models import Due, Grant
 from chalicelib.refresh.refresher import Refresher
@@ -67,10 +68,10 @@ class Worker:
     outcome: object = None
 
 
-def _healthy(tables: Tables, memory: Any) -> ProviderRow:
+def _healthy(settings: Settings, memory: Any) -> ProviderRow:
     """GoTo as a large fleet finds it, where others get tokens all the time. A refusal is then
     confirmed at the first occasion, which is the hardest for what is searched here."""
-    provider = ProviderRow(replace(tables, client=memory))
+    provider = ProviderRow(tables_of(memory, settings))
     provider.add(0, 0, 0, 0, given_at=2**40)
     return provider
 
@@ -106,7 +107,7 @@ class Adversary:
             goto=lambda connections, ask_deadline=None: self.goto,
             rescue_queue=self.queue,
             connections=self._watched(connections),
-            provider=_healthy(self.world.tables, memory),
+            provider=_healthy(self.world.settings, memory),
             # The world's own takes from a time that all workers would share.
             pause=lambda seconds: None,
         )

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import config
-from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.table import tables_of
 from chalicelib.models import Grant, Status
 from sandbox import dynamodb_local
 from sandbox.environment import Missing
@@ -154,7 +154,7 @@ class Stage:
     ) -> None:
         self.provider = provider
         self.crew = crew
-        self.connections = Connections(expressions.tables_of(client, settings))
+        self.connections = Connections(tables_of(client, settings))
 
     def rows(self, tenants: list[str]) -> dict[str, Grant]:
         """The grants as they stand."""

@@ -1,13 +1,14 @@
 """Four faults, seeded into the real code: a search must find each of them, or proves nothing."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chalicelib.durations import CONFIRM_PAUSE
-from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.connections import Connections
+from chalicelib.dynamodb.table import Action, Table
 from chalicelib.errors import Conflict
 from chalicelib.models import Due, Grant, Inflight, NewTokens
 from chalicelib.refresh.failure_decisions import Attempt
@@ -24,28 +25,30 @@ class WithoutTheVersion(Connections):
         super().commit_refresh(asked, new_tokens, **named)
 
 
+def _fenced(grants: Table, fence: int) -> Any:
+    """The table, each of whose updates holds to a fence as well."""
+
+    def update(key: Any, *, when: str, **rest: Any) -> Action:
+        both = f"{when} AND #fence = :its_fence"
+        return grants.update(key, when=both, its_fence=fence, **rest)
+
+    return SimpleNamespace(update=update, get=grants.get)
+
+
 class OnTheFence(Connections):
     """Seeded: a success counts only while its worker still has the lease."""
 
-    _fence: int | None = None
-
     def commit_refresh(self, asked: Grant, new_tokens: NewTokens, **named: Any) -> None:
-        self._fence = asked.fence
+        tables = self.tables
+        self.tables = replace(tables, grants=_fenced(tables.grants, asked.fence))
         try:
             super().commit_refresh(asked, new_tokens, **named)
         except Conflict:
             current = self.grant(asked.tenant)
             if current is not None and current.fence == asked.fence:
                 raise  # otherwise dropped, as what came too late
-
-    def _transact(self, *actions: expressions.Action) -> None:
-        fence, self._fence = self._fence, None
-        if fence is not None:
-            grant = next(one.request["Update"] for one in actions if one.label == "grants")
-            grant["ConditionExpression"] += " AND #fence = :its_fence"
-            grant["ExpressionAttributeNames"]["#fence"] = "fence"
-            grant["ExpressionAttributeValues"][":its_fence"] = expressions.encode(fence)
-        super()._transact(*actions)
+        finally:
+            self.tables = tables
 
 
 class Forgetful(Connections):

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.bootstrap import deployment
 from chalicelib.durations import RESCUE_PATIENCE, TIME_TO_COMMIT, TIME_TO_END
-from chalicelib.dynamodb import expressions
+from chalicelib.dynamodb.table import tables_of
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.models import Status
 from chalicelib.refresh.outcomes import Outcome
@@ -47,7 +47,7 @@ def test_f03_a_refused_write_is_tried_again(
     assert connected.rescue_queue.messages == []
 
 
-def test_f03_a_refusal_without_its_reasons_is_one_all_the_same() -> None:
+def test_f03_a_refusal_without_its_reasons_is_one_all_the_same(connected: World) -> None:
     """F03: any other error would pass the rescue queue by."""
 
     class Client:
@@ -57,7 +57,7 @@ def test_f03_a_refusal_without_its_reasons_is_one_all_the_same() -> None:
 
     client: Any = Client()
     with pytest.raises(DependencyUnavailable, match="dynamodb: Unknown"):
-        expressions.transact(client, [expressions.Action("grants", {})])
+        tables_of(client, connected.settings).transact()
 
 
 def test_f03_what_dynamodb_will_not_take_is_rescued(

@@ -260,8 +260,8 @@ PROTECTIONS = (
         "S14",
         "starts are counted",
         LINK_ROWS,
-        '#starts < :most"',
-        '(#starts < :most OR #starts > :one)"',
+        '#{starts} < :most",',
+        '(#{starts} < :most OR #{starts} > :add_{starts})",',
     ),
     Protection(
         "S14",
@@ -750,8 +750,8 @@ PROTECTIONS = (
         "S29",
         "what strangers repeat is passed over",
         JOURNAL,
-        "passing_over=PASSED_OVER",
-        "passing_over=()",
+        "self._page(tenant, PAGE, PASSED_OVER, after)",
+        "self._page(tenant, PAGE, (), after)",
     ),
     Protection(
         "S29",
@@ -821,8 +821,8 @@ PROTECTIONS = (
         "S32",
         "a proof serves once",
         "chalicelib/dynamodb/links.py",
-        'unused = expressions.put(self.tables.links, row, when="attribute_not_exists(#link)")',
-        'unused = expressions.put(self.tables.links, row, when="")',
+        'unused = self.tables.links.put(row, when="attribute_not_exists(#link)")',
+        "unused = self.tables.links.put(row)",
     ),
     Protection(
         "S32",
@@ -877,9 +877,7 @@ PROTECTIONS = (
         "S25",
         "a refresh pins nothing over a pin, nor where it is lifted",
         ACCOUNT_ROWS,
-        'when=f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"\n'
-        '        " (attribute_not_exists(#pinned_account)'
-        ' OR #pinned_account = :set_pinned_account)",',
+        'when=f"{held_to} ({free} OR #pinned_account = :set_pinned_account)",',
         "when=EXISTS,",
     ),
     Protection(
@@ -942,8 +940,8 @@ PROTECTIONS = (
         "S22",
         "tokens wait for a choice only while their tenant can be counted on",
         ACCOUNT_ROWS,
-        'expressions.Action("tenants", {"Update": counted}),\n            ],',
-        "],",
+        "self.tables.transact(offered, self.tables.grants.put(waiting), counted)",
+        "self.tables.transact(offered, self.tables.grants.put(waiting))",
     ),
     Protection(
         "S22",
@@ -991,8 +989,8 @@ PROTECTIONS = (
         "S25",
         "a disconnection voids the links that are out",
         TENANTS,
-        'expressions.Action("tenants", {"Update": links}),',
-        "",
+        "self.tables.transact(links, tokens, grant, journal.row(self.tables.journal, entry))",
+        "self.tables.transact(tokens, grant, journal.row(self.tables.journal, entry))",
     ),
     Protection(
         "S30",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from chalicelib.durations import ACCOUNTS_IN_VAIN, TIME_TO_READ_ACCOUNT
-from chalicelib.dynamodb import expressions
+from chalicelib.dynamodb.table import Action, Tables
 from chalicelib.errors import DependencyUnavailable, LinkNotUsable
 from chalicelib.models import Reason, RequestStatus, Status, TenantDetails
 from chalicelib.permissions import Owner
@@ -187,19 +187,19 @@ def test_s25_a_pinned_tenants_refresh_asks_and_writes_nothing_more(
     goto = moved_in(world)
     at = world.add_tenant()
     assert sign_in(world, at, ADMIN) is None
-    goto.looked_up, read, written = 0, world.tenants.get, expressions.transact
+    goto.looked_up, read, written = 0, world.tenants.get, Tables.transact
     asked: list[str] = []
 
     def get(name: str) -> Any:
         asked.append("tenant")
         return read(name)
 
-    def transact(client: Any, actions: Any) -> None:
+    def transact(tables: Tables, *actions: Action) -> None:
         asked.extend(action.label for action in actions)
-        written(client, actions)
+        written(tables, *actions)
 
     monkeypatch.setattr(world.tenants, "get", get)
-    monkeypatch.setattr(expressions, "transact", transact)
+    monkeypatch.setattr(Tables, "transact", transact)
     refresh(world)
     assert goto.looked_up == 0
     assert asked == ["tenant", "tokens", "grants"]

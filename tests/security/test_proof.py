@@ -80,7 +80,7 @@ def test_s32_a_used_proof_is_kept_by_its_digest_and_ends_by_itself(world: World)
     """S32: who reads the table learns no nonce."""
     nonce = "0123456789abcdef" * 2
     assert Proofs(world.tables).spend(nonce, 1_780_000_000)
-    rows = world.dynamodb.scan(TableName=world.tables.links)["Items"]
+    rows = world.dynamodb.scan(TableName=world.settings.links_table)["Items"]
     [row] = [row for row in rows if row["link"]["S"].startswith("proof#")]
     assert row["delete_after"]["N"] == str(1_780_000_000 + 86_400)
     assert nonce not in str(row)

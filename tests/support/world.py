@@ -23,11 +23,11 @@ from chalicelib.connect.visitors import BrowserCookies
 from chalicelib.durations import CONFIRM_ALONE
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.dynamodb.connections import Connections
-from chalicelib.dynamodb.expressions import Tables
 from chalicelib.dynamodb.fleet import Fleet
 from chalicelib.dynamodb.journal import Journal
 from chalicelib.dynamodb.links import Links
 from chalicelib.dynamodb.provider_health import ProviderRow
+from chalicelib.dynamodb.table import Tables
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.goto.oauth import Answer
 from chalicelib.models import LANES, Actor, Due, Grant, Reason, TenantDetails

@@ -13,8 +13,8 @@ import pytest
 
 from chalicelib import config
 from chalicelib.durations import CALLER_PROOF_LIFE
-from chalicelib.dynamodb.expressions import tables_of
 from chalicelib.dynamodb.links import Proofs
+from chalicelib.dynamodb.table import tables_of
 from chalicelib.errors import CallerRefused, DependencyUnavailable, ProviderUnreachable
 from chalicelib.goto.http import Outbound
 from chalicelib.goto.oauth import Answer
