@@ -13,6 +13,7 @@ import botocore.useragent
 import moto.core.models
 import moto.core.utils
 import pytest
+import typer.main
 
 pytest_plugins = ["tests.support.fixtures"]
 
@@ -43,9 +44,10 @@ CACHED = (
     (botocore.session, "create_loader"),
     (botocore.useragent, "sanitize_user_agent_string_component"),
     (moto.core.utils, "camelcase_to_underscores"),
+    (typer.main, "get_command"),
 )
-"""What botocore and moto would work out again and again: models for each of thousands of sessions,
-the same words for each call."""
+"""What libraries would work out again and again: botocore's models for each of thousands of
+sessions, moto's words for each call, every option of `ha-goto` for each of its commands."""
 
 IN_CI = os.environ.get("CI") == "true"
 
