@@ -254,6 +254,6 @@ def request_of(values: dict[str, Any]) -> AuthorizationRequest:
         key=values["request"],
         verifier=values.get("verifier", ""),
         status=named(RequestStatus, values["status"], RequestStatus.FAILED),
-        reason=named(Reason, reason, Reason.INTERNAL) if reason else None,
+        reason=None if reason is None else named(Reason, reason, Reason.INTERNAL),
         accounts=tuple(GoToAccount(*each) for each in json.loads(values.get("accounts", "[]"))),
     )

@@ -114,7 +114,8 @@ def _position(attention: str, place: FleetPlace) -> dict[str, Any]:
 
 
 def _row(values: dict[str, Any]) -> FleetRow:
-    return from_row(FleetRow, values, status=Status(values["status"]))
+    status, edition = Status(values["status"]), values["edition"]
+    return from_row(FleetRow, values, status=status, edition=edition)
 
 
 ACCOUNT_NOT_KNOWN = "account_not_known"

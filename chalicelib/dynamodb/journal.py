@@ -64,8 +64,8 @@ def _entry(values: Mapping[str, Any]) -> JournalEntry:
         JournalEntry,
         values,
         at=int(values["at"].split("#")[0]) / 1000,
-        status=Status(status) if status else None,
-        tried=_owner(tried) if tried else None,
+        status=None if status is None else Status(status),
+        tried=None if tried is None else _owner(tried),
     )
 
 

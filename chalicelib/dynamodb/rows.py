@@ -139,7 +139,7 @@ def connection(values: dict[str, Any]) -> Connection:
         values,
         status=Status(values["status"]),
         usable=Usable(values.get("usable", Usable.UNKNOWN)),
-        usable_doubt=Usable(doubt) if doubt else None,
+        usable_doubt=None if doubt is None else Usable(doubt),
     )
 
 
@@ -150,17 +150,19 @@ def grant(values: dict[str, Any]) -> Grant:
         Grant,
         values,
         status=Status(values["status"]),
-        inflight=Inflight(**inflight) if inflight else None,
-        ended_by=named(EndCause, ended_by, EndCause.REFUSED) if ended_by else None,
+        fence=values["fence"],
+        sequence=values["sequence"],
+        inflight=None if inflight is None else Inflight(**inflight),
+        ended_by=None if ended_by is None else named(EndCause, ended_by, EndCause.REFUSED),
     )
 
 
 def from_row(kind: type[Row], values: Plain, /, **read: Any) -> Row:
     """A value whose fields are a row's attributes, but for what was ``read`` otherwise; a field
     that the row lacks keeps its default."""
-    held: Any = kind  # any dataclass: there is no type for them
-    own = {each.name: values[each.name] for each in fields(held) if each.name in values}
-    return kind(**own | read)
+    of_it: Any = kind  # any dataclass: there is no type for them
+    names = of_it.__dataclass_fields__
+    return kind(**{name: value for name, value in values.items() if name in names} | read)
 
 
 def to_row(value: Any, *without: str) -> dict[str, Any]:

@@ -25,30 +25,29 @@ class WithoutTheVersion(Connections):
         super().commit_refresh(asked, new_tokens, **named)
 
 
-def _fenced(grants: Table, fence: int) -> Any:
-    """The table, each of whose updates holds to a fence as well."""
+def _fenced(grants: Table, fence: int) -> SimpleNamespace:
+    """The table for one commit, whose update holds to a fence as well."""
 
     def update(key: Any, *, when: str, **rest: Any) -> Action:
         both = f"{when} AND #fence = :its_fence"
         return grants.update(key, when=both, its_fence=fence, **rest)
 
-    return SimpleNamespace(update=update, get=grants.get)
+    return SimpleNamespace(update=update)
 
 
 class OnTheFence(Connections):
     """Seeded: a success counts only while its worker still has the lease."""
 
     def commit_refresh(self, asked: Grant, new_tokens: NewTokens, **named: Any) -> None:
-        tables = self.tables
-        self.tables = replace(tables, grants=_fenced(tables.grants, asked.fence))
+        grants: Any = _fenced(self.tables.grants, asked.fence)
         try:
-            super().commit_refresh(asked, new_tokens, **named)
+            Connections(replace(self.tables, grants=grants)).commit_refresh(
+                asked, new_tokens, **named
+            )
         except Conflict:
             current = self.grant(asked.tenant)
             if current is not None and current.fence == asked.fence:
                 raise  # otherwise dropped, as what came too late
-        finally:
-            self.tables = tables
 
 
 class Forgetful(Connections):

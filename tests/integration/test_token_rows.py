@@ -9,9 +9,9 @@ from chalicelib.durations import REFRESH_TOKEN_LIFETIME
 from chalicelib.dynamodb.expressions import plain
 from chalicelib.errors import Conflict
 from chalicelib.goto.token_response import TokenSet
-from chalicelib.journal_entries import JournalEntry
+from chalicelib.journal_entries import JournalEntry, Kind
 from chalicelib.models import Due, Status, lane
-from chalicelib.permissions import Owner
+from chalicelib.permissions import GoToAccount, Owner
 from tests.support.stubs import ACCOUNT, START
 from tests.support.world import TESTER, World
 
@@ -212,3 +212,23 @@ def test_what_is_read_without_its_secrets_has_all_but_them(connected: World) -> 
         grant, refresh_token=None, refresh_issued_at=0, access_expires_at=0, probe_at=0
     )
     assert connected.connections.grant_summary("nobody") is None
+
+
+TRIED = (
+    None,
+    Owner(),
+    Owner("1", "ann@acme.example"),
+    Owner(None, None, (GoToAccount("1", "Acme"), GoToAccount("2", None))),
+)
+"""Who signs in, from nobody known of to a person with two accounts."""
+
+
+@pytest.mark.parametrize("tried", TRIED)
+@pytest.mark.parametrize("status", [None, Status.DEGRADED])
+def test_a_journal_entry_is_read_as_it_was_written(
+    world: World, tried: Owner | None, status: Status | None
+) -> None:
+    kind = Kind.AUTHORIZATION_FAILED
+    entry = JournalEntry("acme", START, kind, "ann", "text", "ABCDE-FGHJK", status, tried)
+    world.journal.append(entry)
+    assert world.journal.newest("acme", 1) == (entry,)
