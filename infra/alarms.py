@@ -70,7 +70,7 @@ def _shown(body: dict[str, Any], alarms: Mapping[str, dict[str, Any]]) -> dict[s
 def _widget(metric: str, alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """A metric as its alarms look at it, and the lines that it must not cross."""
     dimensions = [text for each in _OURS["Dimensions"] for text in each.values()]
-    statistics = sorted({alarm["Statistic"] for alarm in alarms.values()})
+    looks = sorted({(alarm["Statistic"], alarm["Period"]) for alarm in alarms.values()})
     return {
         "type": "metric",
         "width": _WIDTH,
@@ -85,7 +85,8 @@ def _widget(metric: str, alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]
                 ]
             },
             "metrics": [
-                ["ha-goto-${Stage}", metric, *dimensions, {"stat": each}] for each in statistics
+                ["ha-goto-${Stage}", metric, *dimensions, {"stat": statistic, "period": period}]
+                for statistic, period in looks
             ],
         },
     }

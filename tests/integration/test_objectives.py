@@ -266,8 +266,16 @@ def test_a_metric_that_only_an_alarm_names_has_a_widget_with_the_alarm_s_line() 
     resources = template()["Resources"]
     widgets = json.loads(resources["Glance"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
     titles = {each["properties"]["title"]: each["properties"] for each in widgets}
-    line = titles["OldestOverdueSeconds"]["annotations"]["horizontal"]
-    assert line == [{"label": "Overdue", "value": 600}]
+    overdue = titles["OldestOverdueSeconds"]
+    assert overdue["annotations"]["horizontal"] == [{"label": "Overdue", "value": 600}]
+    for metric in ("OldestOverdueSeconds", "MailsUnsent", "ConnectsLatePercent"):
+        drawn = {(options["stat"], options["period"]) for *_, options in titles[metric]["metrics"]}
+        alarms = [made["Properties"] for made in resources.values() if made.get("Type") == ALARM]
+        assert drawn == {
+            (alarm["Statistic"], alarm["Period"])
+            for alarm in alarms
+            if alarm["MetricName"] == metric
+        }
     cells = {
         (x, y)
         for each in widgets
