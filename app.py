@@ -77,7 +77,7 @@ def _views() -> Views:
 
 
 def _metrics() -> Metrics:
-    from chalicelib.bootstrap.notify import metrics
+    from chalicelib.bootstrap.metrics import metrics
 
     return metrics(deployment())
 

@@ -1,18 +1,15 @@
 """The functions that tell people: `announce`, which the journal's stream invokes, and
-`mail_feedback`; and the metrics of all functions."""
+`mail_feedback`."""
 
 from __future__ import annotations
 
-from functools import partial
-
-from chalicelib.bootstrap.deployment import Deployment, namespace
+from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.connect.invitations import Invitations
 from chalicelib.dynamodb.links import SentMails
 from chalicelib.notify.announcer import Announcer
 from chalicelib.notify.eventbridge import Bus
 from chalicelib.notify.fleet_counts import FleetCounts
 from chalicelib.notify.mail_feedback import MailFeedback
-from chalicelib.notify.metrics import Metrics
 from chalicelib.notify.ses import Mail
 from chalicelib.notify.waiting_mails import WaitingMails
 
@@ -64,8 +61,3 @@ def mail_feedback(deployment: Deployment) -> MailFeedback:
     return MailFeedback(
         tenants=deployment.tenants, journal=deployment.journal, clock=deployment.clock
     )
-
-
-def metrics(deployment: Deployment) -> Metrics:
-    """What CloudWatch is told."""
-    return Metrics(partial(deployment.write_metrics, namespace(deployment)))
