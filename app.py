@@ -10,25 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, CloudWatchEvent, DynamoDBEvent, Request, Response, SQSEvent
 
-from chalicelib.aws.telemetry import closed, logger, report
+from chalicelib.aws.telemetry import closed, logger
 from chalicelib.bootstrap import deployment as wiring
 from chalicelib.bootstrap.deployment import Deployment
-from chalicelib.connect.client_check import Outcome
 from chalicelib.dynamodb import journal
-from chalicelib.errors import (
-    CallbackNotAccepted,
-    CrossSiteRequest,
-    DependencyUnavailable,
-    MailsWait,
-    MalformedRequest,
-    TooManyAttempts,
-    VisitorError,
-)
-from chalicelib.web import http, texts
-from chalicelib.web.views import Views, problem_page
+from chalicelib.errors import MailsWait
 
 if TYPE_CHECKING:
     from chalicelib.notify.metrics import Metrics
+    from chalicelib.web.views import Views
 
 JOURNAL_STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/Journal/stream/placeholder"
 """Chalice wants an ARN here; the template puts the real stream in its place."""
@@ -38,8 +28,7 @@ RESCUE_QUEUE = "arn:aws:sqs:us-east-1:123456789012:placeholder"
 
 REFRESH_THREADS = 32
 
-BACK = (CallbackNotAccepted, CrossSiteRequest, MalformedRequest, TooManyAttempts)
-"""Problems after which the settings page is the place to go on from."""
+FORM = "application/x-www-form-urlencoded"
 
 
 class Service(Chalice):
@@ -51,9 +40,7 @@ class Service(Chalice):
         names = {*answer.get("headers", {}), *answer.get("multiValueHeaders", {})}
         if "Content-Security-Policy" in names:
             return answer
-        status = int(answer["statusCode"])
-        message = texts.NOT_FOUND if status < 500 else texts.UNAVAILABLE
-        own: dict[str, Any] = _problem_page(message, status, "unrouted").to_dict()
+        own: dict[str, Any] = _problem(int(answer["statusCode"])).to_dict()
         return own
 
 
@@ -92,15 +79,8 @@ def answered(view: Callable[..., Response]) -> Callable[..., Response]:
     def answer(**arguments: str) -> Response:
         try:
             return view(**arguments)
-        except VisitorError as error:
-            kind = type(error)
-            back = kind in BACK
-            return _problem_page(texts.ERRORS[kind], error.status, kind.__name__, back=back)
-        except DependencyUnavailable as error:
-            return _problem_page(texts.UNAVAILABLE, 503, str(error))
         except Exception as error:
-            report("unexpected error", error)
-            return _problem_page(texts.UNAVAILABLE, 500, type(error).__name__)
+            return _problem(error)
 
     return answer
 
@@ -112,7 +92,7 @@ def open_link(link: str) -> Response:
     return _views().open_link(link)
 
 
-@app.route("/connect/{link}", methods=["POST"], content_types=[http.FORM_TYPE])
+@app.route("/connect/{link}", methods=["POST"], content_types=[FORM])
 @answered
 def press_at_link(link: str) -> Response:
     """The button on a link's page."""
@@ -126,7 +106,7 @@ def intake_page(link: str) -> Response:
     return _views().intake_page(link)
 
 
-@app.route("/intake/{link}", methods=["POST"], content_types=[http.FORM_TYPE])
+@app.route("/intake/{link}", methods=["POST"], content_types=[FORM])
 @answered
 def enter_credentials(link: str) -> Response:
     """What the customer entered."""
@@ -140,7 +120,7 @@ def settings_page() -> Response:
     return _views().settings_page()
 
 
-@app.route("/admin/settings/activities", methods=["POST"], content_types=[http.FORM_TYPE])
+@app.route("/admin/settings/activities", methods=["POST"], content_types=[FORM])
 @answered
 def start() -> Response:
     """Get Access Token."""
@@ -158,7 +138,7 @@ def status() -> Response:
 @answered
 def healthz() -> Response:
     """Whether the web function starts and has its settings."""
-    return http.json_answer(deployment().settings, {"ok": True})
+    return _views().healthz()
 
 
 @app.lambda_function(name="complete")
@@ -177,15 +157,10 @@ def complete(event: dict[str, str], context: Any) -> None:
 @app.lambda_function(name="intake")
 @closed
 def intake(event: dict[str, str], context: Any) -> dict[str, str]:
-    """Check and keep a GoTo client. ``event`` holds its secret and is never logged, nor is what
-    went wrong in a library that had it in its hands."""
-    from chalicelib.bootstrap.intake import credential_intake
+    """Check and keep a GoTo client. ``event`` holds its secret and is never logged."""
+    from chalicelib.bootstrap.intake import take
 
-    try:
-        outcome = credential_intake(deployment()).take(event)
-    except Exception as error:
-        report("intake failed", error)
-        outcome = Outcome.UNCHECKED
+    outcome = take(deployment(), event)
     logger().info("credential intake", outcome=outcome)
     return {"outcome": outcome}
 
@@ -317,11 +292,12 @@ def _request() -> Request:
     return app.current_request
 
 
-def _problem_page(
-    message: tuple[str, str], status: int, cause: str, *, back: bool = False
-) -> Response:
+def _problem(cause: Exception | int) -> Response:
+    """The page for an error of ours, or for a status that Chalice answered with itself."""
+    from chalicelib.web.views import problem
+
     try:
         settings = deployment().settings
     except Exception:  # the page must come even where the settings are the problem
         settings = None
-    return problem_page(settings, message, status, cause, back=back)
+    return problem(settings, cause)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chalicelib.bootstrap import tokens
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.connect.complete import Completion
 
@@ -13,12 +14,12 @@ def completion(deployment: Deployment, time_left: Callable[[], float]) -> Comple
     goto = deployment.goto(connections=1)
     return Completion(
         requests=deployment.requests,
-        sign_ins=deployment.sign_ins(goto),
-        prober=deployment.prober(goto, time_left),
+        sign_ins=tokens.sign_ins(deployment, goto),
+        prober=tokens.prober(deployment, goto, time_left),
         rescue_queue=deployment.rescue_queue,
         secret_store=deployment.secret_store,
         goto=goto,
-        revoker=deployment.revoker(goto),
+        revoker=tokens.revoker(deployment, goto),
         clock=deployment.clock,
         pause=deployment.pause,
         time_left=time_left,

@@ -29,7 +29,6 @@ from chalicelib.durations import (
     KEEP_ATTEMPTS,
     KEEP_READ_TIMEOUT,
 )
-from chalicelib.dynamodb.accounts import AccountClaims, Choices, Usability
 from chalicelib.dynamodb.authorization_requests import AuthorizationRequests
 from chalicelib.dynamodb.connections import Connections
 from chalicelib.dynamodb.fleet import Fleet
@@ -39,12 +38,7 @@ from chalicelib.dynamodb.provider_health import ProviderRow
 from chalicelib.dynamodb.table import Tables, tables_of
 from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.goto.oauth import GoToClient
-from chalicelib.tokens.account_rule import AccountRule
-from chalicelib.tokens.choices import SignIns
-from chalicelib.tokens.commit import Commits
-from chalicelib.tokens.probe import Gap, Prober
 from chalicelib.tokens.rescue_queue import RescueQueue, SqsRescueQueue
-from chalicelib.tokens.revoker import Revoker
 
 POOL = 32
 """Connections to one AWS service: at least as many as a tick has threads."""
@@ -147,64 +141,10 @@ class Deployment:
     def provider(self) -> ProviderRow:
         return ProviderRow(self.tables)
 
-    @cached_property
-    def commits(self) -> Commits:
-        return Commits(
-            connections=self.connections,
-            tenants=self.tenants,
-            rule=self.account_rule,
-            clock=self.clock,
-            refresh_share=self.settings.refresh_share,
-            accounts=self.reads_accounts,
-            needed_scopes=self.settings.needed_scopes,
-        )
-
-    @cached_property
-    def account_rule(self) -> AccountRule:
-        return AccountRule(
-            tenants=self.tenants,
-            connections=self.connections,
-            claims=AccountClaims(self.tables),
-        )
-
-    def sign_ins(self, goto: GoToClient) -> SignIns:
-        """What sign-ins come to; ``goto`` is the invocation's own."""
-        return SignIns(
-            commits=self.commits,
-            choices=Choices(self.tables),
-            requests=self.requests,
-            revoker=self.revoker(goto),
-            clock=self.clock,
-        )
-
-    def revoker(self, goto: GoToClient) -> Revoker:
-        """Gives tokens up at GoTo, through this invocation's client."""
-        return Revoker(
-            tenants=self.tenants,
-            secret_store=self.secret_store,
-            goto=goto,
-            clock=self.clock,
-            report=self.report,
-        )
-
     @property
     def reads_accounts(self) -> bool:
         """Whether GoTo can be asked whose tokens are (S25)."""
         return self.settings.api_url is not None
-
-    def prober(self, goto: GoToClient, time_left: Callable[[], float]) -> Prober:
-        """Looks whether connections are of use; ``goto`` is the invocation's own."""
-        return Prober(
-            connections=self.connections,
-            usability=Usability(self.tables),
-            goto=goto,
-            needed_scopes=self.settings.needed_scopes,
-            clock=self.clock,
-            random=self.random,
-            time_left=time_left,
-            report=self.report,
-            gap=Gap(self.monotonic),
-        )
 
     @cached_property
     def secret_store(self) -> SecretStore:

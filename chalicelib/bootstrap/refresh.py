@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.aws.lambda_invoke import Payload
+from chalicelib.bootstrap import tokens
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.durations import dead_after
 from chalicelib.dynamodb.links import FactsTickets, RemindersSent
@@ -102,7 +103,7 @@ def on_demand(deployment: Deployment, time_left: Callable[[], float]) -> OnDeman
     """One tenant's refresh, for one of HA's services; one per invocation."""
     goto, limiter = deployment.goto(connections=1), _demand_limiter(deployment)
     return OnDemand(
-        prober=deployment.prober(goto, time_left),
+        prober=tokens.prober(deployment, goto, time_left),
         limiter=limiter,
         connections=deployment.connections,
         provider=deployment.provider,
@@ -134,11 +135,11 @@ def refresher(
     return Refresher(
         tenants=deployment.tenants,
         connections=deployment.connections,
-        commits=deployment.commits,
-        sign_ins=deployment.sign_ins(goto),
-        prober=deployment.prober(goto, time_left),
+        commits=tokens.commits(deployment),
+        sign_ins=tokens.sign_ins(deployment, goto),
+        prober=tokens.prober(deployment, goto, time_left),
         rescue_queue=deployment.rescue_queue,
-        revoker=deployment.revoker(goto),
+        revoker=tokens.revoker(deployment, goto),
         accounts=Accounts(goto, deployment.clock, time_left, deployment.report),
         goto=goto,
         rate_limiter=rate_limiter,

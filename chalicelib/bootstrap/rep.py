@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.bootstrap import tokens
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.bootstrap.notify import invitations
 from chalicelib.durations import CHECK_DEADLINE, REFRESH_TIMEOUT
@@ -85,7 +86,7 @@ def onboarding(deployment: Deployment) -> Onboarding:
         connections=deployment.connections,
         secret_store=deployment.secret_store,
         goto=deployment.goto(connections=1, ask_deadline=CHECK_DEADLINE),
-        rule=deployment.account_rule,
+        rule=tokens.account_rule(deployment),
         clock=deployment.clock,
     )
 
@@ -111,7 +112,7 @@ def bulk_import(deployment: Deployment) -> BulkImport:
         connections=deployment.connections,
         tenant_imports=TenantImports(deployment.tables),
         secret_store=deployment.secret_store,
-        rule=deployment.account_rule,
+        rule=tokens.account_rule(deployment),
         run=deployment.threads(IMPORT_THREADS),
         clock=deployment.clock,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chalicelib.bootstrap import tokens
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.tokens.rescue import Rescue
 
@@ -10,10 +11,10 @@ def rescue(deployment: Deployment) -> Rescue:
     """One per invocation."""
     goto = deployment.goto(connections=1)
     return Rescue(
-        commits=deployment.commits,
-        settle=deployment.sign_ins(goto).settle,
+        commits=tokens.commits(deployment),
+        settle=tokens.sign_ins(deployment, goto).settle,
         requests=deployment.requests,
         rescue_queue=deployment.rescue_queue,
-        revoker=deployment.revoker(goto),
+        revoker=tokens.revoker(deployment, goto),
         clock=deployment.clock,
     )

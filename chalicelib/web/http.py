@@ -44,8 +44,6 @@ LARGEST_FORM = 32_768
 
 _OF_API_GATEWAY = re.compile(r"[a-z0-9-]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 
-FORM_TYPE = "application/x-www-form-urlencoded"
-
 
 def browser_cookies(request: Request) -> BrowserCookies:
     """What the browser brought in our cookies."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from chalicelib.config import PAGE_PATH, STATUS_PATH, Settings
 from chalicelib.connect.client_form import IntakeProblem, IntakeView
 from chalicelib.connect.page_views import Form, SettingsView, Whom, whom
@@ -221,10 +223,7 @@ def _source_hash(name: str) -> str:
 
 
 @cache
-def _environment() -> Any:
-    # Here and not above: the functions without pages would load it at each cold start.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -8,18 +8,30 @@ from urllib.parse import quote
 
 from chalice.app import Request, Response
 
-from chalicelib.aws.telemetry import logger
+from chalicelib.aws.telemetry import logger, report
 from chalicelib.config import PAGE_PATH, Settings
 from chalicelib.connect.authorize import AdminVisit, check_form
 from chalicelib.connect.client_form import IntakeProblem, IntakeView, IntakeVisit
 from chalicelib.connect.page_views import Form
 from chalicelib.connect.visitor_tokens import Refusal
 from chalicelib.connect.visitors import BrowserCookies, Door
-from chalicelib.errors import LinkNotUsable, LoginRequired
+from chalicelib.errors import (
+    CallbackNotAccepted,
+    CrossSiteRequest,
+    DependencyUnavailable,
+    LinkNotUsable,
+    LoginRequired,
+    MalformedRequest,
+    TooManyAttempts,
+    VisitorError,
+)
 from chalicelib.goto.oauth import is_callback
 from chalicelib.models import Tenant
 from chalicelib.opaque import as_pasted, csrf_value, new_reference, new_value, well_formed
 from chalicelib.web import http, pages, texts
+
+_BACK = (CallbackNotAccepted, CrossSiteRequest, MalformedRequest, TooManyAttempts)
+"""Problems after which the settings page is the place to go on from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +138,10 @@ class Views:
             return self._without_link(browser_cookies)
         return http.redirect(self.settings, location)
 
+    def healthz(self) -> Response:
+        """The web function starts and has its settings."""
+        return http.json_answer(self.settings, {"ok": True})
+
     def status(self) -> Response:
         """What the page polls while the credentials are being processed."""
         try:
@@ -211,6 +227,23 @@ class Views:
         answer = problem_page(self.settings, message, kind.status, kind.__name__, csrf=csrf)
         answer.headers["Set-Cookie"] = [http.browser_cookie(browser)]
         return answer
+
+
+def problem(settings: Settings | None, cause: Exception | int) -> Response:
+    """The page for an error, or for a status that no view answered with; ``settings`` None: they
+    are the problem."""
+    match cause:
+        case VisitorError():
+            kind = type(cause)
+            message, name = texts.ERRORS[kind], kind.__name__
+            return problem_page(settings, message, cause.status, name, back=kind in _BACK)
+        case DependencyUnavailable():
+            return problem_page(settings, texts.UNAVAILABLE, 503, str(cause))
+        case int():
+            message = texts.NOT_FOUND if cause < 500 else texts.UNAVAILABLE
+            return problem_page(settings, message, cause, "unrouted")
+    report("unexpected error", cause)
+    return problem_page(settings, texts.UNAVAILABLE, 500, type(cause).__name__)
 
 
 def problem_page(

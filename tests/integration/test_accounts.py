@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.aws.secrets_manager import SecretStore
+from chalicelib.bootstrap import tokens as bootstrap
 from chalicelib.durations import TIME_TO_CHOOSE
 from chalicelib.dynamodb.accounts import Choices
 from chalicelib.errors import DependencyUnavailable
@@ -539,7 +540,7 @@ class TestOneTenant:
         key = {"tenant": {"S": f"#account#{ACME}"}}
         world.dynamodb.delete_item(TableName=world.settings.tenants_table, Key=key)
         assert signs_in(site, link_of(world, "acme"), ADMIN) is None
-        assert world.deployment.account_rule.claims.get(ACME) == ("acme", 1, ())
+        assert bootstrap.account_rule(world.deployment).claims.get(ACME) == ("acme", 1, ())
 
 
 def chooses_again(site: Site, link: str, account: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bootstrap import tokens as bootstrap
 from chalicelib.errors import Conflict, DependencyUnavailable
 from chalicelib.goto.token_response import TokenSet
 from chalicelib.journal_entries import JournalEntry
@@ -228,7 +229,7 @@ def test_s25_the_journal_says_whose_tokens_a_refresh_brought(
     claim = {"tenant": {"S": f"#account#{ACCOUNT}"}}
     connected.dynamodb.delete_item(TableName=connected.settings.tenants_table, Key=claim)
     connected.commits.refresh(connected.grant(), fresh(connected), None, Owner(ACCOUNT, "an admin"))
-    assert connected.deployment.account_rule.claims.get(ACCOUNT) == ("acme", 1, ())
+    assert bootstrap.account_rule(connected.deployment).claims.get(ACCOUNT) == ("acme", 1, ())
     entry = connected.journal.newest("acme", 1)[0]
     assert (entry.kind, entry.who) == ("account_pinned", "the scheduler")
     assert entry.text == f"The GoTo account is {ACCOUNT}. {text}"

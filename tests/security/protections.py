@@ -469,8 +469,8 @@ PROTECTIONS = (
     Protection(
         "S20",
         "an error is told without its text",
-        "app.py",
-        'report("unexpected error", error)',
+        "chalicelib/web/views.py",
+        'report("unexpected error", cause)',
         'logger().exception("unexpected error")',
     ),
     Protection(

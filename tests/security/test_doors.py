@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+import app as entry
 from chalicelib.durations import LINK_LIFETIME
 from chalicelib.models import TenantDetails
 from chalicelib.web import http
@@ -62,7 +63,7 @@ def test_s28_a_link_leads_to_its_own_host(
     """S28: from configuration alone (S07); nothing is set, nothing is written."""
     link = kind(site, "acme")
     before = site.world.everything()
-    posted = {"content_type": http.FORM_TYPE} if method == "POST" else {}
+    posted = {"content_type": entry.FORM} if method == "POST" else {}
     answer = site.send(method, link, headers=elsewhere | posted)
     assert (answer.status, answer.cookies) == (303, [])
     assert answer.headers["location"] == f"https://{OWN}{link}"

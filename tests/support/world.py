@@ -11,7 +11,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from chalicelib import config, opaque
 from chalicelib.aws.secrets_manager import SecretStore
-from chalicelib.bootstrap import complete, intake, notify, refresh, rep, rescue, restore, web
+from chalicelib.bootstrap import (
+    complete,
+    intake,
+    notify,
+    refresh,
+    rep,
+    rescue,
+    restore,
+    tokens,
+    web,
+)
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.config import Settings
 from chalicelib.connect.authorize import AdminVisit, FormPost
@@ -156,7 +166,7 @@ class World:
 
     @property
     def commits(self) -> Commits:
-        return self.deployment.commits
+        return tokens.commits(self.deployment)
 
     @property
     def secret_store(self) -> SecretStore:
