@@ -1,7 +1,7 @@
-"""Use case of the rep: take over tenants that another program kept alive until now.
+"""Use case of the rep: take over tenants that another program has kept alive until now.
 
-A line is one tenant, taken over whole or not at all, and once: the digest of what it holds tells a
-repeated line from another tenant of that name. The first refresh shows whether its token lives.
+A line is one tenant, imported once, and whole or not at all. Its digest tells a repeated line from
+another tenant with that name. The first refresh shows whether its token is alive.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from chalicelib.rep.onboarding import (
 from chalicelib.tokens.account_rule import AccountRule
 
 MOST_LINES = 1_000
-"""Lines in one check; what one invocation's payload and time easily hold."""
+"""Lines per check; they easily fit one invocation's payload and time."""
 
 MOST_AT_ONCE = 25
-"""Lines in one take-over: each of them is a call to Secrets Manager and a transaction."""
+"""Lines per import; each takes a call to Secrets Manager and a transaction."""
 
 _REQUIRED_DETAILS = tuple(each.name for each in fields(TenantDetails) if each.default is MISSING)
 
@@ -44,8 +44,7 @@ _FIELDS = ("client_id", "client_secret", "refresh_token")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the file, numbered as an editor shows it. ``account_key``: the GoTo account to
-    pin, where the rep knows it."""
+    """A line, numbered as in an editor. ``account_key``: the GoTo account to pin, if known."""
 
     number: int
     tenant: str
@@ -57,7 +56,7 @@ class Line:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 by which the same line is known again."""
+        """The SHA-256 that identifies a repeated line."""
         kept = [self.tenant, self.client_id, self.client_secret, self.refresh_token]
         kept += [self.account_key] if self.account_key else []
         return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
@@ -65,7 +64,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """What is said of a line; ``error`` None: nothing against it; ``done``: it is taken over."""
+    """``error`` None: nothing is wrong with the line; ``done``: its tenant is imported."""
 
     line: int
     tenant: str
@@ -77,7 +76,7 @@ class LineResult:
 
 
 def read(given: Mapping[str, Any]) -> Line:
-    """A line as the rep's program sends it. Raises `InvalidInput`."""
+    """Read a line as the rep's program sends it. Raises `InvalidInput`."""
     _require(given, ("tenant", *_REQUIRED_DETAILS, *_FIELDS))
     number = given.get("line")
     if not isinstance(number, int):
@@ -98,7 +97,7 @@ def read_details(given: Mapping[str, Any]) -> TenantDetails:
 
 
 def _require(given: Mapping[str, Any], names: Sequence[str]) -> None:
-    """That they are all there, and text. Raises `InvalidInput`."""
+    """Raises `InvalidInput` unless each of them is there and is text."""
     for name in names:
         if not isinstance(given.get(name), str) or not given[name]:
             raise InvalidInput(f"{name} is missing.")
@@ -106,7 +105,7 @@ def _require(given: Mapping[str, Any], names: Sequence[str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BulkImport:
-    """``run`` applies a piece of work to every line of a batch."""
+    """``run`` applies a function to every line of a batch."""
 
     settings: Settings
     tenants: Tenants
@@ -118,9 +117,9 @@ class BulkImport:
     clock: Callable[[], float]
 
     def check(self, given: Sequence[Mapping[str, Any]]) -> list[LineResult]:
-        """What is wrong with each line, if anything, and which are done already. Writes nothing.
+        """What is wrong with each line, and which are imported already. Writes nothing.
 
-        Raises `InvalidInput` where it is not about a single line, `DependencyUnavailable`.
+        Raises `InvalidInput` if the batch is empty or too large, `DependencyUnavailable`.
         """
         if not 0 < len(given) <= MOST_LINES:
             raise InvalidInput(f"An import is checked in batches of 1 to {MOST_LINES} lines.")
@@ -137,7 +136,7 @@ class BulkImport:
         return [self._against_account(line, wanted) for line in checked]
 
     def _against_account(self, told: LineResult, wanted: Mapping[int, str]) -> LineResult:
-        """A GoTo account that is another tenant's, or that two lines of the batch name (S26)."""
+        """Reject another tenant's GoTo account, or one that two lines of the batch name (S26)."""
         account = wanted.get(told.line)
         if account is None:
             return told
@@ -148,9 +147,9 @@ class BulkImport:
         return replace(told, error=error)
 
     def take_over(self, given: Sequence[Mapping[str, Any]], by: Actor) -> list[LineResult]:
-        """Take over every line, or none where one of them is wrong.
+        """Import every line, or none if one is wrong.
 
-        Raises `InvalidInput`; `DependencyUnavailable`: some may be done, the same again goes on.
+        Raises `InvalidInput`; `DependencyUnavailable`: repeat the call for the lines not yet done.
         """
         if len(given) > MOST_AT_ONCE:
             raise InvalidInput(f"At most {MOST_AT_ONCE} lines are taken over at once.")
@@ -179,7 +178,7 @@ class BulkImport:
         return LineResult(where, who)
 
     def _import(self, line: Line, by: Actor) -> LineResult:
-        """Vault first: a version that no row names is never read."""
+        """Secret first: nobody reads a secret's version until a row names it."""
         now = int(self.clock())
         client = ClientCredentials(line.client_id, line.client_secret)
         tenant = Tenant(
@@ -214,7 +213,7 @@ class BulkImport:
 
 
 def _accounts(given: Sequence[Mapping[str, Any]], told: Sequence[LineResult]) -> dict[int, str]:
-    """The account that each line names which is yet to be taken over."""
+    """The account keys of valid lines that are not imported yet, by line number."""
     open_ = {line.line for line in told if line.error is None and not line.done}
     named = {values.get("line"): values.get("account_key") for values in given}
     return {number: str(key) for number, key in named.items() if key and number in open_}
@@ -229,7 +228,7 @@ def _check_token(token: str) -> None:
 
 
 def _against(told: LineResult, line: Line, taken: Mapping[str, str | None]) -> LineResult:
-    """A name that no new tenant gets, or that is taken: by this very line, or by somebody else."""
+    """Reject a reserved or taken name; one that this very line has taken is done."""
     if line.tenant not in taken:
         return replace(told, error=told.error or reserved(line.tenant))
     if taken[line.tenant] == line.digest:

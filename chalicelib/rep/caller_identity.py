@@ -1,9 +1,9 @@
-"""STS: who calls a rep's command, proved by the caller.
+"""Finds out who calls a rep's command, from a proof that STS checks.
 
-Lambda does not tell a function who invoked it. So the rep's program signs a request for STS's
-`GetCallerIdentity`, which STS alone can check. The signature covers a hash of the whole command and
-of the function it is for, so it serves this command only, once (S32). It proves a name and grants
-nothing: IAM decides who may call at all. No part of a proof is ever logged.
+Lambda does not say who invoked a function. So the rep's program signs a `GetCallerIdentity`
+request, which only STS can check. The signature covers a hash of the function and the whole
+command, so it works for this command only, once (S32). It proves a name and grants nothing: IAM
+decides who may call. No part of a proof is ever logged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from chalicelib.models import Actor
 
 REQUEST_HEADER = "x-ha-goto-request"
 LONGEST_SESSION_TOKEN = 8_192
-"""Characters. AWS names no limit; roles with many tags have about 2,000."""
+"""Characters. AWS publishes no limit; roles with many tags have about 2,000."""
 
 _MEMBERS = {
     "access_key": re.compile(r"[A-Za-z0-9_]{1,128}"),
@@ -38,7 +38,7 @@ _SESSION_TOKEN = re.compile(rf"[!-~]{{1,{LONGEST_SESSION_TOKEN}}}")
 _ARN = re.compile(r"<Arn>arn:[a-z0-9-]+:(?:iam|sts)::([0-9]{12}):([!-;=?-~]{1,256})</Arn>")
 _CLAIM = re.compile(r"[\w@./ -]{1,80}", re.ASCII)
 _IDENTITY_CENTER = re.compile(r"assumed-role/AWSReservedSSO_[^/]+_[0-9a-f]{16}/[^/]+")
-"""AWS alone makes and changes such roles, and names their sessions after the directory's users."""
+"""Only AWS creates and changes these roles; it names their sessions after directory users."""
 
 _UNREADABLE = "The proof of who you are can't be read. Please update ha-goto."
 _REFUSED = "AWS does not confirm who you are. Log in to AWS again, in the account of this stage."
@@ -46,7 +46,7 @@ _USED = "This proof of who you are has already been used. Please run the command
 
 
 class Function(NamedTuple):
-    """The function that was called. It knows this of itself; nothing here comes from a caller."""
+    """The function that was called. Lambda supplies these values, never the caller."""
 
     region: str
     account: str
@@ -61,7 +61,7 @@ class Function(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CallerIdentity:
-    """``endpoint`` is STS's own address: nothing that the caller sends names a host."""
+    """``endpoint``: STS's own address; nothing that the caller sends can change the host."""
 
     endpoint: str
     outbound: Outbound
@@ -69,11 +69,11 @@ class CallerIdentity:
     clock: Callable[[], float]
 
     def identify(self, payload: Mapping[str, Any], reference: str, arn: str) -> Actor:
-        """Who called. ``reference`` is the invocation's number, as CloudTrail has it where a trail
-        keeps such calls; ``arn`` the function's own, as its context has it.
+        """The caller. ``reference``: the invocation's request id, also in CloudTrail if a trail
+        records these calls; ``arn``: the function's own, from the invocation's context.
 
-        A caller without a proof is named as not verified. Raises `CallerRefused` for a proof that
-        does not hold, `DependencyUnavailable`.
+        A caller without a proof is named as not verified. Raises `CallerRefused` for an invalid
+        proof, `DependencyUnavailable`.
         """
         if payload.get("proof") is None:
             claim = payload.get("by")
@@ -87,9 +87,9 @@ class CallerIdentity:
         return Actor(who if _is_given(who, function) else _own_word(who), reference, proved=True)
 
     def _ask(self, proof: Mapping[str, str], function: Function, bound: str) -> str:
-        """The name that STS gives the signer: an identity of the function's own account.
+        """STS's name for the signer, an identity of the function's own account.
 
-        A signature that holds in one account therefore serves at no function of another.
+        So a proof cannot be replayed at a function of the same name in another account.
         """
         url = f"{self.endpoint.rstrip('/')}/?{_question(proof, function.region)}"
         try:
@@ -105,9 +105,9 @@ class CallerIdentity:
 
 
 def bound_to(function: Function, nonce: str, payload: Mapping[str, Any]) -> str:
-    """The value of the signed header: a hash of one command at one function.
+    """The value of the signed header: a hash of one command for one function.
 
-    Without the nonce it would let anyone who sees it try out short secrets of the payload.
+    Without the nonce, anyone who sees the hash could test guesses of a short secret in the payload.
     """
     command = {name: value for name, value in payload.items() if name != "proof"}
     try:
@@ -118,8 +118,7 @@ def bound_to(function: Function, nonce: str, payload: Mapping[str, Any]) -> str:
 
 
 def _read(proof: object) -> dict[str, str]:
-    """The members of a proof. Raises `CallerRefused` where one is missing, or not as it must look,
-    or where there is one more."""
+    """The members of a proof. Raises `CallerRefused` if any is missing, malformed or unknown."""
     given = proof if isinstance(proof, Mapping) else {}
     expected = _MEMBERS | ({"session_token": _SESSION_TOKEN} if "session_token" in given else {})
     if given.keys() != expected.keys():
@@ -131,7 +130,7 @@ def _read(proof: object) -> dict[str, str]:
 
 
 def _check_date(date: str, now: float) -> None:
-    """Raises `CallerRefused` for a proof that was kept, or one that was signed for later."""
+    """Raises `CallerRefused` if a proof was signed over `CALLER_PROOF_LIFE` ago or ahead."""
     try:
         signed_at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -145,10 +144,10 @@ def _check_date(date: str, now: float) -> None:
 
 
 def _question(proof: Mapping[str, str], region: str) -> str:
-    """The presigned query that the caller must have signed, built here from end to end.
+    """The presigned query that the caller must have signed, rebuilt here from scratch.
 
-    STS reads each parameter once, as we wrote it. What the caller signed otherwise (another action,
-    region, service, life, or set of headers) makes the signature false.
+    STS reads each parameter once, as we wrote it. If the caller signed anything else (another
+    action, region, service, lifetime or set of headers), the signature is invalid.
     """
     parameters = {
         "Action": "GetCallerIdentity",
@@ -166,10 +165,10 @@ def _question(proof: Mapping[str, str], region: str) -> str:
 
 
 def _is_given(who: str, function: Function) -> bool:
-    """Whether an administrator has given this name, so that the caller could not choose it.
+    """Whether an AWS administrator assigned this name, so that the caller could not choose it.
 
-    A role's session name is free, unless the role's trust policy decides it. Two kinds of roles do:
-    Identity Center's, and the one of infra/rep-access.yaml, which has this name only if it does.
+    Callers choose a role's session name unless its trust policy sets the name. Two kinds of roles
+    do: Identity Center's, and that of infra/rep-access.yaml if it is called <function>-<region>.
     """
     enforced = f"assumed-role/{function.name}-{function.region}/"
     return (

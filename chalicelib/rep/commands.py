@@ -1,7 +1,6 @@
-"""The rep's commands: which there are, what each needs, and how it answers.
+"""The rep's commands: their names, what each needs, and how it answers.
 
-A command needs proof of who calls (S32) unless its line below says otherwise: one that only looks.
-A new one is therefore protected.
+Read-only commands opt out of the proof of who calls (S32), so a new command is protected.
 
 An answer is ``{"ok": true, ...}`` or ``{"ok": false, "kind": ..., "error": one sentence}``.
 """
@@ -27,15 +26,15 @@ Payload = Mapping[str, Any]
 Answer = dict[str, Any]
 
 AT_ONCE = 25
-"""Tenants that one call of `disconnect_all` looks at."""
+"""Tenants per call of `disconnect_all` and `retry_since`."""
 
 _NO_PROOF = "This command needs proof of who you are: run it with ha-goto, logged in to AWS."
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What a rep's commands act through. ``refresh`` has one tenant refreshed now, ``facts``
-    GoTo's answers looked at with its client."""
+    """What the commands act through. ``refresh`` refreshes a tenant now; ``facts`` compares GoTo's
+    answers to its client with our assumptions."""
 
     onboarding: Onboarding
     invitations: Invitations
@@ -50,14 +49,14 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``proof_required``: whether it is refused to a caller who has not proved who they are."""
+    """``proof_required``: refuse a caller who has not proved who they are."""
 
     run: Callable[[Desk, Payload, Actor], Answer]
     proof_required: bool = True
 
 
 def run(desk: Desk, payload: Payload, identify: Callable[[], Actor]) -> Answer:
-    """Carry out one command. Never raises for what the rep gave; nothing is half done then."""
+    """Carry out one command. Invalid input never raises, and changes nothing."""
     try:
         command = _COMMANDS.get(_text(payload, "command"))
         if command is None:
@@ -263,7 +262,7 @@ def _text(payload: Payload, name: str) -> str:
 
 
 def _detail(payload: Payload, name: str) -> str:
-    """As `_text`, or empty: what may be left out is then taken out."""
+    """Like `_text`, but may be empty: that clears an optional detail."""
     return "" if payload[name] == "" else _text(payload, name)
 
 

@@ -1,7 +1,7 @@
 """Use cases of the rep: end a connection, remove a tenant.
 
-A connection ends at once, with one write. Revoking it at GoTo is the scheduler's work: a
-disconnected grant stays due until that is done (S22).
+A connection ends at once, with one write. The scheduler revokes it at GoTo: a disconnected grant
+stays due until that is done (S22).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from chalicelib.models import Actor, Status
 from chalicelib.tokens.rescue_queue import RescueQueue
 
 ATTEMPTS = 5
-"""Refreshes that may commit in between before a disconnection is given up for now."""
+"""Attempts to disconnect before giving up: a refresh may commit during each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """``revoked``: GoTo has heard of it already."""
+    """``revoked``: nothing is left to revoke at GoTo."""
 
     tenant: str
     revoked: bool
@@ -39,7 +39,7 @@ class Disconnected:
 
 @dataclass(frozen=True, kw_only=True)
 class Disconnecting:
-    """``revoke_now`` has a refresh function tell GoTo of one tenant, and says whether it did."""
+    """``revoke_now`` has `refresh_now` revoke one tenant at GoTo; returns whether that is done."""
 
     tenants: Tenants
     connections: Connections
@@ -50,9 +50,9 @@ class Disconnecting:
     clock: Callable[[], float]
 
     def disconnect(self, name: str, by: Actor) -> Disconnected:
-        """Stop the use of a tenant's connection and tell GoTo. May be repeated.
+        """End a tenant's connection and revoke it at GoTo. Safe to repeat.
 
-        Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`: nothing has changed then.
+        Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`.
         """
         self.tenants.known(name)
         grant = self._stop(name, by)
@@ -61,24 +61,24 @@ class Disconnecting:
         return Disconnected(name, self._revoked(name))
 
     def disconnect_all(self, after: str | None, count: int, by: Actor) -> tuple[int, str | None]:
-        """Stop the use of the next ``count`` tenants' connections; GoTo hears of it in the next
-        ticks. Returns how many were connected, and where to go on. Raises `DependencyUnavailable`.
+        """End the next ``count`` tenants' connections; the next ticks revoke them at GoTo. Returns
+        how many were connected, and the name to continue after. Raises `DependencyUnavailable`.
         """
         tenants, next_one = self.tenants.page(after, count)
         stopped = 0
         for tenant in tenants:
             before = self.connections.grant_summary(tenant.name)
             if before is not None and before.status is not Status.DISCONNECTED:
-                with suppress(UnknownTenant):  # removed at this very moment
+                with suppress(UnknownTenant):  # just removed
                     stopped += self._stop(tenant.name, by) is not None
         return stopped, next_one
 
     def remove(self, name: str, by: Actor) -> None:
-        """Disconnect, and leave nothing of a tenant but its journal and its counters. May be
-        repeated: the secret goes last, and what kept it from going may be over.
+        """Disconnect a tenant and delete all but its journal and counters. Safe to repeat: the
+        secret is deleted last, and a repeated call deletes it if that failed.
 
-        Raises `UnknownTenant`, `DependencyUnavailable`, and `StillConnected` while GoTo has not
-        heard of it, or there may be other tokens of the tenant's: its client is needed until then.
+        Raises `UnknownTenant`, `DependencyUnavailable`, and `StillConnected` while this or another
+        token of the tenant may not be revoked yet: revoking takes its client.
         """
         if not self.tenants.removed(name):
             self._remove(name, by)
@@ -101,8 +101,8 @@ class Disconnecting:
             ) from None
 
     def _check_nothing_waits(self, name: str) -> None:
-        """Tokens outside the tenant's grant are revoked as its client, too (S22). The queue can't
-        be asked whose it has, and SQS may count a message a minute late."""
+        """Revoking tokens outside the grant takes the tenant's client, too (S22). The queue does
+        not reveal whose tokens it holds, and SQS may count a message a minute late."""
         if self.tenants.choosing(name):
             raise StillConnected(
                 f"A sign-in for {name} is waiting for the admin to choose a GoTo account, for an"
@@ -117,9 +117,9 @@ class Disconnecting:
             )
 
     def _stop(self, name: str, by: Actor) -> GrantSummary | None:
-        """The grant as it was; None where there is none. One that is ended already is left alone.
+        """The grant as it was, or None without one. A disconnected grant is left alone.
 
-        The number drawn voids every authorization request that was started before.
+        The new sequence number voids every earlier authorization request.
         """
         for _ in range(ATTEMPTS):
             before = self.connections.grant_summary(name)
@@ -145,7 +145,7 @@ class Disconnecting:
         try:
             return self.revoke_now(name)
         except DependencyUnavailable:
-            return False  # the next tick does it
+            return False  # the next tick revokes it
 
     def _entry(
         self, name: str, kind: Kind, by: Actor, text: str, status: Status | None

@@ -1,4 +1,4 @@
-"""Use case of the rep: is this stage well? Each part is checked from inside the service.
+"""Use case of the rep: is this stage healthy? The service checks each part from inside.
 
 A check that cannot run is reported as failed; the others still run. Changes nothing.
 """
@@ -16,12 +16,12 @@ from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.errors import DependencyUnavailable, ProviderUnreachable
 
 Look = Callable[[], str | None]
-"""Looks at one part: None where it is well, else one sentence on what is wrong."""
+"""Checks one part: None if it is healthy, else one sentence on the fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a stage, how it is looked at, and what to do where it is not well."""
+    """One part of a stage, its check, and what to do if the check fails."""
 
     name: str
     look: Look
@@ -36,7 +36,7 @@ class Doctor:
     clock: Callable[[], float]
 
     def examine(self) -> dict[str, Any]:
-        """All findings; ``at`` is the service's time, ``page_url`` what answers from outside."""
+        """All findings. ``at``: the service's time; ``page_url``: a page to check from outside."""
         return {
             "at": self.clock(),
             "page_url": self._page_url(),
@@ -44,9 +44,9 @@ class Doctor:
         }
 
     def _page_url(self) -> str | None:
-        """A page that a front forwards, at a host that is there: some tenant's, where each has one.
+        """A page that the front forwards, at a host that exists: any tenant's, if each has its own.
 
-        None where no tenant is known; a table that can't be read has a finding of its own.
+        None without a tenant, or if the table can't be read: another check reports that.
         """
         if self.settings.one_host:
             return self.settings.status_url("")
@@ -59,7 +59,7 @@ class Doctor:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found. ``told`` and ``advice`` are empty where all is well."""
+    """Result of one check. ``told`` and ``advice`` are empty if the part is healthy."""
 
     name: str
     well: bool
@@ -78,7 +78,7 @@ def _finding(part: Part) -> Finding:
 
 
 def indexes(client: clients.DynamoDBClient, table: str, wanted: Sequence[str]) -> str | None:
-    """Whether these indexes of a table serve. Raises `DependencyUnavailable`."""
+    """What is wrong with these indexes, if anything. Raises `DependencyUnavailable`."""
     with aws_errors("dynamodb"):
         found = client.describe_table(TableName=table)["Table"]
     serving = {
@@ -91,17 +91,15 @@ def indexes(client: clients.DynamoDBClient, table: str, wanted: Sequence[str]) -
 
 
 def key(client: clients.KMSClient, arn: str) -> str | None:
-    """Whether a key can be used. Raises `DependencyUnavailable`."""
+    """What is wrong with a key, if anything. Raises `DependencyUnavailable`."""
     with aws_errors("kms"):
         state = client.describe_key(KeyId=arn)["KeyMetadata"].get("KeyState", "Enabled")
     return None if state == "Enabled" else f"The secrets' key is {state}."
 
 
 def mail_account(client: clients.SESV2Client) -> str | None:
-    """Whether the account may send to anybody in this region. Raises `DependencyUnavailable`.
-
-    AWS: "GetAccount", SES API v2 Reference.
-    """
+    """Why the account can't mail everyone from this region, if so (AWS: "GetAccount", SES API v2
+    Reference). Raises `DependencyUnavailable`."""
     with aws_errors("ses"):
         found = client.get_account()
     if not found.get("ProductionAccessEnabled"):
@@ -112,10 +110,8 @@ def mail_account(client: clients.SESV2Client) -> str | None:
 
 
 def sender(client: clients.SESV2Client, address: str) -> str | None:
-    """Whether SES sends from this address, verified itself or by its domain.
-
-    Raises `DependencyUnavailable`.
-    """
+    """Why SES can't send from this address, if so: SES must have verified it or its domain.
+    Raises `DependencyUnavailable`."""
     for identity in (address, address.rpartition("@")[2]):
         try:
             with aws_errors("ses"):

@@ -1,7 +1,7 @@
-"""Use cases of the rep: have a tenant refreshed now, or GoTo's answers to it compared.
+"""Use cases of the rep: refresh a tenant now, or compare GoTo's answers with our assumptions.
 
-The rep's function can neither read a refresh token nor ask GoTo for one: it makes the tenant due
-and writes down who asked; `refresh_now` then does what is due, for anybody.
+The rep's function can neither read a refresh token nor request one from GoTo. It makes the tenant
+due and records who asked; `refresh_now` then does whatever is due, no matter who invokes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENDED = {
     "credentials_rejected": "GoTo no longer accepts the client id or secret.",
     "not_connected": "The tenant is not connected.",
 }
-"""Outcomes of a refresh on demand after which there is nothing to refresh."""
+"""Outcomes of a refresh on demand that leave nothing to refresh."""
 
 _TOLD = ("outcome", "expires_at", "retry_after")
 
@@ -41,10 +41,10 @@ class ManualRefresh:
     clock: Callable[[], float]
 
     def refresh(self, name: str, by: Actor) -> dict[str, Any]:
-        """Have a new access token made, once for each press.
+        """Renew the tenant's access token, once per call.
 
-        What another worker has at this moment, or what waits after a failure, is left as it is:
-        the answer says so. Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`.
+        A tenant that another worker holds, or that waits after a failure, is left alone; the
+        answer says so. Raises `UnknownTenant`, `NotConnected`, `DependencyUnavailable`.
         """
         self.tenants.known(name)
         connection = self.connections.summary(name)
@@ -55,12 +55,11 @@ class ManualRefresh:
         if answer["outcome"] in _ENDED:
             raise NotConnected(_ENDED[answer["outcome"]])
         told = {member: answer.get(member) for member in _TOLD}
-        # A token newer than the one that stood here: another worker was faster.
+        # "alive": the token is newer than the version we read. Another worker was faster.
         return told | {"outcome": "refreshed"} if told["outcome"] == "alive" else told
 
     def facts(self, name: str, by: Actor) -> dict[str, Any]:
-        """How GoTo answers to this tenant's client and token; nothing of them is in it. Once a
-        minute for each tenant.
+        """How GoTo answers this tenant's client and token, without either. Once a minute each.
 
         Raises `UnknownTenant`, `NotConnected`, `GoToSilent`, `DependencyUnavailable`.
         """
@@ -78,10 +77,8 @@ class ManualRefresh:
         return {"facts": answer["facts"]}
 
     def revoke(self, name: str) -> bool:
-        """Have GoTo told of a disconnection that is due; False when it has not heard yet.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Have `refresh_now` revoke a disconnected grant at GoTo; False if that is still to be
+        done. Raises `DependencyUnavailable`."""
         self.ask({"tenant": name, "rejected_version": 1})
         current = self.connections.grant_summary(name)
         return current is None or current.next_refresh_at is None
@@ -93,13 +90,13 @@ class ManualRefresh:
             return
         text = "Asked for a new access token."
         entry = JournalEntry(name, now, Kind.REFRESH_ASKED, by.who, text, by.reference)
-        with suppress(Conflict):  # another worker has just come for it
+        with suppress(Conflict):  # another worker just claimed it
             self.connections.hurry(grant, int(now), entry)
 
 
 def _may_be_hurried(grant: GrantSummary, now: float) -> bool:
-    """Not what has ended, nor what a worker holds, nor what waits after a failure: a refusal may be
-    confirmed too early (F10)."""
+    """False if the grant has ended, a worker holds it, or it waits after a failure: hurrying then
+    could confirm a refusal too soon (F10)."""
     alive = grant.status in (Status.CONNECTED, Status.DEGRADED)
     at = grant.next_refresh_at
     if not alive or at is None or grant.lease_until > now:

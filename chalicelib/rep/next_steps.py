@@ -1,6 +1,6 @@
-"""What the rep reads of a tenant's state: what it means, and what to do next. Pure.
+"""What a rep reads about a tenant's state: its meaning, and what to do next. Pure.
 
-Commands are named as the rep's program has them.
+Commands are named as in the rep's program.
 """
 
 from __future__ import annotations
@@ -22,18 +22,16 @@ MEANINGS: dict[Status, str] = {
     Status.CREDENTIALS_REJECTED: "GoTo no longer accepts the client id or secret.",
     Status.DISCONNECTED: "Disconnected by the rep; nothing is read from GoTo.",
 }
-"""One sentence for each state."""
 
 USELESS: dict[Usable, str] = {
     Usable.SCOPE_MISSING: "Connected, but a permission is missing: reports are empty.",
     Usable.FORBIDDEN: "Connected, but GoTo refuses the person who connected: reports are empty.",
     Usable.ACCOUNT_GONE: "Connected, but the person who connected left the GoTo account.",
 }
-"""The same for a connection that lives and reads nothing (F33)."""
+"""Likewise for a live connection that reads nothing (F33)."""
 
 NEEDS_A_PERSON = (Status.REAUTHORIZATION_REQUIRED, Status.CREDENTIALS_REJECTED)
-"""States that nothing but a person's act ends."""
-
+"""States that only a person can end."""
 
 BOUNCES = (Kind.MAIL_BOUNCED, Kind.MAIL_COMPLAINED)
 LINKS_END = (
@@ -43,7 +41,7 @@ LINKS_END = (
     Kind.DISCONNECTED,
     *BEGINNINGS,
 )
-"""After one of these the admin has no link that opens anything."""
+"""After any of these, the admin has no valid link."""
 ACCOUNT_SETTLED = (
     Kind.CONNECTED,
     Kind.RECONNECTED,
@@ -53,15 +51,15 @@ ACCOUNT_SETTLED = (
     Kind.PIN_LIFTED,
     *BEGINNINGS,
 )
-"""After one of these, an account that tried before is no longer in question."""
+"""After any of these, earlier sign-in attempts no longer wait for the rep's decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything known of one tenant that bears on what to do next. No secret among it.
+    """Everything about one tenant that decides what to do next; no secret.
 
-    ``timeline``: its history since its beginning, newest first; what strangers can repeat may be
-    left out, and decides nothing.
+    ``timeline``: its history since it was added or imported, newest first. Entries that strangers
+    can repeat may be missing; they decide nothing.
     """
 
     tenant: Tenant
@@ -73,7 +71,7 @@ class Case:
     timeline: tuple[JournalEntry, ...] = ()
 
     def last(self, *kinds: str, until: tuple[str, ...] = ()) -> JournalEntry | None:
-        """The newest entry of one of these kinds; None where one of ``until`` came after it."""
+        """The newest entry of these kinds; None if one of ``until`` came after it."""
         found = next((each for each in self.timeline if each.kind in (*kinds, *until)), None)
         return found if found and found.kind in kinds else None
 
@@ -84,7 +82,7 @@ class Case:
 
 
 def meaning(case: Case) -> str:
-    """The state in one sentence, and whether it is of use."""
+    """The state in one sentence, and whether the connection is usable."""
     useless = _useless(case)
     return MEANINGS[case.status] if useless is None else USELESS[useless]
 
@@ -96,7 +94,7 @@ def _useless(case: Case) -> Usable | None:
 
 
 def next_action(case: Case) -> str:
-    """What the rep does now, in plain words."""
+    """What the rep should do now, in plain words."""
     if case.last(*BOUNCES, until=(Kind.ADDRESS_CHANGED, *BEGINNINGS)) is not None:
         return (
             "Mails do not reach the admin. Ask the customer for the right address and enter it:"
@@ -136,10 +134,10 @@ def _authorization(case: Case) -> str:
 
 
 def _unconfirmed(case: Case) -> str:
-    """Sign-ins that wait for the rep's word, as the tenant's account is not known (S25).
+    """Sign-ins that wait for the rep's decision, because the tenant's account is not known (S25).
 
-    Every account is named: a stranger's may be the newest. The command comes ready-made only where
-    there is no choice.
+    Lists every account: a stranger's may be the newest. The command includes the account only if
+    there is just one.
     """
     tried = _tried(case) if case.tenant.unpinned else {}
     if not tried:
@@ -155,7 +153,7 @@ def _unconfirmed(case: Case) -> str:
 
 
 def _tried(case: Case) -> dict[tuple[str, ...], JournalEntry]:
-    """The newest attempt of each GoTo account since it was last settled whose the tenant is."""
+    """Each GoTo account's newest attempt since the tenant's account was last settled."""
     found: dict[tuple[str, ...], JournalEntry] = {}
     for entry in case.timeline:
         if entry.kind in ACCOUNT_SETTLED:

@@ -1,6 +1,6 @@
 """Use cases of the rep: tenants and their GoTo clients.
 
-Input is checked as a whole before anything is written.
+All input is checked before anything is written.
 """
 
 from __future__ import annotations
@@ -41,10 +41,9 @@ _RESERVED = re.compile(
     r"|autodiscover|lyncdiscover|autoconfig|mta-sts|wpad|isatap|hireanalytix|ha|goto|jive"
     r"|[0-9]+|0x[0-9a-f]+|..--.*"
 )
-"""Names that browsers, mail programs, DNS itself or people take for something other than a
-customer: the company's own site and servers, hosts that programs look for unasked (autodiscover,
-mta-sts, wpad), numbers, and encoded names (RFC 5891 4.2.3.1), which can look like another
-customer's."""
+"""Names that browsers, mail programs, DNS or people could take for something other than a customer:
+the company's own site and servers, hosts that programs look up unasked (autodiscover, mta-sts,
+wpad), numbers, and encoded names (RFC 5891 4.2.3.1), which can look like another customer's."""
 
 
 _REFUSED = "GoTo does not accept this client id with this client secret."
@@ -61,8 +60,7 @@ def check_name(name: str) -> None:
 
 
 def reserved(name: str) -> str | None:
-    """Why no new tenant gets a name, as one sentence; None where it may. Those that have such a
-    name already keep it."""
+    """Why a new tenant can't have a name, as a sentence, or None. Existing tenants keep theirs."""
     if not _RESERVED.fullmatch(name):
         return None
     return f"The name {name!r} is reserved: choose another, such as the customer's company name."
@@ -80,10 +78,10 @@ _FAULTS: dict[str, Callable[[str], str | None]] = {
     "admin_email": untrusted_text.address_fault,
     "also_email": untrusted_text.address_fault,
 }
-"""What is wrong with a field of `TenantDetails`, as one sentence; None if nothing is."""
+"""For each field of `TenantDetails`: its fault as one sentence, or None."""
 
 _MAY_GO = tuple(each.name for each in fields(TenantDetails) if each.default is None)
-"""Fields of `TenantDetails` that may be left out, and taken out again."""
+"""Optional fields of `TenantDetails`: they can be cleared."""
 
 ADDRESSES = ("admin_email", "also_email")
 """Fields of `TenantDetails` that links are mailed to."""
@@ -107,8 +105,8 @@ def check_client(client: ClientCredentials, client_auth: str) -> None:
 
 
 def check_account(account: str, settings: Settings) -> None:
-    """Raises `InvalidInput` for what is no key of a GoTo account, and where no sign-in could match
-    it because this deployment reads none."""
+    """Raises `InvalidInput` for a malformed account key, or if this deployment reads no accounts:
+    then no sign-in could match it."""
     if untrusted_text.account_key(account) is None:
         raise InvalidInput(
             "The account key must be 1 to 64 letters and digits, as GoTo writes it: 4000000001."
@@ -130,8 +128,7 @@ class Onboarding:
     def add_tenant(
         self, name: str, details: TenantDetails, by: Actor, account: str | None = None
     ) -> Tenant:
-        """Add a customer; ``name`` becomes part of a host name. Only the GoTo ``account`` can
-        connect it, where the rep knows that.
+        """Add a customer. If ``account`` is set, only that GoTo account can connect it.
 
         Raises `InvalidInput`, `TenantExists`, `AccountTaken`, `DependencyUnavailable`.
         """
@@ -166,15 +163,14 @@ class Onboarding:
     def _claiming(self, account: str | None, name: str) -> Iterator[None]:
         try:
             yield
-        except Conflict:  # another tenant's, since it was looked up
+        except Conflict:  # another tenant claimed it after we looked
             raise self._taken(account or "", name) from None
 
     def change_tenant(self, name: str, changes: Mapping[str, str], by: Actor) -> Tenant:
-        """Correct some fields of `TenantDetails`; an empty one that may be left out is taken out.
+        """Change fields of `TenantDetails`; an empty value clears an optional one.
 
-        With an address all links given so far end: who reads mails there is perhaps another person,
-        and who no longer gets any may have left. Raises `InvalidInput`, `UnknownTenant`,
-        `DependencyUnavailable`.
+        A changed address revokes all links: the old recipient may be a stranger or have left.
+        Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
         """
         given = {
             each: value or None if each in _MAY_GO else value for each, value in changes.items()
@@ -201,7 +197,7 @@ class Onboarding:
         return self.tenants.known(name)
 
     def check_client(self, name: str, client_id: str, client_secret: str) -> None:
-        """Ask GoTo whether it knows a client that is to be a tenant's.
+        """Ask GoTo whether it recognizes a client, before a tenant gets it.
 
         Raises `InvalidInput`, `UnknownTenant`, `ClientRefused`, `GoToSilent`,
         `DependencyUnavailable`.
@@ -220,8 +216,8 @@ class Onboarding:
             raise ClientRefused(_SWAPPED if turned else _REFUSED)
 
     def check_connectable(self, name: str, *, anyway: bool) -> None:
-        """Refuse to invite an admin whose sign-in could not succeed. ``anyway``: although GoTo says
-        that the redirect URI is another one.
+        """Refuse to invite an admin whose sign-in can't succeed. ``anyway``: don't ask GoTo about
+        the redirect URI.
 
         Raises `UnknownTenant`, `NotReady`, `DependencyUnavailable`.
         """
@@ -240,17 +236,15 @@ class Onboarding:
             )
 
     def look_at_goto(self) -> str | None:
-        """What is wrong with GoTo's token endpoint, if anything, by a client that nobody has.
-
-        Raises `ProviderUnreachable`.
-        """
+        """What is wrong with GoTo's token endpoint, if anything; asks as a made-up client. Raises
+        `ProviderUnreachable`."""
         known = client_known(self.goto, ClientCredentials("doctor", new_value()))
         return None if known is False else "It does not answer as an OAuth server does."
 
     def set_credentials(self, name: str, client_id: str, client_secret: str, by: Actor) -> None:
         """Store a GoTo client and switch the tenant to it in one write.
 
-        A connection made with another client goes on with that one until the admin connects again.
+        An existing connection keeps its own client until the admin reconnects.
         Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
         """
         client = ClientCredentials(client_id, client_secret)
@@ -262,7 +256,7 @@ class Onboarding:
         self.connections.retry_rejected(name, client_id, int(self.clock()))
 
     def set_pin(self, name: str, account: str, by: Actor) -> None:
-        """Confirm which GoTo account is the tenant's: a sign-in with it passes, no other (S25).
+        """Confirm the tenant's GoTo account: only sign-ins with it pass (S25).
 
         Raises `InvalidInput`, `UnknownTenant`, `AccountTaken`, `DependencyUnavailable`.
         """
@@ -273,10 +267,10 @@ class Onboarding:
             self.tenants.pin(name, account, claim, self._entry(name, Kind.PIN_SET, by, text))
 
     def share_pin(self, name: str, account: str, by: Actor) -> None:
-        """The same where another tenant has the account as well, and rightly (S26).
+        """Like `set_pin`, for an account that another tenant rightly has too (S26).
 
-        Raises `InvalidInput`, `UnknownTenant`, `AccountTaken` where whose it is has changed this
-        moment, `DependencyUnavailable`.
+        Raises `InvalidInput`, `UnknownTenant`, `AccountTaken` if its holders just changed,
+        `DependencyUnavailable`.
         """
         check_account(account, self.settings)
         shared = self.rule.share(account, name)
@@ -288,8 +282,8 @@ class Onboarding:
             self.tenants.pin(name, account, claim, self._entry(name, Kind.PIN_SHARED, by, text))
 
     def lift_pin(self, name: str, by: Actor) -> None:
-        """Let the next authorization pin another GoTo account (S03); not by a link that is out
-        already, as its holder may be whom the pin has kept away.
+        """Let the next authorization pin another GoTo account (S03). Revokes all links: the pin
+        may have kept out someone who holds one.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """

@@ -1,6 +1,6 @@
-"""Use cases of the rep that change nothing: one tenant, all of them, the fleet at a glance.
+"""Read-only use cases of the rep: one tenant, all tenants, the fleet at a glance.
 
-What is told here holds no secret, and is plain values, ready to be sent.
+Answers hold plain values that are ready to send, and no secrets.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from chalicelib.permissions import missing, writing
 from chalicelib.rep.next_steps import NEEDS_A_PERSON, Case, meaning, next_action
 
 PAGE = 100
-"""Tenants in one answer of `listed` and `exported`."""
+"""Tenants per page."""
 
 _LIVE = (Status.CONNECTED, Status.DEGRADED)
 """States of connections that are kept alive."""
 
 RECENT = 50
-"""Entries of a tenant among which a reference number is looked for."""
+"""Entries of a tenant that a search for a reference number reads."""
 
 _REFERENCE = re.compile(r"[a-z2-9]{5}-[a-z2-9]{1,5}|[0-9a-f]{8}(-[0-9a-f-]*)?")
-"""In lower case: ours, or the first eight characters of one of AWS's."""
+"""In lower case: one of ours, or at least the first eight characters of one of AWS's."""
 
 LISTED = 10
 """Tenants named in each part of the status."""
@@ -44,7 +44,7 @@ _POSITION = re.compile(r"([a-z_]+)/([0-9]{1,12})/([a-z0-9-]{1,63})")
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """``accounts``: this deployment asks GoTo for accounts; else none is said to be unknown."""
+    """``accounts``: whether this deployment reads GoTo accounts; if not, none counts as unknown."""
 
     tenants: Tenants
     connections: Connections
@@ -85,17 +85,16 @@ class Overview:
         }
 
     def listed(self, after: str | None) -> dict[str, Any]:
-        """A page of all tenants, in no order, and where to go on. Raises `DependencyUnavailable`.
-
-        A page may be short: the names of removed tenants count towards it.
+        """A page of all tenants, unordered, and the name to continue after. Removed tenants count
+        toward a page, so it may be short. Raises `DependencyUnavailable`.
         """
         rows, last = self._page(after)
         now = self.clock()
         return {"tenants": [self._brief(*pair, now) for pair in rows], "after": last}
 
     def found(self, text: str, after: str | None) -> dict[str, Any]:
-        """The same of those in whose name, address or client id a text occurs, or that know it as
-        the reference number of a recent entry, or its beginning."""
+        """Like `listed`, for tenants with ``text`` in their names, admin email or client id, or at
+        the start of a recent entry's reference number."""
         rows, last = self._page(after)
         now, wanted = self.clock(), text.strip().casefold()
         number = wanted.upper() if _REFERENCE.fullmatch(wanted) else None
@@ -111,15 +110,15 @@ class Overview:
         return any((entry.reference or "").upper().startswith(number) for entry in entries)
 
     def exported(self, after: str | None) -> dict[str, Any]:
-        """The same with all that is known of each but secrets."""
+        """Like `listed`, with every non-secret field."""
         rows, last = self._page(after)
         now = self.clock()
         return {"tenants": [self._full(*pair, now) for pair in rows], "after": last}
 
     def in_state(self, state: str, after: str | None) -> dict[str, Any]:
-        """Tenants in one state other than ``connected``, or connected ones whose account is not
-        known, the longest first; as the fleet's counts have it, which may be seconds behind.
-        ``after`` is what the page before answered, and holds though its tenant has changed since.
+        """Tenants in one state other than ``connected``, or connected ones that are not usable or
+        whose account is not known, longest first. Reads the fleet's counts, which may be seconds
+        behind. ``after``: from the previous page; it stays valid if that tenant has changed since.
         Raises `InvalidInput`, `DependencyUnavailable`."""
         known = (*Status, ACCOUNT_NOT_KNOWN, NOT_USABLE)
         if state not in known:
@@ -131,10 +130,7 @@ class Overview:
         return {"tenants": [_counted(row) for row in rows], "after": last}
 
     def status(self) -> dict[str, Any]:
-        """The fleet at a glance, at the same cost for ten tenants and a million.
-
-        Raises `DependencyUnavailable`.
-        """
+        """The fleet, at equal cost for 10 tenants or a million. Raises `DependencyUnavailable`."""
         now = int(self.clock())
         counts = self.fleet.counts()
         provider = self.provider.get()
@@ -170,14 +166,14 @@ class Overview:
         )
 
     def look_at_overdue(self) -> str | None:
-        """Whether refreshes fall behind. Raises `DependencyUnavailable`."""
+        """Why refreshes fall behind, if they do. Raises `DependencyUnavailable`."""
         overdue, _ = self.fleet_indexes.overdue(int(self.clock()) - OVERDUE_AFTER)
         if self.provider.get().open_since is not None:
             return "GoTo counts as down; refreshes are held back."
         return f"{overdue} are overdue." if overdue else None
 
     def look_at_stream(self) -> str | None:
-        """Whether the journal's stream is read, by the ticks' heartbeats (F35). Raises
+        """What is wrong with the journal's stream, judging by the ticks' heartbeats (F35). Raises
         `DependencyUnavailable`."""
         heard = self.fleet.heard_at()
         if heard is None:
@@ -189,7 +185,7 @@ class Overview:
         return self.fleet.attention(attention, LISTED) if counts[attention] else []
 
     def _without_account(self, counts: dict[str, int]) -> dict[str, Any]:
-        """How many tenants are connected and have no pin (S25), and the names of some."""
+        """How many connected tenants' accounts are not known (S25), and some of their names."""
         if not self.accounts:
             return {"account_not_known": 0, "account_not_known_tenants": []}
         some = self._attention(counts, ACCOUNT_NOT_KNOWN)
@@ -199,8 +195,8 @@ class Overview:
         }
 
     def _brief(self, tenant: Tenant, connection: Connection | None, now: float) -> dict[str, Any]:
-        """``account_known``: whether GoTo has told that a live connection is to the pinned account;
-        None: there is no such connection, or no account can be known here."""
+        """``account_known``: whether GoTo has reported that a live connection is to the pinned
+        account; None without a live connection, or if this deployment reads no accounts."""
         live = connection if connection and connection.status in _LIVE else None
         known = account_known(tenant, live) if live and self.accounts else None
         return {
@@ -227,7 +223,7 @@ class Overview:
         }
 
     def _permission(self, connection: Connection | None) -> dict[str, Any]:
-        """What GoTo granted, what of it lacks, what of it writes; when that was last tried."""
+        """Scopes: granted, missing, writing. When we last checked whether they are usable."""
         held = connection.scope if connection else None
         return {
             "scope": held,
@@ -237,8 +233,7 @@ class Overview:
         }
 
     def look_at_scopes(self) -> str | None:
-        """Whether a tenant holds scopes that write, of those on the first page; or all are asked
-        for. Raises `DependencyUnavailable`."""
+        """Which tenants on the first page hold writing scopes. Raises `DependencyUnavailable`."""
         rows, _ = self._page(None)
         held = [(one.name, writing(each.scope)) for one, each in rows if each is not None]
         found = [f"{name} ({', '.join(scopes)})" for name, scopes in held if scopes]
@@ -253,7 +248,7 @@ class Overview:
 
 
 def _known(tenant: Tenant) -> dict[str, Any]:
-    """What is known of a tenant, but for secrets."""
+    """A tenant's non-secret fields."""
     return {
         **tenant.details,
         "redirect_uri": tenant.redirect_uri,
@@ -273,7 +268,7 @@ def _position(row: FleetRow) -> str:
 
 
 def _place(attention: str, position: str) -> FleetPlace:
-    """The inverse. It comes from the caller: raises `InvalidInput`."""
+    """The inverse of `_position`. The caller sends it. Raises `InvalidInput`."""
     found = _POSITION.fullmatch(position)
     if found is None or found[1] != attention:
         raise InvalidInput(f"after is not what a page of {attention} has answered: begin anew.")
@@ -281,7 +276,7 @@ def _place(attention: str, position: str) -> FleetPlace:
 
 
 def _cause(case: Case) -> tuple[int | None, str | None]:
-    """Since when the tenant is in its state, and why."""
+    """When the tenant entered its state, and why."""
     kinds = _AWAITED.get(case.status)
     entry = case.last(*kinds) if kinds else case.change
     if entry is not None and (kinds or entry.status is case.status):

@@ -1,7 +1,7 @@
-"""Use case of the rep: put tenants back that GoTo ended wrongly (F26).
+"""Use case of the rep: put back tenants that GoTo ended wrongly (F26).
 
-Their refresh tokens are kept for a while after a refusal, out of a rep's sight. The next tick uses
-them: where GoTo was right, they end again, and people are told again.
+We keep their refresh tokens for a while after a refusal; reps cannot read them. The next tick
+tries them. If GoTo refuses again, the tenants end again and we notify people again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Retrying:
 
     def retry(self, name: str, by: Actor) -> None:
         """Put one tenant back. Raises `UnknownTenant`, `DependencyUnavailable`, and `NotConnected`
-        where it has not ended, or its refresh token is no longer kept."""
+        if it has not ended or its refresh token is no longer kept."""
         self.tenants.known(name)
         if not self._put_back(name, by):
             raise NotConnected(
@@ -38,9 +38,9 @@ class Retrying:
     def retry_since(
         self, since: int, after: str | None, count: int, by: Actor
     ) -> tuple[list[str], str | None]:
-        """Put back the next ``count`` tenants that have ended since a moment (epoch seconds).
+        """Put back the next ``count`` tenants that ended at ``since`` (epoch seconds) or later.
 
-        Returns who was put back, and after whom to go on. Raises `DependencyUnavailable`.
+        Returns their names, and the name to continue after. Raises `DependencyUnavailable`.
         """
         ended = sorted(
             (row for status in NEEDS_A_PERSON for row in self._ended(status, since)),
@@ -51,7 +51,7 @@ class Retrying:
         return put_back, page[count - 1] if len(page) > count else None
 
     def _ended(self, status: Status, since: int) -> list[FleetRow]:
-        """Every tenant that is in a state since then, as the fleet's counts have it."""
+        """Every tenant that entered a state at ``since`` or later, from the fleet's counts."""
         found: list[FleetRow] = []
         place = FleetPlace(since - 1, "-")
         while page := self.fleet.attention(status, PAGE, place):
@@ -69,10 +69,10 @@ class Retrying:
         )
         try:
             self.connections.put_back(grant, int(self.clock()), entry)
-        except Conflict:  # it has connected, or was forgotten, at this very moment
+        except Conflict:  # it just connected, or its token was just deleted
             return False
         return True
 
 
 PAGE = 100
-"""Rows of the fleet's counts in one query."""
+"""Rows per query of the fleet's counts."""
