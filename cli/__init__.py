@@ -1,1 +1,1 @@
-"""`ha-goto`: the rep's command line. It invokes one function and holds nothing."""
+"""`ha-goto`: the rep's command line. It invokes one function and stores nothing."""

@@ -1,4 +1,4 @@
-"""Import files: CSV with a header, or JSON. Read as a whole before anything is sent."""
+"""Import files: CSV with a header, or JSON. The whole file is read before anything is sent."""
 
 import codecs
 import csv
@@ -12,13 +12,13 @@ from typing import Any
 FIELDS = ("tenant", "display_name", "admin_email", "client_id", "client_secret", "refresh_token")
 
 OPTIONAL = ("account_key", "also_email")
-"""May be left out, by a file or by a line."""
+"""A file or a line may leave these out."""
 
 Problem = tuple[int, str, str]
-"""Line number as an editor shows it, tenant, and what is wrong."""
+"""Line number as in an editor, tenant, and what is wrong."""
 
 Row = tuple[int, dict[str, Any] | str]
-"""Its line number, and its values or what is wrong."""
+"""Line number, and its values or what is wrong."""
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -29,10 +29,8 @@ _DELIMITERS = ",;\t|"
 
 
 def decoded(data: bytes) -> str:
-    """Text as spreadsheets, PowerShell and Notepad write it: UTF-8, or UTF-16 with its mark.
-
-    Raises `ValueError` with one sentence for anything else.
-    """
+    """Text as spreadsheets, PowerShell and Notepad write it: UTF-8 or UTF-16. Raises `ValueError`
+    with one sentence for anything else."""
     if data.startswith(b"PK\x03\x04"):
         raise ValueError("This is an Excel workbook: save it as CSV UTF-8.")
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
@@ -45,7 +43,7 @@ def decoded(data: bytes) -> str:
 
 
 def read(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The lines of a file, each with its number, and what is wrong with the others.
+    """The valid lines of a file, each with its number, and what is wrong with the others.
 
     Raises `OSError`, and `ValueError` for a file that is neither CSV nor JSON.
     """
@@ -87,7 +85,7 @@ def _wrong(row: dict[str, Any]) -> str:
 
 
 def _csv(text: str) -> Iterator[Row]:
-    # Not by splitlines(): that also ends a line at U+2028 and others that may stand in a name.
+    # Not splitlines(): it also splits at U+2028 and others that a name may contain.
     stream = io.StringIO(text, newline="")
     skipped, delimiter = _delimiter(stream)
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
@@ -112,7 +110,7 @@ def _csv(text: str) -> Iterator[Row]:
 
 
 def _delimiter(stream: io.StringIO) -> tuple[int, str]:
-    """Lines before the heading, and what parts its columns; the stream stands at the heading."""
+    """Lines before the heading, and the delimiter. Leaves the stream at the heading."""
     skipped, start, line = 0, 0, stream.readline()
     declared = line.strip()
     if declared.lower().startswith("sep=") and len(declared) == len("sep=") + 1:
@@ -126,19 +124,19 @@ def _heading(name: str) -> str:
 
 
 def _bare(value: str) -> str:
-    """Without blanks around it, and without characters that show nothing (BOM, zero width)."""
+    """Without surrounding blanks and invisible characters (BOM, zero width)."""
     return "".join(each for each in value if unicodedata.category(each) != "Cf").strip()
 
 
 def _named(named: list[str], cells: list[str]) -> dict[str, Any] | str:
-    """A row's values by their columns; empty ones too many are a spreadsheet's doing."""
+    """A row's values by column. Ignores the extra empty cells that spreadsheets write."""
     if any(cells[len(named) :]):
         return "There are more values than columns."
     return {name: value for name, value in zip(named, cells, strict=False) if name or value}
 
 
 def _json(text: str) -> Iterator[Row]:
-    """Objects one after the other, be it JSON Lines, one array, or objects over many lines."""
+    """Objects in order, from JSON Lines, one array, or objects that span lines."""
     reader, place = json.JSONDecoder(), 0
     while True:
         while text[place : place + 1] and (text[place].isspace() or text[place] in "[],"):

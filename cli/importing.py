@@ -1,4 +1,4 @@
-"""Taking over tenants from a file: checked as a whole first, then batch by batch, resumable."""
+"""Importing tenants from a file: all lines are checked first, then imported batch by batch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from cli.service import WRONG, Service, Stopped
 
 CHECKED_AT_ONCE = 1_000
 TAKEN_AT_ONCE = 25
-"""Lines in one call; what the service takes at most."""
+"""Lines per call; the service accepts no more."""
 
 Progress = Callable[[int], None]
 
 
 def read(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The file's lines and what is wrong with them. Raises `Stopped` for what is no such file."""
+    """The file's lines and what is wrong with them. Raises `Stopped` for an unreadable file."""
     try:
         return files.read(path)
     except OSError as error:
@@ -28,7 +28,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
 def check(
     service: Service, lines: Sequence[dict[str, Any]], progress: Progress
 ) -> tuple[list[Problem], set[int]]:
-    """What the service finds wrong, and the lines that are done already. Changes nothing."""
+    """What the service finds wrong, and the lines already imported. Changes nothing."""
     problems: list[Problem] = []
     done: set[int] = set()
     for batch in _batches(lines, CHECKED_AT_ONCE):
@@ -44,7 +44,7 @@ def check(
 def take_over(
     service: Service, lines: Sequence[dict[str, Any]], progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    """What became of each line. Cut off anywhere, the same again goes on where it stopped."""
+    """The result of each line. If interrupted, the same call resumes where it stopped."""
     for batch in _batches(lines, TAKEN_AT_ONCE):
         told = service.ask("import_lines", lines=batch).need("lines")
         progress(len(batch))

@@ -1,4 +1,4 @@
-"""What a rep's own machine can tell of a stage: its pages, its clock; and one-line JSON."""
+"""Checks of a stage from the rep's machine: its pages, its clock; and one-line JSON."""
 
 import http.client
 import json
@@ -10,23 +10,22 @@ from urllib.parse import urlsplit
 from cli.service import Service, Stopped
 
 CLOCK_ERROR = 30
-"""Seconds by which two clocks may differ; the service refuses commands signed by one that is more
-than 60 off."""
+"""Seconds that two clocks may differ; the service refuses commands signed over 60 s off."""
 
 TIMEOUT = 10
 
 PROGRAM = "ha-goto"
-"""Firewalls turn away those who do not say what they are (AWS WAF's NoUserAgent_HEADER)."""
+"""Also our User-Agent: firewalls block requests without one (AWS WAF's NoUserAgent_HEADER)."""
 
 OWN_ANSWER = (401, {"processing": False})
-"""What the service answers to one who has opened no link: nothing else on that host says so."""
+"""The service's answer without an opened link; nothing else on that host answers this."""
 
 LONGEST_ANSWER = 1_000
-"""Bytes that are read of it."""
+"""Bytes to read of an answer."""
 
 
 def examine(service: Service) -> list[dict[str, Any]]:
-    """Every finding: the function, the pages, the clocks, then what the service finds itself."""
+    """All findings: the function, the pages, the clock, then the service's own."""
     begun = time.time()
     try:
         answer = service.ask("doctor")
@@ -64,7 +63,7 @@ def _pages(url: str | None) -> dict[str, Any]:
 
 
 def page_fault(url: str) -> str:
-    """What is wrong with an address, if anything. Follows nothing, sends no cookie."""
+    """What is wrong with an address, or empty. Follows no redirect, sends no cookie."""
     address = urlsplit(url)
     host, port = address.hostname or "", address.port
     try:
@@ -73,7 +72,7 @@ def page_fault(url: str) -> str:
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 host, port, timeout=TIMEOUT, context=context
             )
-        else:  # a stage on this machine: names under .localhost are it (RFC 6761 6.3)
+        else:  # a stage on this machine: .localhost is loopback (RFC 6761 6.3)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         headers = {"Host": address.netloc, "User-Agent": PROGRAM}
         connection.request("GET", address.path, headers=headers)
@@ -86,7 +85,7 @@ def page_fault(url: str) -> str:
 
 
 def is_own(status: int, body: bytes) -> bool:
-    """Whether an answer is the service's own, and not another's on the way."""
+    """Whether the service itself answered, and not something in front of it."""
     try:
         return (status, json.loads(body)) == OWN_ANSWER
     except ValueError:

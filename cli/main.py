@@ -1,4 +1,4 @@
-"""The program: every command, its exit codes, and what it says where one cannot be carried out."""
+"""The program: its commands, exit codes and error messages."""
 
 import importlib.metadata
 import sys
@@ -18,12 +18,12 @@ COMMANDS = (tenants, onboarding, operations)
 """Modules that add their commands to `app` when they are loaded."""
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 _USAGE_ERRORS: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
-"""Click's base of them all; Typer brings its own Click or uses the installed one."""
+"""The base class of Click's usage errors; Typer bundles a Click or uses the installed one."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -52,19 +52,19 @@ def root(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Exit codes: 0, 1 (AWS or the service), 2 (what was given), 130 (Ctrl-C)."""
+    """Run one command. Exit codes: 0, 1 (AWS or the service failed), 2 (input), 130 (Ctrl-C)."""
     try:
         code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except Stopped as stopped:
         return _fail(stopped.code, str(stopped))
     except _USAGE_ERRORS as error:
-        # No sentence of its own: nothing was typed, and the help was the answer.
+        # An empty message: nothing was typed, and Click has already shown the help.
         told = usage_errors.sentence(app, sys.argv[1:] if arguments is None else arguments, error)
         return _fail(WRONG, told) if error.format_message() else WRONG
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        output.errors.print()  # the terminal's own ^C stands on the line
+        output.errors.print()  # the terminal has printed ^C on this line
         return _fail(INTERRUPTED, "Stopped. It is safe to run the same command again.")
     return code if isinstance(code, int) else 0
 

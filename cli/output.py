@@ -1,7 +1,7 @@
-"""How answers look to a person. Colour only where there is a terminal.
+"""How answers look to a person. Color on terminals only.
 
-Whatever the service tells is data: none of it is markup, and nothing in it moves the cursor, turns
-the writing round or hides anything (S30).
+The service's answers are data: nothing in them acts as markup, moves the cursor, reverses the text
+direction or hides anything (S30).
 """
 
 import unicodedata
@@ -25,19 +25,19 @@ _COLOURS = {
 
 
 HISTORY = 5
-"""Lines of a tenant's history that fit a small terminal together with all the rest."""
+"""Lines of a tenant's history that fit a small terminal together with the rest."""
 
 _PIPED = 10_000
-"""Columns where no terminal cuts or folds: a program reads it, or `grep`."""
+"""Columns without a terminal, so that programs and `grep` get unfolded lines."""
 
 
 def moment(at: float | None) -> str:
-    """A moment in this machine's time, whose name `zone` tells once."""
+    """A moment in this machine's time zone, which `zone` names."""
     return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M}" if at else "-"
 
 
 def zone(at: float | None = None) -> str:
-    """Which time `moment` shows: its name, and how far it is from UTC."""
+    """The time zone that `moment` uses: its name and its offset from UTC."""
     local = datetime.fromtimestamp(at).astimezone() if at else datetime.now(UTC).astimezone()
     name, offset = local.tzname() or "", f"{local:%z}"
     away = "UTC" if offset in ("+0000", "") else f"UTC{offset[:3]}:{offset[3:5]}"
@@ -45,7 +45,7 @@ def zone(at: float | None = None) -> str:
 
 
 def day(at: float | None) -> str:
-    """A moment on its own."""
+    """A moment with its time zone."""
     return f"{moment(at)} {zone(at)}" if at else "-"
 
 
@@ -54,13 +54,12 @@ def number(count: int, one: str, many: str = "") -> str:
 
 
 def reference(text: str | None) -> str:
-    """As much of a reference number as tells it from others: AWS's are long."""
+    """Enough of a reference number to identify it: AWS's are long."""
     return (text or "")[:11] if len(text or "") < 12 else (text or "")[:8]
 
 
 def plain(value: object) -> Text:
-    """A value as it is, but a question mark for each character that a terminal would obey; a dash
-    for what the service left out."""
+    """A value with `?` for each character that a terminal would obey; `-` for None."""
     if value is None:
         return Text("-")
     return Text("".join("?" if _obeyed(each) else each for each in str(value)))
@@ -76,7 +75,7 @@ def say(sentence: str) -> None:
 
 
 def as_json(answer: dict[str, Any]) -> None:
-    """In ASCII, so that the escapes of JSON keep everything from the terminal."""
+    """In ASCII: JSON's escapes keep control characters from the terminal."""
     console.print_json(data=answer, ensure_ascii=True)
 
 
@@ -100,7 +99,7 @@ def _draw(drawn: Table) -> None:
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> None:
-    """Names and values, a line each; what is None is left out."""
+    """Names and values, one pair a line; a None value is left out."""
     drawn = Table(box=None, pad_edge=False, show_header=False)
     drawn.add_column(style="bold")
     drawn.add_column(overflow="fold")
@@ -115,7 +114,7 @@ def _cell(value: object) -> Text:
 
 
 def standing(row: dict[str, Any]) -> Text:
-    """The state, and whether the account of a live connection is yet to be known."""
+    """The state, and whether a live connection's account is not known."""
     unknown = row.get("account_known") is False
     return Text.assemble(state(row["state"]), ", account not known" if unknown else "")
 
@@ -131,7 +130,7 @@ def account(told: dict[str, Any]) -> str | None:
 
 
 def tenant(told: dict[str, Any], *, whole: bool = False) -> None:
-    """One tenant: what it is and what to do first, and all of it on a screen of 80 by 24."""
+    """One tenant: its state and what to do first. All of it fits a screen of 80 by 24."""
     title = Text.assemble(plain(told["tenant"]), ": ", state(told["state"]))
     title.stylize("bold")
     console.print(Text.assemble(title, ". ", plain(told["meaning"])), soft_wrap=False)
@@ -151,7 +150,7 @@ def tenant(told: dict[str, Any], *, whole: bool = False) -> None:
             ("Client ID", told["client_id"] or None),
         ]
     )
-    # By itself, so that neither a table nor a terminal's width breaks what somebody copies.
+    # Outside the table, so that no cell or terminal width breaks a line that people copy.
     console.print(Text.assemble(("Redirect URI  ", "bold"), plain(told["redirect_uri"])))
     timeline = told["timeline"] or []
     lines = timeline if whole else timeline[:HISTORY]
@@ -174,13 +173,13 @@ def _joined(*parts: str | None) -> str:
 
 
 def said(line: dict[str, Any]) -> str:
-    """A line of the history, with what is for reps alone, who did it, and its reference number."""
+    """A line of the history, with its detail for reps, who acted, and its reference number."""
     by = " ".join(part for part in (line["who"], reference(line["reference"])) if part)
     return " ".join(part for part in (line["text"], line["detail"], f"({by})") if part)
 
 
 def tenants(rows: Sequence[dict[str, Any]]) -> None:
-    """A list of tenants, from the tables or from the fleet's counts."""
+    """A list of tenants. Rows by state have ``since``, others ``reconnect_by``."""
     if not rows:
         say("No tenants.")
         return
@@ -208,7 +207,6 @@ def finding(told: dict[str, Any]) -> None:
 
 
 def fleet(told: dict[str, Any], *, clear: bool = False) -> None:
-    """The fleet at a glance."""
     if clear:
         console.clear()
     title = f"{number(told['total'] or 0, 'tenant')}, {moment(told['at'])} {zone(told['at'])}"
@@ -249,7 +247,7 @@ def fleet(told: dict[str, Any], *, clear: bool = False) -> None:
 
 
 def _length(seconds: float) -> str:
-    """A length of time in the largest unit that says something."""
+    """A duration in the largest unit that fits."""
     for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
             return number(int(seconds // size), name)
@@ -257,7 +255,7 @@ def _length(seconds: float) -> str:
 
 
 def compared(rows: Sequence[dict[str, Any]]) -> None:
-    """What GoTo was seen to do, beside what we assume and the sandbox does."""
+    """How GoTo behaved, next to what we assume and the sandbox does."""
     verdicts = {True: "agrees", False: "DIFFERS", None: "-"}
     table(
         ("", "fact", "assumed", "seen"),

@@ -1,8 +1,8 @@
-"""The proof of who invokes a command: a signature that STS checks, for this command alone.
+"""The proof of who invokes a command: a signature for this command alone, which STS checks.
 
-It signs a `GetCallerIdentity` with a header that is a hash of the function and the whole command.
-The service builds the same request from what it knows and has received, adds the signature, and
-asks STS. The signature fits nothing else, and the service takes it once.
+It signs a `GetCallerIdentity` request with a header that hashes the function and the whole command.
+The service rebuilds that request, adds the signature and asks STS. The signature fits nothing
+else, and the service accepts it once.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 REQUEST_HEADER = "x-ha-goto-request"
 PROOF_LIFE = 60
-"""Seconds; the service asks STS with the same number, so both must change together."""
+"""Seconds. The service sends STS the same number, so change both together."""
 
 
 def prove(
@@ -28,7 +28,7 @@ def prove(
     function: str,
     payload: Mapping[str, Any],
 ) -> dict[str, str]:
-    """The proof for one command. ``endpoint``: of the region's STS, which the service will ask."""
+    """The proof for one command. ``endpoint``: the region's STS, which the service will ask."""
     nonce = secrets.token_hex(16)
     request = AWSRequest(
         method="GET",
@@ -47,6 +47,6 @@ def prove(
 
 
 def _bound_to(region: str, function: str, nonce: str, payload: Mapping[str, Any]) -> str:
-    """The nonce keeps the hash from telling anything about a short secret in the payload."""
+    """The nonce keeps the hash from revealing a short secret in the payload."""
     text = json.dumps([region, function, nonce, payload], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
 """The one function that a rep may invoke, and the proof of who invokes it.
 
-AWS does not tell a function who called. So each call carries a proof (`cli/proof.py`) that is good
-for this one call; the service has STS check it.
+AWS does not tell a function who called it. So each call carries a proof (`cli/proof.py`), valid for
+this call only; the service has STS check it.
 """
 
 import json
@@ -26,14 +26,14 @@ from botocore.exceptions import ConnectionError as NotConnected
 from cli.proof import prove
 
 FAILED, WRONG = 1, 2
-"""Exit codes: AWS or the service did not do it; what was given was wrong and nothing changed."""
+"""Exit codes: AWS or the service failed; the input was wrong and nothing changed."""
 
 CONNECT_TIMEOUT = 5
 ANSWER_TIMEOUT = 70
 """Seconds; the function itself gives up after 60."""
 
 _OURS = ("unavailable", "still_connected")
-"""Refusals that are no mistake of the rep's."""
+"""Kinds of refusals that are not the rep's mistake."""
 
 _DENIED = ("AccessDeniedException", "AccessDenied", "UnrecognizedClientException")
 _EXPIRED = ("ExpiredTokenException", "ExpiredToken", "InvalidClientTokenId")
@@ -54,15 +54,14 @@ class Stopped(Exception):
 
 
 class Answer(dict[str, Any]):
-    """What the service answers, also within. A member that a service of another version leaves out
-    is None."""
+    """The service's answer, or an object in it. Members that another version lacks are None."""
 
     def __missing__(self, name: str) -> None:
         return None
 
     @classmethod
     def of(cls, value: Any) -> Any:
-        """A value of JSON, with each object as an answer."""
+        """A JSON value, with each object in it as an `Answer`."""
         if isinstance(value, list):
             return [cls.of(each) for each in value]
         if isinstance(value, dict):
@@ -70,14 +69,14 @@ class Answer(dict[str, Any]):
         return value
 
     def need(self, name: str) -> Any:
-        """A member without which nothing can be done or shown. Raises `Stopped`."""
+        """A required member. Raises `Stopped` if it is missing."""
         if self[name] is None:
             raise Stopped(FAILED, f"{_OTHER_VERSION} ({name} is missing in its answer).")
         return self[name]
 
 
 class Service:
-    """One stage. ``session``: whose AWS identity calls."""
+    """One stage. ``session``: the caller's AWS identity."""
 
     def __init__(self, stage: str, session: boto3.Session | None = None) -> None:
         self.stage = stage
@@ -86,7 +85,7 @@ class Service:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        # AWS_REGION is what AWS's other tools read; boto3 knows AWS_DEFAULT_REGION and profiles.
+        # AWS's other tools read AWS_REGION; boto3 reads only AWS_DEFAULT_REGION and profiles.
         return self._given or boto3.Session(
             botocore_session=_core(), region_name=os.environ.get("AWS_REGION")
         )
@@ -157,7 +156,7 @@ class Service:
         return Stopped(FAILED, f"AWS refused ({code}). Please try again.")
 
     def _proof(self, asked: dict[str, Any]) -> dict[str, str]:
-        """Who calls, signed for this command at this function."""
+        """Proof of the caller, signed for this command at this function."""
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
@@ -167,14 +166,14 @@ class Service:
 
 
 def _known_as(told: Any) -> str:
-    """Kind and reference of an error of the service's own; of any other nothing is repeated."""
+    """Kind and reference of the service's own error; nothing of any other error."""
     ours = isinstance(told, dict) and told.get("errorType") == "HandlerFailed"
     return f" ({told['errorMessage']})" if ours else ""
 
 
 def _core() -> botocore.session.Session:
-    """A proof is for the STS of the region, which the service asks, whatever this machine's
-    settings or an older botocore would ask."""
+    """Signs for the region's STS, which the service asks, even if this machine's settings or an
+    older botocore prefer the global one."""
     core = botocore.session.Session()
     core.set_config_variable("sts_regional_endpoints", "regional")
     return core

@@ -1,4 +1,4 @@
-"""What all commands share: the program and its groups, their options, how they ask and tell."""
+"""What all commands share: the program, groups, options, prompts and output."""
 
 import sys
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _ORDER = (
     "export",
     "facts",
 )
-"""Of commands in the help, as a rep comes to need them; the others follow."""
+"""Commands in the help, in the order that reps need them; the others follow."""
 
 
 class _InOrder(TyperGroup):
@@ -82,14 +82,14 @@ def tell(answer: dict[str, Any], as_json: bool, *sentences: str) -> None:
 
 
 def tell_expiry(answer: dict[str, Any], how: str) -> None:
-    """On standard error, so that standard output is the link alone."""
-    if answer.get("expires_at"):  # a service of an older version does not say
+    """On standard error, so that standard output is only the link."""
+    if answer.get("expires_at"):  # older services do not send it
         until = output.moment(answer["expires_at"])
         output.errors.print(output.plain(f"{how} until {until} {output.zone()}."))
 
 
 def confirm(question: str, wanted: str, yes: bool) -> None:
-    """Nothing that can't be undone without being asked. Raises `Stopped`."""
+    """Ask before an act that can't be undone. Raises `Stopped` unless the rep agrees."""
     if yes:
         return
     if not interactive():
@@ -100,12 +100,12 @@ def confirm(question: str, wanted: str, yes: bool) -> None:
 
 
 def interactive() -> bool:
-    """Whether somebody is there to answer."""
+    """Whether a person can answer a prompt."""
     return sys.stdin.isatty()
 
 
 def pages(service: Service, command: str, member: str = "tenants", **given: Any) -> Iterator[Any]:
-    """A member of each answer, page by page until there is no more."""
+    """``member`` of each page's answer, up to the last page."""
     after = None
     while True:
         answer = service.ask(command, after=after, **given)

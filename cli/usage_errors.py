@@ -1,4 +1,4 @@
-"""What to say of a command line that is none. Never repeats it: it may hold a secret."""
+"""Messages for invalid command lines. They never repeat the input: it may hold a secret."""
 
 import difflib
 from typing import Any
@@ -9,11 +9,11 @@ from typer.main import get_command
 from cli.local_checks import PROGRAM
 
 _NAME_OWN = ("MissingParameter", "BadOptionUsage")
-"""Errors that name one of our own parameters, and nothing that was typed."""
+"""Errors that name one of our own parameters and repeat no input."""
 
 
 def sentence(app: typer.Typer, arguments: list[str], error: Any) -> str:
-    """One sentence on a usage error of Click's (S20)."""
+    """One sentence for a usage error of Click's (S20)."""
     path, close = _closest(get_command(app), arguments)
     command = " ".join(path)
     if type(error).__name__ in _NAME_OWN:
@@ -34,12 +34,12 @@ def sentence(app: typer.Typer, arguments: list[str], error: Any) -> str:
 
 
 def _called(parameter: Any) -> str:
-    """An option by its name, an argument as the help writes it."""
+    """An option by its name, an argument as in the help."""
     return str(parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0])
 
 
 def _closest(command: Any, arguments: list[str]) -> tuple[list[str], str | None]:
-    """The command that was reached, and which name of ours the first unknown word resembles."""
+    """The command that was reached, and our names that the first unknown word resembles."""
     path = [PROGRAM]
     for word in arguments:
         names = [] if word.startswith("-") else list(getattr(command, "commands", {}))

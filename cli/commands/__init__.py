@@ -1,1 +1,1 @@
-"""The commands: each asks the service once or page by page, and shows what it says."""
+"""The commands: each asks the service once or page by page, and shows the answer."""

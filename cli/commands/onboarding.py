@@ -1,4 +1,4 @@
-"""From a customer without a client to a connected one: form, client, link; and the import."""
+"""From a new customer to a connected one: form, client, link; and the import."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Looking at the fleet and acting on it."""
+"""Commands that look at the fleet or act on it."""
 
 import time
 from datetime import UTC, datetime
@@ -11,10 +11,10 @@ from cli.service import FAILED, WRONG, Service, Stopped
 from cli.typer_app import ACT, LOOK, MAIN, Json, Name, Stage, Yes, app, confirm, listed, pages, tell
 
 MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]
-"""How a moment may be given."""
+"""Accepted formats of a time."""
 
 WATCHED_EVERY = 10
-"""Seconds between two looks of `status --watch`."""
+"""Seconds between updates of `status --watch`."""
 
 
 @app.command(rich_help_panel=LOOK)

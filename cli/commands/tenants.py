@@ -23,7 +23,7 @@ STATES = (
     "account_not_known",
     "not_usable",
 )
-"""What `--state` takes, as far as this version knows; the service decides."""
+"""Values of `--state` that this version knows; the service decides."""
 
 
 @groups["tenant"].command("add")
