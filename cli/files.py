@@ -66,8 +66,8 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
         if wrong:
             problems.append((number, name, wrong))
         else:
-            given = {field: row[field] for field in (*FIELDS, *OPTIONAL) if row.get(field)}
-            lines.append({"line": number, **given})
+            values = {field: row[field] for field in (*FIELDS, *OPTIONAL) if row.get(field)}
+            lines.append({"line": number, **values})
     if not lines and not problems:
         raise ValueError("There is no tenant in this file.")
     return lines, problems

@@ -32,11 +32,11 @@ def check(
     problems: list[Problem] = []
     done: set[int] = set()
     for batch in _batches(lines, CHECKED_AT_ONCE):
-        for told in service.ask("import_check", lines=batch).need("lines"):
-            if told["error"]:
-                problems.append((told["line"], told["tenant"], told["error"]))
-            elif told["done"]:
-                done.add(told["line"])
+        for result in service.ask("import_check", lines=batch).need("lines"):
+            if result["error"]:
+                problems.append((result["line"], result["tenant"], result["error"]))
+            elif result["done"]:
+                done.add(result["line"])
         progress(len(batch))
     return problems, done
 
@@ -46,9 +46,9 @@ def take_over(
 ) -> Iterator[dict[str, Any]]:
     """The result of each line. If interrupted, the same call resumes where it stopped."""
     for batch in _batches(lines, TAKEN_AT_ONCE):
-        told = service.ask("import_lines", lines=batch).need("lines")
+        results = service.ask("import_lines", lines=batch).need("lines")
         progress(len(batch))
-        yield from told
+        yield from results
 
 
 def _batches(lines: Sequence[dict[str, Any]], size: int) -> Iterator[Sequence[dict[str, Any]]]:

@@ -53,8 +53,8 @@ def _finding(name: str, told: str, advice: str) -> dict[str, Any]:
 
 def _pages(url: str | None) -> dict[str, Any]:
     if url is None:
-        told = "Nothing to ask yet: there is no tenant, and so no host."
-        return _finding("pages", "", "") | {"told": told}
+        note = "Nothing to ask yet: there is no tenant, and so no host."
+        return _finding("pages", "", "") | {"told": note}
     advice = (
         "Does this host's DNS lead to the front, is its certificate valid, and does it forward"
         " /admin/settings/activities* to the service?"

@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(stopped.code, str(stopped))
     except _USAGE_ERRORS as error:
         # An empty message: nothing was typed, and Click has already shown the help.
-        told = usage_errors.sentence(app, sys.argv[1:] if arguments is None else arguments, error)
-        return _fail(WRONG, told) if error.format_message() else WRONG
+        text = usage_errors.sentence(app, sys.argv[1:] if arguments is None else arguments, error)
+        return _fail(WRONG, text) if error.format_message() else WRONG
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:

@@ -129,13 +129,13 @@ class Service:
         )
         client = self._session.client("lambda", config=config)
         answer = client.invoke(FunctionName=self._function, Payload=json.dumps(payload).encode())
-        told = json.loads(answer["Payload"].read() or b"null")
+        body = json.loads(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
             raise Stopped(
                 FAILED,
-                f"The service failed{_known_as(told)}; its log says why. Please tell the operator.",
+                f"The service failed{_known_as(body)}; its log says why. Please tell the operator.",
             )
-        return told
+        return body
 
     def _judge(self, answer: Any) -> Answer:
         if not isinstance(answer, Answer):

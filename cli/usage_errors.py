@@ -47,11 +47,11 @@ def _closest(command: Any, arguments: list[str]) -> tuple[list[str], str | None]
             command = command.commands[word]
             path.append(word)
             continue
-        options = [each for given in command.params for each in given.opts if each.startswith("-")]
+        options = [each for param in command.params for each in param.opts if each.startswith("-")]
         if word.partition("=")[0] in options:
             continue
-        known = [*options, "--help"] if word.startswith("-") else names
-        bare = {each.strip("-"): each for each in known}
+        candidates = [*options, "--help"] if word.startswith("-") else names
+        bare = {each.strip("-"): each for each in candidates}
         found = difflib.get_close_matches(word.partition("=")[0].strip("-"), bare, n=2)
         if found:
             return path, f" or {' '.join(path)} ".join(bare[each] for each in found)

@@ -57,9 +57,9 @@ class Line:
     @property
     def digest(self) -> str:
         """The SHA-256 that identifies a repeated line."""
-        kept = [self.tenant, self.client_id, self.client_secret, self.refresh_token]
-        kept += [self.account_key] if self.account_key else []
-        return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
+        values = [self.tenant, self.client_id, self.client_secret, self.refresh_token]
+        values += [self.account_key] if self.account_key else []
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +123,14 @@ class BulkImport:
         """
         if not 0 < len(given) <= MOST_LINES:
             raise InvalidInput(f"An import is checked in batches of 1 to {MOST_LINES} lines.")
-        told = [self._check(values) for values in given]
-        names = sorted({line.tenant for line in told if line.error is None})
+        results = [self._check(values) for values in given]
+        names = sorted({line.tenant for line in results if line.error is None})
         taken: dict[str, str | None] = {}
         for start in range(0, len(names), 100):
             taken |= self.tenants.names_taken(names[start : start + 100])
         checked = [
             _against(line, read(values), taken) if line.error is None else line
-            for line, values in zip(told, given, strict=True)
+            for line, values in zip(results, given, strict=True)
         ]
         wanted = _accounts(given, checked)
         return [self._against_account(line, wanted) for line in checked]
@@ -153,12 +153,12 @@ class BulkImport:
         """
         if len(given) > MOST_AT_ONCE:
             raise InvalidInput(f"At most {MOST_AT_ONCE} lines are taken over at once.")
-        told = self.check(given)
-        if any(line.error for line in told):
-            return told
-        open_ = [read(values) for values, line in zip(given, told, strict=True) if not line.done]
-        done = {line.line: line for line in self.run(lambda line: self._import(line, by), open_)}
-        return [done.get(line.line, line) for line in told]
+        results = self.check(given)
+        if any(line.error for line in results):
+            return results
+        lines = [read(values) for values, line in zip(given, results, strict=True) if not line.done]
+        done = {line.line: line for line in self.run(lambda line: self._import(line, by), lines)}
+        return [done.get(line.line, line) for line in results]
 
     def _check(self, values: Mapping[str, Any]) -> LineResult:
         number, name = values.get("line"), values.get("tenant")
@@ -214,9 +214,9 @@ class BulkImport:
 
 def _accounts(given: Sequence[Mapping[str, Any]], told: Sequence[LineResult]) -> dict[int, str]:
     """The account keys of valid lines that are not imported yet, by line number."""
-    open_ = {line.line for line in told if line.error is None and not line.done}
+    pending = {line.line for line in told if line.error is None and not line.done}
     named = {values.get("line"): values.get("account_key") for values in given}
-    return {number: str(key) for number, key in named.items() if key and number in open_}
+    return {number: str(key) for number, key in named.items() if key and number in pending}
 
 
 def _check_token(token: str) -> None:

@@ -119,14 +119,14 @@ def bound_to(function: Function, nonce: str, payload: Mapping[str, Any]) -> str:
 
 def _read(proof: object) -> dict[str, str]:
     """The members of a proof. Raises `CallerRefused` if any is missing, malformed or unknown."""
-    given = proof if isinstance(proof, Mapping) else {}
-    expected = _MEMBERS | ({"session_token": _SESSION_TOKEN} if "session_token" in given else {})
-    if given.keys() != expected.keys():
+    members = proof if isinstance(proof, Mapping) else {}
+    expected = _MEMBERS | ({"session_token": _SESSION_TOKEN} if "session_token" in members else {})
+    if members.keys() != expected.keys():
         raise CallerRefused(_UNREADABLE)
     for name, pattern in expected.items():
-        if not isinstance(given[name], str) or not pattern.fullmatch(given[name]):
+        if not isinstance(members[name], str) or not pattern.fullmatch(members[name]):
             raise CallerRefused(_UNREADABLE)
-    return dict(given)
+    return dict(members)
 
 
 def _check_date(date: str, now: float) -> None:

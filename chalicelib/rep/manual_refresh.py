@@ -54,9 +54,9 @@ class ManualRefresh:
         answer = self.ask({"tenant": name, "rejected_version": connection.version})
         if answer["outcome"] in _ENDED:
             raise NotConnected(_ENDED[answer["outcome"]])
-        told = {member: answer.get(member) for member in _TOLD}
+        result = {member: answer.get(member) for member in _TOLD}
         # "alive": the token is newer than the version we read. Another worker was faster.
-        return told | {"outcome": "refreshed"} if told["outcome"] == "alive" else told
+        return result | {"outcome": "refreshed"} if result["outcome"] == "alive" else result
 
     def facts(self, name: str, by: Actor) -> dict[str, Any]:
         """How GoTo answers this tenant's client and token, without either. Once a minute each.

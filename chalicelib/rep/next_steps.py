@@ -174,9 +174,9 @@ def _connected(case: Case) -> str:
     if connection is None:
         return "Nothing."
     if connection.usable in USELESS:
-        said = case.last(Kind.SCOPE_MISSING, Kind.ACCESS_FORBIDDEN, Kind.ACCOUNT_GONE)
+        entry = case.last(Kind.SCOPE_MISSING, Kind.ACCESS_FORBIDDEN, Kind.ACCOUNT_GONE)
         again = f"To mail the link again: link send {case.tenant.name}."
-        return f"Ask the admin to mend it. {said.text if said else ''} {again}".replace("  ", " ")
+        return f"Ask the admin to mend it. {entry.text if entry else ''} {again}".replace("  ", " ")
     if ends_soon(connection, case.now):
         return _ends_soon(case)
     if case.tenant.pinned_account is not None and not account_known(case.tenant, connection):

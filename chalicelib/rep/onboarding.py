@@ -172,28 +172,28 @@ class Onboarding:
         A changed address revokes all links: the old recipient may be a stranger or have left.
         Raises `InvalidInput`, `UnknownTenant`, `DependencyUnavailable`.
         """
-        given = {
+        details = {
             each: value or None if each in _MAY_GO else value for each, value in changes.items()
         }
-        check_details(given)
-        if not given:
+        check_details(details)
+        if not details:
             words = ", ".join(each.replace("_", " ") for each in DETAILS)
             raise InvalidInput(f"Say what to change: {words}.")
         before = self.tenants.known(name)
-        for each, value in given.items():
+        for each, value in details.items():
             if value is None and getattr(before, each) is None:
                 raise InvalidInput(f"{name} has no {each.replace('_', ' ')} to take out.")
         what = " and ".join(
             each.replace("_", " ") + (" (taken out)" if value is None else "")
-            for each, value in given.items()
+            for each, value in details.items()
         )
-        readdressed = bool(set(ADDRESSES) & set(given))
+        readdressed = bool(set(ADDRESSES) & set(details))
         if readdressed:
             text = f"Changed: {what}. All links given so far were revoked."
             entry = self._entry(name, Kind.ADDRESS_CHANGED, by, text)
         else:
             entry = self._entry(name, Kind.TENANT_CHANGED, by, f"Changed: {what}.")
-        self.tenants.change(name, given, entry, ends_links=readdressed)
+        self.tenants.change(name, details, entry, ends_links=readdressed)
         return self.tenants.known(name)
 
     def check_client(self, name: str, client_id: str, client_secret: str) -> None:
@@ -206,12 +206,12 @@ class Onboarding:
         check_client(client, self.settings.client_auth)
         self.tenants.known(name)
         try:
-            known = client_known(self.goto, client)
+            recognized = client_known(self.goto, client)
         except ProviderUnreachable:
-            known = None
-        if known is None:
+            recognized = None
+        if recognized is None:
             raise GoToSilent("GoTo could not be asked just now, so nothing was stored.")
-        if not known:
+        if not recognized:
             turned = swapped(self.goto, client, self.settings.client_auth)
             raise ClientRefused(_SWAPPED if turned else _REFUSED)
 
@@ -238,8 +238,8 @@ class Onboarding:
     def look_at_goto(self) -> str | None:
         """What is wrong with GoTo's token endpoint, if anything; asks as a made-up client. Raises
         `ProviderUnreachable`."""
-        known = client_known(self.goto, ClientCredentials("doctor", new_value()))
-        return None if known is False else "It does not answer as an OAuth server does."
+        recognized = client_known(self.goto, ClientCredentials("doctor", new_value()))
+        return None if recognized is False else "It does not answer as an OAuth server does."
 
     def set_credentials(self, name: str, client_id: str, client_secret: str, by: Actor) -> None:
         """Store a GoTo client and switch the tenant to it in one write.

@@ -98,12 +98,12 @@ class Overview:
         rows, last = self._page(after)
         now, wanted = self.clock(), text.strip().casefold()
         number = wanted.upper() if _REFERENCE.fullmatch(wanted) else None
-        told = [
+        matches = [
             self._brief(*pair, now)
             for pair in rows
             if _mentions(pair[0], wanted) or (number and self._knows(pair[0].name, number))
         ]
-        return {"tenants": told, "after": last}
+        return {"tenants": matches, "after": last}
 
     def _knows(self, tenant: str, number: str) -> bool:
         entries = self.journal.newest(tenant, RECENT)
@@ -120,9 +120,9 @@ class Overview:
         whose account is not known, longest first. Reads the fleet's counts, which may be seconds
         behind. ``after``: from the previous page; it stays valid if that tenant has changed since.
         Raises `InvalidInput`, `DependencyUnavailable`."""
-        known = (*Status, ACCOUNT_NOT_KNOWN, NOT_USABLE)
-        if state not in known:
-            raise InvalidInput(f"There is no state {state!r}; there are {', '.join(known)}.")
+        states = (*Status, ACCOUNT_NOT_KNOWN, NOT_USABLE)
+        if state not in states:
+            raise InvalidInput(f"There is no state {state!r}; there are {', '.join(states)}.")
         if state == Status.CONNECTED:
             raise InvalidInput("Tenants that are connected are listed among all, not by state.")
         rows = self.fleet.attention(state, PAGE, _place(state, after) if after else None)

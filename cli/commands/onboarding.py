@@ -93,8 +93,8 @@ def link_send(
 
     Once the admin has connected, tenant show NAME says: connected.
     """
-    given = {"anyway": True} if anyway else {}
-    answer = Service(stage).ask("link_send", tenant=name, **given)
+    options = {"anyway": True} if anyway else {}
+    answer = Service(stage).ask("link_send", tenant=name, **options)
     tell(
         answer,
         as_json,
@@ -153,27 +153,27 @@ def import_(
         "import",
         yes,
     )
-    told, missed = [], []
+    imported, missed = [], []
     with Progress(console=output.errors, transient=True) as bar:
         task = bar.add_task("Importing", total=len(left))
         for line in importing.take_over(service, left, lambda count: bar.advance(task, count)):
             if not line["done"]:
                 missed.append((line["line"], line["tenant"], line["error"] or "not imported"))
                 continue
-            told.append(line)
+            imported.append(line)
             if not as_json:
                 output.say(f"line {line['line']}: {line['tenant']} imported")
     if missed:
         _problems(missed, as_json)
         raise Stopped(
             FAILED,
-            f"{len(told)} imported, {len(missed)} not: keep the file, correct those lines, and"
+            f"{len(imported)} imported, {len(missed)} not: keep the file, correct those lines, and"
             " import it again.",
         )
     tell(
-        {"imported": [line["tenant"] for line in told], "there_already": len(done)},
+        {"imported": [line["tenant"] for line in imported], "there_already": len(done)},
         as_json,
-        f"{len(told)} imported, {len(done)} were there already. The previous holder must no"
+        f"{len(imported)} imported, {len(done)} were there already. The previous holder must no"
         " longer use these refresh tokens.",
     )
 

@@ -106,8 +106,8 @@ def retry(
         raise Stopped(WRONG, "Name a tenant or give --ended-since, not both.")
     service = Service(stage)
     if ended_since is None:
-        told = "It is tried again within a minute."
-        tell(service.ask("retry", tenant=name), as_json, f"{name} is put back. {told}")
+        sentence = "It is tried again within a minute."
+        tell(service.ask("retry", tenant=name), as_json, f"{name} is put back. {sentence}")
         return
     since = int(ended_since.replace(tzinfo=UTC).timestamp())
     found = pages(service, "retry_since", "retried", ended_since=since)
@@ -134,9 +134,9 @@ def disconnect(
     if name is not None:
         confirm(f"Disconnect {name}? Its admin must connect again.", name, yes)
         answer = service.ask("disconnect", tenant=name)
-        told = "GoTo has revoked it." if answer.get("withdrawn") else "GoTo is still to be told."
+        note = "GoTo has revoked it." if answer.get("withdrawn") else "GoTo is still to be told."
         links = f"All its links are revoked; to connect again: link send {name}."
-        tell(answer, as_json, f"{name} is disconnected. {told} {links}")
+        tell(answer, as_json, f"{name} is disconnected. {note} {links}")
         return
     confirm(f"Disconnect EVERY tenant of {stage}?", f"disconnect all of {stage}", yes)
     count = sum(pages(service, "disconnect_all", "disconnected"))

@@ -49,14 +49,14 @@ def tenant_add(
     NAME becomes part of the address of the customer's page and can't be changed. The customer
     enters the redirect URI in their GoTo client; the form (intake send) shows it to them.
     """
-    given = {"account_key": account_key, "also_email": also_email}
-    known = {field: value for field, value in given.items() if value}
+    entered = {"account_key": account_key, "also_email": also_email}
+    optional = {field: value for field, value in entered.items() if value}
     answer = Service(stage).ask(
         "tenant_add",
         tenant=name,
         admin_email=admin_email,
         display_name=display_name or name,
-        **known,
+        **optional,
     )
     tell(
         answer,
@@ -141,14 +141,14 @@ def tenant_change(
     """
     if also_email and no_also_email:
         raise Stopped(WRONG, "Give --also-email or --no-also-email, not both.")
-    known = {"also_email": also_email or ""} if also_email or no_also_email else {}
+    also = {"also_email": also_email or ""} if also_email or no_also_email else {}
     answer = Service(stage).ask(
-        "tenant_change", tenant=name, admin_email=admin_email, display_name=display_name, **known
+        "tenant_change", tenant=name, admin_email=admin_email, display_name=display_name, **also
     )
-    said = [f"{name}: {answer['display_name']}, {answer['admin_email']}."]
+    sentences = [f"{name}: {answer['display_name']}, {answer['admin_email']}."]
     if answer["links_revoked"]:
-        said.append(f"Its links so far no longer work. Next: ha-goto link send {name}")
-    tell(answer, as_json, *said)
+        sentences.append(f"Its links so far no longer work. Next: ha-goto link send {name}")
+    tell(answer, as_json, *sentences)
 
 
 @groups["tenant"].command("remove")

@@ -813,8 +813,8 @@ PROTECTIONS = (
         "S32",
         "a proof holds nothing but its members",
         CALLER,
-        "if given.keys() != expected.keys():",
-        "if not given.keys() >= expected.keys():",
+        "if members.keys() != expected.keys():",
+        "if not members.keys() >= expected.keys():",
     ),
     Protection("S32", "digits are ASCII", CALLER, "[0-9]{8}T[0-9]{6}Z", r"\d{8}T\d{6}Z"),
     Protection(
@@ -1157,8 +1157,8 @@ PROTECTIONS = (
         "S29",
         "a second contact who is taken out ends the links",
         ONBOARD,
-        "readdressed = bool(set(ADDRESSES) & set(given))",
-        "readdressed = any(given.get(each) for each in ADDRESSES)",
+        "readdressed = bool(set(ADDRESSES) & set(details))",
+        "readdressed = any(details.get(each) for each in ADDRESSES)",
     ),
     Protection(
         "S21",
