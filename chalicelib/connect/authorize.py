@@ -1,7 +1,7 @@
 """Use cases of the admin's browser: open the link, see the page, start, come back, wait.
 
-Runs with the web role: no refresh token and no client secret is in reach here, and nothing here
-changes a connection. The exchange that does is `complete`.
+Runs with the web role, which can read no refresh token and no client secret. Nothing here changes a
+connection; `complete` does.
 """
 
 from __future__ import annotations
@@ -37,16 +37,15 @@ from chalicelib.models import AuthorizationRequest, Browser, LinkKind, Reason, T
 from chalicelib.tokens.request_outcomes import ENDS, ending, press
 
 MOST_STARTS = 30
-"""Starts that a link allows in each window of `REQUEST_LIFETIME` (S14, S16)."""
+"""Most starts per visitor in each window of `REQUEST_LIFETIME` (S14, S16)."""
 
 MOST_STARTS_A_DAY = 100
-"""Starts that a link allows in a day: what its holder can add to a tenant's history stays readable
-over the link's whole life (S29)."""
+"""Most starts per visitor in a day; keeps a history readable over a link's whole life (S29)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormPost:
-    """A posted form, with what the browser says of where it comes from."""
+    """A posted form's CSRF value, and where the browser says that the form came from."""
 
     csrf: str = field(repr=False)
     fetch_site: str | None
@@ -55,7 +54,7 @@ class FormPost:
 
 @dataclass(frozen=True, kw_only=True)
 class AdminVisit:
-    """The admin's way through the pages, up to the callback."""
+    """What the admin does in the browser, up to the callback."""
 
     settings: Settings
     door: Door
@@ -70,14 +69,14 @@ class AdminVisit:
     clock: Callable[[], float]
 
     def open_link(self, link: str) -> Tenant:
-        """Whose emailed link it is. Writes nothing: a mail scanner's visit spends nothing (S14).
+        """The tenant of an emailed link. Writes nothing, so a mail scanner uses nothing up (S14).
 
         Raises `LinkNotUsable`, `DependencyUnavailable`.
         """
         return self.door.visitor(BrowserCookies(link, None)).tenant
 
     def replaced(self, cookies: BrowserCookies, opened: Tenant) -> Tenant | None:
-        """The other tenant whose living link this browser holds, and would lose (S28).
+        """The tenant open in this browser, if opening ``opened`` would replace it (S28).
 
         Raises `DependencyUnavailable`.
         """
@@ -88,11 +87,11 @@ class AdminVisit:
         return held if held.name != opened.name else None
 
     def ask_for_fresh_link(self, link: str) -> None:
-        """Have a fresh link mailed to the registered admin of the tenant this link was for (S15).
+        """Have a fresh link mailed to the registered admin of this link's tenant (S15).
 
-        Says nothing to the visitor: unknown links, known ones and repeated presses look the same.
-        A link that was revoked mails nobody: the admin is not the one who holds it (S29).
-        The mail is sent from the journal entry. Raises `DependencyUnavailable`.
+        The visitor can't tell unknown links, known ones and repeated presses apart. A revoked link
+        causes no mail: its holder need not be the admin (S29). The journal entry causes the mail.
+        Raises `DependencyUnavailable`.
         """
         found = self.links.get(opaque.digest(link)) if opaque.well_formed(link) else None
         tenant = self.tenants.get(found.tenant) if found else None
@@ -139,7 +138,7 @@ class AdminVisit:
         return tuple(entry.for_customer() for entry in shown)
 
     def processing(self, cookies: BrowserCookies) -> bool:
-        """Whether this browser's authorization request is still being worked on.
+        """Whether this browser's authorization request is still being processed.
 
         Raises what `Door.visitor` does, `DependencyUnavailable`.
         """
@@ -149,9 +148,9 @@ class AdminVisit:
     def start(self, cookies: BrowserCookies, form: FormPost) -> str:
         """Open an authorization request and return GoTo's address for it.
 
-        An older request of the same browser that nobody came back from is void from now on.
-        Raises what `Door.visitor` does, `CrossSiteRequest`, `NotReadyToConnect`,
-        `TooManyAttempts`, `DependencyUnavailable`.
+        Voids the browser's older request unless the admin came back from GoTo. Raises what
+        `Door.visitor` does, `CrossSiteRequest`, `NotReadyToConnect`, `TooManyAttempts`,
+        `DependencyUnavailable`.
         """
         visitor = self.door.visitor(cookies)
         tenant = visitor.tenant
@@ -206,10 +205,10 @@ class AdminVisit:
             raise LinkNotUsable("the tenant was removed at this very moment") from None
 
     def choose(self, cookies: BrowserCookies, form: FormPost, account: str) -> None:
-        """Take the admin's word which of several GoTo accounts is meant (S26).
+        """Record which of several GoTo accounts the admin chose, and start the completion (S26).
 
-        Nothing happens where this browser has nothing to choose from: the page tells how its
-        sign-in went. Raises what `Door.visitor` does, `CrossSiteRequest`, `DependencyUnavailable`.
+        Does nothing if this browser has no such account to choose: the page shows how its sign-in
+        ended. Raises what `Door.visitor` does, `CrossSiteRequest`, `DependencyUnavailable`.
         """
         tenant = self.door.visitor(cookies).tenant
         check_form(self.settings, cookies, form, tenant.name)
@@ -222,11 +221,11 @@ class AdminVisit:
     def callback(
         self, cookies: BrowserCookies, parameters: Mapping[str, Sequence[str]]
     ) -> str | None:
-        """Take GoTo's answer: burn the state, keep the code, have the exchange done elsewhere.
+        """Take GoTo's answer: burn the state, store the code, start the completion.
 
-        Returns the value that the browser goes by from now on; None where it keeps its own. The
-        settings page tells how it went. Raises `MalformedRequest`, `LoginRequired` and
-        `CallbackNotAccepted` (nothing was written), `DependencyUnavailable`.
+        Returns the browser's new value; None if it keeps its own. The settings page shows the
+        outcome. Raises `MalformedRequest`, `LoginRequired` and `CallbackNotAccepted` (nothing was
+        written), `DependencyUnavailable`.
         """
         self.door.check(cookies)
         answer = oauth.read_callback(parameters)
@@ -245,7 +244,7 @@ class AdminVisit:
     def _request_of(self, cookies: BrowserCookies, state: str) -> AuthorizationRequest:
         """The request that this state belongs to, if this browser started it (S01, S02).
 
-        A browser that has come back with it before goes by the value that followed from that.
+        After the first callback, the request knows its browser by `opaque.next_browser`.
         """
         request = self.requests.get(opaque.digest(state)) if opaque.well_formed(state) else None
         if request is None:
@@ -259,7 +258,7 @@ class AdminVisit:
     def _consume(
         self, request: AuthorizationRequest, code: str, cookies: BrowserCookies, renewed: str
     ) -> AuthorizationRequest:
-        """Returns the request as it stands then, its browser's digest among it."""
+        """Returns the request as it is afterwards, including its browser's digest."""
         digest = opaque.browser_digest(renewed, request.tenant)
         held = opaque.browser_digest(cookies.browser or "", request.tenant)
         if self._consumed(request, code, held, digest):
@@ -268,8 +267,8 @@ class AdminVisit:
             current = self._accept_repeat(request)
             if current.code is None or not page_views.waiting(current, self.clock()):
                 return current
-        # A repeat starts it again while nobody has taken the code: the first start may be lost,
-        # and a second one finds no code.
+        # A repeat starts the completion again while the code is there: the first start may be
+        # lost, and of two only one finds the code.
         try:
             self.start_completion(request.key)
         except DependencyUnavailable:
@@ -277,8 +276,8 @@ class AdminVisit:
         return current
 
     def _consumed(self, request: AuthorizationRequest, code: str, held: str, renewed: str) -> bool:
-        """Whether this use of the state was its first. ``held``: the digest of the value that the
-        browser brought, which is another than the request's where a second tab came back first."""
+        """Whether this was the first use of the state. ``held``: digest of the browser's cookie; it
+        differs from the request's if another tab came back first."""
         if renewed == request.browser:  # the same callback with the same cookies
             return False
         known = self.requests.browser(held) or self.requests.browser(request.browser)
@@ -301,11 +300,10 @@ class AdminVisit:
                 self.count_failed()
 
     def _accept_repeat(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """The browser that came back may come back again: it repeats a lost request on its own,
-        and the back button leads through GoTo to here. The settings page tells how it went.
+        """The request as it is now, for a callback that its browser repeats: browsers resend a lost
+        request, and the back button leads through GoTo to here. It never causes a second exchange.
 
-        Returns the request as it stands. A second exchange never comes of it. A state that
-        nobody ever came back with is too old, or void since a later start.
+        Raises `CallbackNotAccepted` if the state was never used: it expired, or a start voided it.
         """
         current = self.requests.get(request.key)
         if current is None or current.returned_at is None:
@@ -316,14 +314,14 @@ class AdminVisit:
         entry = ending(request, reason, self.clock())
         try:
             self.requests.fail(request.key, self._now(), ENDS[reason].status, reason, entry)
-        except Conflict:  # the start had arrived after all, and has come to its own end
+        except Conflict:  # the completion did start, and has ended the request
             return
 
     def _browser(
         self, cookies: BrowserCookies, tenant: Tenant
     ) -> tuple[Browser | None, AuthorizationRequest | None]:
-        """What the browser completed with a link that was revoked since counts no more: it may be
-        that of a former admin, or of a customer who had this name before (S18)."""
+        """The browser and its newest request. A completion at a link revoked since doesn't count:
+        it may be a former admin's, or an earlier customer's of the same name (S18)."""
         if not opaque.well_formed(cookies.browser):
             return None, None
         key = opaque.browser_digest(cookies.browser or "", tenant.name)
@@ -337,7 +335,7 @@ class AdminVisit:
 
 
 def _value_of(request: AuthorizationRequest, cookies: BrowserCookies, state: str) -> str | None:
-    """By which of its values a request knows this browser; None: it is another's (S02)."""
+    """The browser's value that the request is tied to; None if it is another browser's (S02)."""
     following = tuple(opaque.next_browser(value, state) for value in cookies.values[:1])
     for value in cookies.values + following:
         if opaque.browser_digest(value, request.tenant) == request.browser:
@@ -348,10 +346,10 @@ def _value_of(request: AuthorizationRequest, cookies: BrowserCookies, state: str
 def check_form(
     settings: Settings, cookies: BrowserCookies, form: FormPost, tenant: str | None
 ) -> None:
-    """Only our own page's form starts anything (S13). Raises `CrossSiteRequest`.
+    """Check that a form comes from our own page (S13). Raises `CrossSiteRequest`.
 
-    Pages are served with no-referrer, so a browser may give the origin as ``null``. ``tenant`` is
-    None on the page of a dead link, which tells nobody whose it was (S15): any origin of ours.
+    Pages are served with no-referrer, so a browser may send the origin ``null``. ``tenant`` is None
+    for a dead link, whose page must not reveal the tenant (S15): any origin of ours will do.
     """
     if form.fetch_site not in (None, "same-origin"):
         raise CrossSiteRequest("sent by another site")

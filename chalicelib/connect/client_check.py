@@ -1,7 +1,7 @@
-"""Use case: check a GoTo client that the customer has entered, and keep it.
+"""Use case: check a GoTo client that the customer has entered, and store it.
 
-Runs in a function of its own: the web role hands the secret over and can neither store nor read
-one. What is given here is never logged and never part of an answer or an error.
+Runs in its own function, because the web role can neither store nor read a secret. The client never
+appears in a log, an answer or an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chalicelib.models import ClientCredentials, Link, LinkKind
 
 
 class Outcome(StrEnum):
-    """What came of it; all that the web function learns."""
+    """The result. The web function learns nothing else."""
 
     STORED = "stored"
     REFUSED = "refused"
@@ -35,16 +35,14 @@ class Outcome(StrEnum):
 
 
 def client_known(goto: GoToClient, client: ClientCredentials) -> bool | None:
-    """Whether GoTo knows a client; None: it can't tell. Raises `ProviderUnreachable`.
-
-    One token request with a refresh token that nobody has ever issued.
-    """
+    """Whether GoTo recognizes a client, by one token request with a made-up refresh token; None if
+    the answer doesn't show it. Raises `ProviderUnreachable`."""
     made_up = oauth.refresh_form(secrets.token_urlsafe(32))
     return judge_client(goto.token(client, made_up))
 
 
 def swapped(goto: GoToClient, client: ClientCredentials, client_auth: str) -> bool:
-    """Whether a client that GoTo refuses is one that it knows, with id and secret swapped."""
+    """Whether GoTo recognizes a refused client once id and secret are swapped."""
     if not oauth.client_id_allowed(client.client_secret, client_auth):
         return False
     try:
@@ -56,8 +54,8 @@ def swapped(goto: GoToClient, client: ClientCredentials, client_auth: str) -> bo
 def redirect_refused(goto: GoToClient, client_id: str, redirect_uri: str) -> bool:
     """Whether GoTo clearly says that a client has another redirect URI.
 
-    Its authorize address is asked as a browser without cookies would. Whatever is no clear no
-    counts as none: a sign-in will show it.
+    Opens GoTo's authorize address without cookies. An unclear answer counts as no refusal: a
+    sign-in will show it.
     """
     try:
         return oauth.is_redirect_refusal(goto.authorize(client_id, redirect_uri))
@@ -76,12 +74,12 @@ class CredentialIntake:
     clock: Callable[[], float]
 
     def take(self, event: Mapping[str, str]) -> Outcome:
-        """Check ``client_id`` and ``client_secret`` at GoTo, store them, spend ``link``. With a
-        ``redirect_uri``, only if GoTo does not say that the client has another one. ``entered_by``
-        is the email address of a person whom HA's front named, if it did.
+        """Check ``client_id`` and ``client_secret`` at GoTo, store them, use ``link`` up. Stores
+        nothing if GoTo refuses the ``redirect_uri``. ``entered_by``: email address of the person
+        that HA's front named, if any.
 
-        The link comes as its text, not as the key of its row: who can read the table has no links.
-        Never raises for what AWS or GoTo does: nothing is stored then, or it is stored whole.
+        ``link`` is its text, not its row's key, so that reading the table is not enough. Returns
+        `Outcome.UNCHECKED` if AWS or GoTo fails; the tenant then has the whole client or nothing.
         """
         try:
             return self._take(event)
@@ -102,7 +100,7 @@ class CredentialIntake:
         if not known:
             exchanged = swapped(self.goto, client, self.client_auth)
             return Outcome.SWAPPED if exchanged else Outcome.REFUSED
-        uri = event.get("redirect_uri")  # the version before gives none
+        uri = event.get("redirect_uri")  # the previous version sends none
         if uri and redirect_refused(self.goto, client.client_id, uri):
             return Outcome.REDIRECT_UNKNOWN
         return self._keep(link, client, event["browser"], event.get("entered_by"))
@@ -110,8 +108,8 @@ class CredentialIntake:
     def _keep(
         self, link: Link, client: ClientCredentials, browser: str, entered_by: str | None
     ) -> Outcome:
-        """Vault first: a version that no row names is never read, a row without its secret would be
-        a tenant that cannot connect."""
+        """Store the secret first: nobody reads a version that no row names, but a tenant whose row
+        names a missing secret could not connect."""
         version = self.secret_store.store(link.tenant, client)
         who, kind = entered_by or "the customer", Kind.CREDENTIALS_RECEIVED
         text = f"{entered_by or 'The customer'} entered the GoTo client id and secret; GoTo accepts"

@@ -1,6 +1,6 @@
-"""Use cases of the customer's browser at a link of the credential intake: read, enter, be told.
+"""Use cases of the customer's browser at an intake link: show the page, take the client.
 
-Runs with the web role. A client secret passes through here once, to the function that keeps it.
+Runs with the web role. A client secret only passes through, to the function that stores it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chalicelib.models import Link, LinkKind, Tenant
 from chalicelib.untrusted_text import pasted
 
 MOST_CHECKS = 10
-"""Values that one link may have checked at GoTo in each window of `REQUEST_LIFETIME` (S14)."""
+"""Most checks at GoTo per link in each window of `REQUEST_LIFETIME` (S14)."""
 
 
 class IntakeProblem(StrEnum):
@@ -50,12 +50,12 @@ _PROBLEMS = {
 
 _DOUBTFUL = {IntakeProblem.ID_IMPOSSIBLE, IntakeProblem.SAME_TWICE, IntakeProblem.SWAPPED}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-"""What GoTo's client IDs look like. Anything else may be the secret in the wrong field (S18)."""
+"""Form of GoTo's client IDs. Anything else may be the secret in the wrong field (S18)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnteredClient:
-    """What the customer typed. A secret may stand in either field."""
+    """What the customer typed. Either field may hold the secret."""
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
@@ -63,7 +63,7 @@ class EnteredClient:
 
 @dataclass(frozen=True, slots=True)
 class IntakeView:
-    """Everything the intake's page shows. Of what was entered, the client ID alone."""
+    """Everything the intake page shows. Of the entered values, only the client ID."""
 
     tenant: Tenant
     csrf: str = field(repr=False)
@@ -74,7 +74,6 @@ class IntakeView:
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeVisit:
-    """The customer's way through the intake."""
 
     settings: Settings
     door: Door
@@ -84,18 +83,17 @@ class IntakeVisit:
     clock: Callable[[], float]
 
     def page(self, cookies: BrowserCookies) -> IntakeView:
-        """The page behind a link; writes nothing, so that a mail scanner spends nothing (S14).
+        """The page of a link. Writes nothing, so a mail scanner uses nothing up (S14).
 
-        The browser that the link has served reads that it is done; to all others a used link is
-        like one that never was (S15). Raises `IntakeLinkNotUsable`, `LoginRequired`,
-        `DependencyUnavailable`.
+        Only the browser that used the link sees that it is done; to all others a used link looks
+        unknown (S15). Raises `IntakeLinkNotUsable`, `LoginRequired`, `DependencyUnavailable`.
         """
         link, tenant = self._link(cookies)
         csrf = opaque.csrf_value(cookies.browser or "", cookies.link or "")
         return IntakeView(tenant, csrf, done=link.used_by is not None)
 
     def submit(self, cookies: BrowserCookies, form: FormPost, entered: EnteredClient) -> IntakeView:
-        """Have a GoTo client checked and kept. What was copied along with a value is taken off.
+        """Have a GoTo client checked and stored, without what was copied along with its values.
 
         Raises what `page` does, `CrossSiteRequest`, `TooManyAttempts`.
         """
@@ -133,7 +131,7 @@ class IntakeVisit:
     def _hand_over(
         self, cookies: BrowserCookies, view: IntakeView, client_id: str, secret: str
     ) -> Outcome:
-        """A lost answer counts as unchecked: if it was stored after all, the next try says so."""
+        """A lost answer counts as unchecked. If the client was stored, the next try says so."""
         try:
             return self.take(
                 {
@@ -154,7 +152,7 @@ class IntakeVisit:
         problem = _PROBLEMS.get(outcome)
         if problem is not None:
             return _corrected(view, (problem,), client_id)
-        return self.page(cookies)  # stored, by this press or by the other one of a double click
+        return self.page(cookies)  # stored by this click, or by the first of a double click
 
     def _link(self, cookies: BrowserCookies) -> tuple[Link, Tenant]:
         self.door.check(cookies)
@@ -175,7 +173,7 @@ class IntakeVisit:
 
 
 def _corrected(view: IntakeView, problems: tuple[IntakeProblem, ...], client_id: str) -> IntakeView:
-    """The page with what is wrong. The client ID stays where it can't be the secret."""
+    """The page with its problems. The client ID stays only if it can't be the secret."""
     doubtful = set(problems) & _DOUBTFUL or not _UUID.fullmatch(client_id)
     return replace(view, problems=problems, client_id="" if doubtful else client_id)
 

@@ -1,7 +1,4 @@
-"""Use cases: links for the customer's people, made, mailed and revoked.
-
-A link is known to nobody but those who are given it; the table holds its digest.
-"""
+"""Use cases: make, mail and revoke a customer's links. The table holds only a link's digest."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ class Invitations:
     clock: Callable[[], float]
 
     def create_link(self, name: str, by: Actor) -> str:
-        """Make a fresh link for the tenant's admin and return its address, known nowhere else.
+        """Make a fresh connect link and return its address, which is stored nowhere.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
@@ -37,7 +34,7 @@ class Invitations:
         return self._link(LinkKind.CONNECT, self.tenants.known(name), entry)
 
     def create_intake_link(self, name: str, by: Actor) -> str:
-        """Make a one-time link at which the customer enters client id and secret; its address.
+        """Make a one-time intake link and return its address.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
@@ -46,28 +43,28 @@ class Invitations:
         return self._link(LinkKind.INTAKE, self.tenants.known(name), entry)
 
     def expiry(self, kind: LinkKind) -> int:
-        """Until when a link that is made now works, in epoch seconds."""
+        """When a link that is made now expires, in epoch seconds."""
         return int(self.clock()) + _LIFETIMES[kind]
 
     def link_for_mail(self, tenant: Tenant, kind: LinkKind) -> str:
-        """The address of a fresh link that an entry of the journal has been asking for; it is void
-        if links have been revoked since ``tenant`` was read. Raises `DependencyUnavailable`."""
+        """Make the link that a journal entry asked for and return its address. It is void if links
+        were revoked after ``tenant`` was read. Raises `DependencyUnavailable`."""
         return self._link(kind, tenant, None)
 
     def send_link(self, name: str, by: Actor) -> Tenant:
-        """Have a fresh link made and mailed to the admin, from the journal's entry.
+        """Write a journal entry that has a fresh connect link mailed to the admin.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
         return self._ask(name, Kind.LINK_SENT, "A connect link is mailed to the admin.", by)
 
     def send_intake_link(self, name: str, by: Actor) -> Tenant:
-        """The same for a link of the credential intake."""
+        """Like `send_link`, for an intake link."""
         text = "A one-time link for entering the GoTo client is mailed to the admin."
         return self._ask(name, Kind.INTAKE_SENT, text, by)
 
     def revoke_links(self, name: str, by: Actor) -> None:
-        """Make every link void that the tenant has been given so far.
+        """Revoke all of the tenant's links.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
