@@ -78,7 +78,7 @@ class CredentialIntake:
         nothing if GoTo refuses the ``redirect_uri``. ``entered_by``: email address of the person
         that HA's front named, if any.
 
-        ``link`` is its text, not its row's key, so that reading the table is not enough. Returns
+        ``link`` is its text, not its row's key: reading the table must not be enough. Returns
         `Outcome.UNCHECKED` if AWS or GoTo fails; the tenant then has the whole client or nothing.
         """
         try:

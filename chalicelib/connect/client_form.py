@@ -74,7 +74,6 @@ class IntakeView:
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeVisit:
-
     settings: Settings
     door: Door
     tenants: Tenants

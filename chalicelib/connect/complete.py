@@ -1,7 +1,7 @@
-"""Use case: finish an authorization request. Code to tokens, account check, commit.
+"""Use case: finish an authorization request: exchange the code, check the account, commit.
 
-Runs asynchronously and may be invoked twice: the code is taken out of its row before GoTo is
-asked, so it is never sent twice (F21). A request that fails changes no connection.
+Runs asynchronously and may be invoked twice. It removes the code from its row before it asks GoTo,
+so no code is sent twice (F21). A request that fails changes no connection.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from chalicelib.tokens.revoker import Revoker, given_up
 
 @dataclass(frozen=True, slots=True)
 class CompletionReport:
-    """How a request ended that was there to finish: why not in a connection, and after how many
-    seconds from the admin's return it was committed. None: it was not, or waits to be rescued.
+    """How a request ended. ``reason``: why there is no connection. ``seconds``: from the admin's
+    return to the commit, if any. Both are None while the rescue queue has the tokens.
 
     ``tried``: whose tokens GoTo gave. ``lost``: they went into no table and no queue.
-    ``unwritten``: what kept the end from being written, for the caller to raise.
+    ``unwritten``: the error that kept the end from being written, for the caller to raise.
     """
 
     reason: Reason | None
@@ -51,7 +51,7 @@ class CompletionReport:
 
 
 class _Given(NamedTuple):
-    """What GoTo gave for the code, and whose it is."""
+    """The tokens GoTo gave for the code, and their owner."""
 
     new_tokens: NewTokens
     owner: Owner
@@ -72,11 +72,10 @@ class Completion:
     report: Callable[[Exception], None]
 
     def run(self, key: str) -> CompletionReport | None:
-        """Finish the request under ``key`` (the digest of its state); None when there was nothing
-        to do.
+        """Finish the request under ``key`` (the digest of its state); None if there is none.
 
-        Where not even a failure could be written, the page says after a minute to press again
-        (F21). Raises `DependencyUnavailable` when nothing was begun.
+        If not even a failure can be written, the page asks after a minute to press again (F21).
+        Raises `DependencyUnavailable` when nothing was begun.
         """
         chosen = None
         request = self.requests.claim(key)
@@ -101,7 +100,7 @@ class Completion:
     def _commit_choice(
         self, request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner
     ) -> CompletionReport:
-        """The admin has said which account is meant; its tokens have waited for that (S26)."""
+        """Commit the tokens that waited until the admin chose an account (S26)."""
         given = _Given(new_tokens, owner)
         done = self._keep(request, given)
         if _must_be_revoked(done):
@@ -124,7 +123,7 @@ class Completion:
             return self._answered(request, client, answer, asked_at)
         except DependencyUnavailable:
             raise
-        except Exception:  # whatever it was: nothing of it may live on at GoTo unseen (F29)
+        except Exception:  # no tokens may live on at GoTo unseen: the queue revokes them (F29)
             self.rescue_queue.send(exchange_message(request, answer, asked_at))
             raise
 
@@ -135,7 +134,7 @@ class Completion:
         if isinstance(verdict, Failure):
             return CompletionReport(REASONS[verdict.kind])
         new_tokens = self.sign_ins.commits.dated(request.tenant, verdict, at)
-        if not verdict.bearer:  # nothing is lost: the connection that stands keeps its grant
+        if not verdict.bearer:  # nothing is lost: an existing connection keeps its grant
             self._revoke_new_tokens(client, request, _Given(new_tokens, Owner()))
             return CompletionReport(Reason.PROVIDER_ERROR)
         if verdict.refresh_token is None:
@@ -149,7 +148,7 @@ class Completion:
         return done
 
     def _accounts(self, access_token: str) -> tuple[GoToAccount, ...]:
-        """Whose the tokens are; none where it can't be read, for whatever reason (F29)."""
+        """The signed-in person's accounts; empty if they can't be read for any reason (F29)."""
         try:
             return self.goto.accounts(access_token) or ()
         except Exception as error:  # noqa: BLE001 - the tokens in hand may be the only valid ones
@@ -157,7 +156,7 @@ class Completion:
             return ()
 
     def _ask(self, client: ClientCredentials, form: dict[str, str]) -> Answer | Failure:
-        """Once: a code is never sent again (F22)."""
+        """Ask once: a code is never sent again (F22)."""
         if self.time_left() < TIME_TO_ASK:
             late = DependencyUnavailable("complete", "no time left to ask GoTo")
             self.report(late)
@@ -168,8 +167,8 @@ class Completion:
             return failure_of(error)
 
     def _keep(self, request: AuthorizationRequest, given: _Given) -> CompletionReport:
-        """Make it the tenant's connection, now or from the rescue queue (F24): while that has it,
-        the request goes on without a reason, and the page waits."""
+        """Commit the tenant's connection, now or from the rescue queue (F24). While it is queued,
+        the report has no reason and the page waits."""
         try:
             kept = keep(
                 lambda: self.sign_ins.settle(request, *given),
@@ -192,8 +191,8 @@ class Completion:
     def _revoke_new_tokens(
         self, client: ClientCredentials | None, request: AuthorizationRequest, given: _Given
     ) -> None:
-        """What may not be the connection must not live on at GoTo: if GoTo has not confirmed it,
-        the rescue queue goes on asking (S22). ``client``: if it is at hand."""
+        """Revoke tokens that may not be the connection. If that fails, the rescue queue retries
+        until GoTo confirms (S22). ``client``: None if the revoker must look it up."""
         token = given_up(given.new_tokens)
         if client is not None:
             told = self.revoker.revoke_as(client, *token)
@@ -210,10 +209,10 @@ class Completion:
         entry = ending(request, reason, self.clock(), tried)
         try:
             self.requests.fail(request.key, int(self.clock()), ENDS[reason].status, reason, entry)
-        except Conflict:  # it has ended in the meantime, and said so then
+        except Conflict:  # it has already ended, with its own journal entry
             return
 
 
 def _must_be_revoked(done: CompletionReport) -> bool:
-    """Not where the commit's outcome stayed unknown: it may be the live connection."""
+    """False if the commit's outcome is unknown: the tokens may be the live connection."""
     return not done.lost and done.reason not in (None, Reason.ACCOUNT_TO_CHOOSE)

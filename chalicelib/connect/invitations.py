@@ -34,7 +34,7 @@ class Invitations:
         return self._link(LinkKind.CONNECT, self.tenants.known(name), entry)
 
     def create_intake_link(self, name: str, by: Actor) -> str:
-        """Make a one-time intake link and return its address.
+        """Make a one-time intake link and return its address, which is stored nowhere.
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """

@@ -1,7 +1,4 @@
-"""What one browser is shown of a tenant's connection (S18). Pure.
-
-Decides nothing but what is seen: it holds no way to change anything.
-"""
+"""What one browser may see of a tenant's connection (S18). Pure; changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ from chalicelib.permissions import GoToAccount, Usable, missing
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """A tenant as pages name it: a display name can be chosen to deceive, the rest can't."""
+    """How pages name a tenant. A display name can be chosen to deceive, the rest can't."""
 
     display_name: str
     tenant: str
@@ -40,9 +37,9 @@ class Whom:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Where a page's form goes: always to the tenant's own host, wherever it is shown (S28).
+    """Where a page's form goes: always to the tenant's own host (S28).
 
-    ``whom``: for whom, set where all tenants share one host.
+    ``whom``: the tenant that the page names, set if all tenants share one host.
     """
 
     address: str
@@ -51,7 +48,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """How this browser's last authorization request ended, when not in a connection."""
+    """Why this browser's last authorization request led to no connection."""
 
     reason: Reason
     reference: str
@@ -86,20 +83,19 @@ class SettingsView:
 
 
 def whom(tenant: Tenant) -> Whom:
-    """How a page names a tenant to somebody who must not be deceived."""
     return Whom(tenant.display_name, tenant.name, tenant.admin_email.rpartition("@")[2])
 
 
 def facts(connection: Connection | None, browser: Browser | None) -> Connection | None:
-    """The connection without its token, for a browser that has ever completed one."""
+    """The connection without its token; None for a browser that has never completed one."""
     if connection is None or browser is None or not browser.completed_at:
         return None
     return replace(connection, access_token=None)
 
 
 def token_seconds(connection: Connection | None, browser: Browser | None, now: float) -> int:
-    """For how long the token may still be seen here: in the browser whose own authorization it
-    comes from, for a while. Known by its sequence; two may complete in one second (S18)."""
+    """Seconds for which this browser may still see the token; 0 unless its own authorization got it
+    (S18). Compares sequences, since two requests may complete in the same second."""
     if connection is None or browser is None or browser.completed_at is None:
         return 0
     own = browser.sequence is not None and browser.sequence == connection.sequence
@@ -108,21 +104,21 @@ def token_seconds(connection: Connection | None, browser: Browser | None, now: f
 
 
 def waiting(request: AuthorizationRequest | None, now: float) -> bool:
-    """Whether the outcome of a request is open, and not for too long yet."""
+    """Whether the page still waits for a request's outcome, at most `PROCESSING_TIMEOUT`."""
     if request is None or not request.processing or request.returned_at is None:
         return False
     return now - request.returned_at < PROCESSING_TIMEOUT
 
 
 def usability(connection: Connection | None, needed: tuple[str, ...]) -> dict[str, Any]:
-    """Whether a living connection reads anything, and the scopes that it lacks (S27, F33)."""
+    """Whether a live connection can read calls, and which scopes it lacks (S27, F33)."""
     if connection is None or connection.status is not Status.CONNECTED:
         return {}
     return {"usable": connection.usable, "lacking": missing(needed, connection.scope)}
 
 
 def choices(request: AuthorizationRequest | None) -> tuple[GoToAccount, ...]:
-    """The accounts that this browser's newest request asks to choose from, by name."""
+    """The accounts that the admin must choose from, sorted by name."""
     if request is None or request.status is not RequestStatus.CHOOSING:
         return ()
     return tuple(sorted(request.accounts, key=lambda each: (each.name or "", each.key)))
@@ -131,7 +127,7 @@ def choices(request: AuthorizationRequest | None) -> tuple[GoToAccount, ...]:
 def notice(
     request: AuthorizationRequest | None, connection: Connection | None, now: float
 ) -> Notice | None:
-    """What to tell of a browser's newest request."""
+    """The notice about a browser's newest request, if the page needs one."""
     if request is None:
         return None
     if request.returned_at is None:
@@ -148,7 +144,7 @@ def notice(
 def _nobody_came_back(
     request: AuthorizationRequest, connection: Connection | None, now: float
 ) -> bool:
-    """Whether a press came to nothing, for a day; not where somebody has connected since."""
+    """Whether nobody came back from GoTo in time; False after a day or a later connection."""
     if request.status is not RequestStatus.STARTED:
         return False
     since = connection is not None and connection.connected_at >= request.started_at

@@ -1,7 +1,7 @@
-"""The token in which HA's front names a visitor: a JWT that it signs with a key of ours both.
+"""The token in which HA's front names a visitor: a JWT signed with a key that we share.
 
-PyJWT checks form and signature; what a token claims is checked here, by our own clock. Pure. No
-token and no part of one is ever logged or shown.
+PyJWT checks form and signature; this module checks the claims, by our own clock. Pure. No part of a
+token is ever logged or shown.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from chalicelib.durations import VISITOR_TOKEN_LIFETIME
 from chalicelib.untrusted_text import address_fault, printable
 
 ALGORITHM = "HS256"
-"""The only one (RFC 8725 3.1): what a token says of its algorithm decides nothing."""
+"""The only one accepted (RFC 8725 3.1), whatever a token's header says."""
 
 LONGEST_TOKEN = 2_048
 LONGEST_SUBJECT = 128
 """Characters."""
 
 _TENANT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""As `rep/onboarding.py` takes names: none is the key of a row of ours."""
+"""As in `rep/onboarding.py`; no such name can be the key of an internal row."""
 
 
 class Identity(NamedTuple):
-    """A person who is logged in to hireanalytiX, and whose page they may open."""
+    """A person logged in to hireanalytiX, and the tenant whose page they may open."""
 
     tenant: str
     subject: str
@@ -36,7 +36,7 @@ class Identity(NamedTuple):
 
 
 class Refusal(StrEnum):
-    """Why a token names nobody, in words for the log."""
+    """Why a token is refused, in words for the log."""
 
     REPEATED = "the header is there more than once"
     NOT_SIGNED = "not an HS256 JWT that one of our keys has signed"
@@ -55,10 +55,10 @@ def read(
     origin_of: Callable[[str], str],
     now: float,
 ) -> Identity | Refusal:
-    """Whom a token names, if everything about it is right.
+    """The person whom a token names, or why it is refused.
 
-    ``host``: where the visitor is, without its port; None where nothing tells. ``origin_of`` gives
-    a tenant's origin; ``now`` is in epoch seconds.
+    ``host``: the visitor's host without its port; None if unknown. ``origin_of`` returns a tenant's
+    origin; ``now`` is in epoch seconds.
     """
     claims = _claims(token, keys)
     if claims is None:
@@ -84,10 +84,10 @@ def _identity(
 
 
 def _claims(token: str, keys: Sequence[str]) -> dict[str, Any] | None:
-    """What a token says, if one of the keys has signed it."""
+    """A token's claims, if one of the keys has signed it."""
     if not token.isascii() or len(token) > LONGEST_TOKEN:
         return None
-    # Here and not above: where no front names visitors, no cold start pays for it.
+    # Imported here to spare cold starts where no front names visitors.
     import jwt
 
     for key in keys:
@@ -108,14 +108,14 @@ def _object(signed: bytes) -> dict[str, Any] | None:
 
 
 def _in_time(expires: object, now: float) -> bool:
-    """Whether a token lives now, and not for much longer: a copy of it is of use for minutes."""
+    """Whether a token is valid now and ends soon: a copy is of use for minutes only."""
     if isinstance(expires, bool) or not isinstance(expires, int | float):
         return False
     return now < expires <= now + VISITOR_TOKEN_LIFETIME
 
 
 def _person(subject: object, email: object) -> tuple[str, str] | None:
-    """The two as they came, if they can stand in a line of ours (S30)."""
+    """Both values unchanged, if they are safe to log and show (S30)."""
     if not isinstance(subject, str) or not isinstance(email, str):
         return None
     shown = 0 < len(subject) <= LONGEST_SUBJECT and printable(subject)

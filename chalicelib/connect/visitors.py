@@ -1,7 +1,6 @@
-"""Who is at the door: the holder of an emailed link, or a person whom HA's front names.
+"""Decides who is let in: the holder of an emailed link, or a person whom HA's front names.
 
-`VisitorIdentity` decides: in *off* links alone count, in *optional* either does, in *required* no
-link opens anything. Decides who is let in, and nothing else.
+With `VisitorIdentity` *off* only links count, with *optional* either, with *required* no link.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from chalicelib.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class BrowserCookies:
-    """What a browser brought: the link and its own secret, from cookies; any text or None.
+    """What a browser sent: the link and its own secret, from cookies; any text or None.
 
-    ``before`` is the secret it went by before it last came back from GoTo. What other tabs had
-    open then still counts; nothing is shown for it. ``identity``: whom HA's front names.
+    ``before``: its secret before it last came back from GoTo. Forms and sign-ins from other tabs
+    still count with it; no page shows anything for it. ``identity``: whom HA's front names.
     """
 
     link: str | None = field(repr=False)
@@ -35,22 +34,22 @@ class BrowserCookies:
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The secrets that count, the newest first; none where that one is missing."""
+        """The browser's valid secrets, newest first; none if the newest is missing."""
         if not opaque.well_formed(self.browser):
             return ()
         given = (self.browser, self.before)
         return tuple(value for value in given if value and opaque.well_formed(value))
 
     def of_another(self, tenant: str) -> bool:
-        """Whether the person is another tenant's than what else they hold, a state or a link."""
+        """Whether HA's front names a person of a tenant other than this state's or link's."""
         return self.identity is not None and self.identity.tenant != tenant
 
 
 class Visitor(NamedTuple):
     """Who was let in, and to which tenant.
 
-    ``series``: the tenant's links that count now. ``counted``: the row under which starts are
-    counted. ``email``: of a person whom HA's front names; None for the holder of a link.
+    ``series``: the tenant's current link series. ``counted``: key of the row that counts starts.
+    ``email``: of a person whom HA's front names; None for the holder of a link.
     """
 
     tenant: Tenant
@@ -61,7 +60,7 @@ class Visitor(NamedTuple):
 
 @dataclass(eq=False, kw_only=True)
 class Door:
-    """``keys``: those that HA's front may sign with; asked for only where a token came."""
+    """``keys``: those that HA's front may sign with; called only if a token came."""
 
     settings: Settings
     tenants: Tenants
@@ -70,7 +69,7 @@ class Door:
     clock: Callable[[], float]
 
     def identify(self, tokens: Sequence[str], host: str | None) -> Identity | Refusal | None:
-        """Whom HA's front names; None where it says nothing, or nobody listens (*off*).
+        """Whom HA's front names, or why not; None if it sent no token, or identity is *off*.
 
         ``tokens``: every value of its header. Raises `DependencyUnavailable`, `Misconfigured`.
         """
@@ -82,13 +81,13 @@ class Door:
         return visitor_tokens.read(tokens[0], self.keys(), host=host, origin_of=origin_of, now=now)
 
     def check(self, cookies: BrowserCookies) -> None:
-        """Whether anybody may come in who brought this. Raises `LoginRequired`."""
+        """Raises `LoginRequired` if HA's front must name a person and has not."""
         required = self.settings.visitor_identity is VisitorIdentity.REQUIRED
         if required and cookies.identity is None:
             raise LoginRequired("HA's front names nobody")
 
     def visitor(self, cookies: BrowserCookies) -> Visitor:
-        """Who it is. An identity goes before a link.
+        """Let the visitor in. An identity takes precedence over a link.
 
         Raises `LoginRequired`, `LinkNotUsable`, `NotReadyToConnect` (a person of a tenant that no
         rep has added), `DependencyUnavailable`.
