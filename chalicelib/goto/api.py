@@ -1,7 +1,7 @@
-"""What answers of GoTo's API say: which accounts a person has, and whether a read is allowed.
+"""Reads answers of GoTo's API: which accounts a person has, and whether a read is allowed.
 
-Pure, no I/O. Nothing but a clear word of the API itself says no: a gateway's page, an outage or
-a rate limit says nothing about a permission (F33).
+Pure, no I/O. Only a clear refusal by the API itself means no: a gateway's page, an outage or a rate
+limit says nothing about a permission (F33).
 """
 
 from __future__ import annotations
@@ -24,16 +24,14 @@ USER_ACTIVITY = "/call-reports/v1/reports/user-activity"
 SCIM_EXTENSION = "urn:scim:schemas:extension:getgo:1.0"
 
 MOST_ACCOUNTS = 100
-"""Accounts of one person that are looked at: more than anybody chooses from."""
+"""Most accounts read of one person: more than anybody chooses from."""
 
 _SCOPE_CODE = "AUTHZ_INSUFFICIENT_SCOPE"
 
 
 def accounts(answer: Answer) -> tuple[GoToAccount, ...] | None:
-    """The accounts in any of the three answers to *who am I*; None where it tells of none.
-
-    An empty list is an answer: the person was removed from every account.
-    """
+    """The accounts in an answer of any of the three *who am I* addresses; None if it has none that
+    can be read. An empty list is an answer: the person was removed from every account."""
     rows = _rows(json_object(answer.body)) if answer.status == 200 else None
     if rows is None:
         return None
@@ -42,13 +40,13 @@ def accounts(answer: Answer) -> tuple[GoToAccount, ...] | None:
 
 
 def named(keys: Iterable[GoToAccount], names: Iterable[GoToAccount]) -> tuple[GoToAccount, ...]:
-    """The accounts, with the names that another answer gave them."""
+    """The accounts of ``keys``, with the names that ``names`` has for them."""
     known = {each.key: each.name for each in names}
     return tuple(GoToAccount(each.key, known.get(each.key) or each.name) for each in keys)
 
 
 def usable(answer: Answer) -> Usable:
-    """What the answer to a read of call reports says of the permission."""
+    """What an answer of call reports shows about the permission."""
     if answer.status == 200:
         return Usable.YES if json_object(answer.body) else Usable.UNKNOWN
     code = json_object(answer.body).get("errorCode")
@@ -58,7 +56,8 @@ def usable(answer: Answer) -> Usable:
 
 
 def cheapest_read(now: float, account: str | None) -> str:
-    """Path and query of the least that HA reads: one row of a minute's report."""
+    """Path and query of a minimal read: one row of the last minute's call report. ``now`` is in
+    epoch seconds."""
     end = datetime.fromtimestamp(int(now), UTC)
     query = {
         "startTime": (end - timedelta(minutes=1)).isoformat(),

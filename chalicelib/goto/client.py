@@ -1,7 +1,4 @@
-"""GoTo's endpoints: token, revocation and account requests, each with its deadline.
-
-Judges nothing: complete answers leave as they came, everything else as `ProviderUnreachable`.
-"""
+"""GoTo's endpoints, each with its deadline: token, revocation, authorize address, API reads."""
 
 from __future__ import annotations
 
@@ -26,8 +23,8 @@ from chalicelib.permissions import GoToAccount, Usable
 
 
 class GoTo:
-    """GoTo as one invocation asks it; ``ask_deadline`` in seconds, for a token request, where it is
-    another than the usual."""
+    """GoTo for one invocation. ``ask_deadline``: seconds for a token request; None for the usual
+    `ASK_DEADLINE`."""
 
     def __init__(
         self,
@@ -42,7 +39,7 @@ class GoTo:
         self._clock = clock
 
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer:
-        """Ask the token endpoint. Raises `ProviderUnreachable`."""
+        """The token endpoint's answer, unjudged. Raises `ProviderUnreachable`."""
         return self._send(
             "POST",
             self._settings.token_url,
@@ -52,10 +49,10 @@ class GoTo:
         )
 
     def revoke(self, client: ClientCredentials, token: str) -> Revocation:
-        """Withdraw a token (RFC 7009 2.2): done once GoTo says that it is gone or never was.
+        """Revoke a token (RFC 7009 2.2): `DONE` once GoTo confirms, even if it has no such token.
 
-        Refused where there is nobody to ask, or GoTo itself says that it no longer knows the
-        client; anything else is worth another try: a proxy's page is not GoTo's word (F36).
+        `REFUSED` if there is no revocation endpoint, or GoTo itself no longer recognizes the
+        client. Otherwise `LATER`: a proxy's page does not speak for GoTo (F36).
         """
         if self._settings.revoke_url is None:
             return Revocation.REFUSED
@@ -71,10 +68,8 @@ class GoTo:
         return Revocation.REFUSED if judge_client(answer) is False else Revocation.LATER
 
     def accounts(self, access_token: str) -> tuple[GoToAccount, ...] | None:
-        """All accounts of the person whom a token belongs to; None where they can't be read.
-
-        Names are asked for where there are several: somebody has to choose.
-        """
+        """All accounts of the person whom a token belongs to; None if they can't be read. If there
+        are several, with their names, because the admin must choose."""
         if self._settings.api_url is None:
             return None
         deadline = self._clock() + SIDE_DEADLINE
@@ -86,7 +81,7 @@ class GoTo:
         return None
 
     def authorize(self, client_id: str, redirect_uri: str) -> Answer:
-        """What the authorize address says to one without cookies. Raises `ProviderUnreachable`."""
+        """The authorize address's answer without cookies. Raises `ProviderUnreachable`."""
         url = authorization_url(
             self._settings.authorize_url,
             client_id=client_id,
@@ -100,14 +95,14 @@ class GoTo:
     def _named(
         self, found: tuple[GoToAccount, ...], access_token: str, deadline: float
     ) -> tuple[GoToAccount, ...]:
-        """The same with names, as far as GoTo tells them."""
+        """``found`` with the names that GoTo has for them."""
         if self._settings.admin_url is None:
             return found
         answer = self._read(self._settings.admin_url + api.ADMIN_ME, access_token, deadline)
         return api.named(found, (answer and api.accounts(answer)) or ())
 
     def read_calls(self, access_token: str, account: str | None) -> Usable:
-        """Whether a token reads call reports, by the cheapest read of them (F33)."""
+        """Whether a token can read call reports, by the cheapest read of them (F33)."""
         if self._settings.api_url is None:
             return Usable.UNKNOWN
         url = self._settings.api_url + api.cheapest_read(time.time(), account)
@@ -115,7 +110,7 @@ class GoTo:
         return api.usable(answer) if answer else Usable.UNKNOWN
 
     def _read(self, url: str, access_token: str, deadline: float) -> Answer | None:
-        """One read of GoTo's API; None where it gave no complete answer in time."""
+        """One read of GoTo's API; None if no complete answer came by ``deadline``."""
         try:
             return self._send("GET", url, f"Bearer {access_token}", deadline - self._clock())
         except ProviderUnreachable:

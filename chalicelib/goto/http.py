@@ -1,9 +1,9 @@
-"""HTTPS requests to others, bounded in time and size, and to no other address (S17).
+"""Outgoing HTTPS requests, limited in time and size, without redirects (S17).
 
-Judges nothing: complete answers leave as they came, everything else as `ProviderUnreachable`.
+Returns complete answers unjudged; anything else is `ProviderUnreachable`.
 
-The timeouts of `requests` count from byte to byte: a server that drips one now and then is never
-late. So a request also has a total deadline, after which its socket is shut down (S17, F14).
+The timeouts of `requests` restart with each byte, so a server that sends one now and then is never
+late. A request therefore also has a total deadline, which shuts its socket down (S17, F14).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _current = threading.local()
 
 
 class Watch:
-    """The time that one thread's request has; cuts its socket when that is over.
+    """Deadline of one thread's request; shuts its socket down when time is up.
 
-    ``over``: it was cut. ``sent``: the whole request had gone out, so the server may have acted.
+    ``over``: time was up. ``sent``: the whole request was sent, so the server may have acted.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -66,14 +66,14 @@ class Watch:
         with self._lock:
             self.over = not self.done
             if self._socket is not None:
-                with contextlib.suppress(OSError):  # it may have ended by itself just now
+                with contextlib.suppress(OSError):  # it may just have closed by itself
                     self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Watchman:
-    """One thread that keeps the time of all requests, as long as there are any.
+    """One thread that enforces all requests' deadlines, as long as there are any.
 
-    A timer for each would be a thread for each, and starting one waits for the interpreter's lock.
+    A timer per request would be a thread per request, and starting one waits for Python's lock.
     """
 
     def __init__(self) -> None:
@@ -156,14 +156,14 @@ class DeadlineAdapter(HTTPAdapter):
 
 
 LARGEST_ANSWER = 256 * 1024
-"""Bytes; a token answer has about 4,000. Twice the two longest tokens that are kept (F28)."""
+"""Bytes; a token answer has about 4,000. Twice two tokens of the longest kept size (F28)."""
 
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-"""It warns with whole addresses and headers of answers, which may hold a rep's proof (S20)."""
+"""Its warnings have whole addresses and answers' headers, which may hold a rep's proof (S20)."""
 
 
 class Outbound:
-    """One invocation's connections: idle ones would not outlive a frozen Lambda."""
+    """One invocation's connections; idle ones would not survive a frozen Lambda."""
 
     def __init__(self, connections: int) -> None:
         self._session = requests.Session()
@@ -181,7 +181,7 @@ class Outbound:
         seconds: float,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask once, ``seconds`` for the whole. Raises `ProviderUnreachable`."""
+        """Send once, within ``seconds`` in all. Raises `ProviderUnreachable`."""
         if seconds <= 0:
             raise ProviderUnreachable("no time left", sent=False)
         connect, read = OUTBOUND_CONNECT_TIMEOUT, OUTBOUND_READ_TIMEOUT
@@ -201,13 +201,13 @@ class Outbound:
                     answer = Answer(response.status_code, _body(response), wait, notices)
             except (requests.RequestException, OSError) as error:
                 raise ProviderUnreachable(_reason(error, watching), sent=watching.sent) from None
-        if watching.over and not _has_length(response):  # such a body just ends when it is cut
+        if watching.over and not _has_length(response):  # a cut body looks complete
             raise ProviderUnreachable("answer too slow", sent=True)
         return answer
 
 
 def _has_length(response: requests.Response) -> bool:
-    """Whether a body cut short would have been noticed: a complete answer is never thrown away."""
+    """Whether a cut body would have raised an error, so that this one is complete."""
     framing = response.headers.get("Transfer-Encoding", "").lower()
     return "Content-Length" in response.headers or "chunked" in framing
 

@@ -1,4 +1,4 @@
-"""OAuth 2.0 as this service speaks it: builds requests, judges answers, says what follows.
+"""OAuth 2.0 as this service uses it: builds requests, reads callbacks, classifies failures.
 
 Pure, no I/O. Sources: RFC 6749, RFC 7636 (PKCE), RFC 9207 (iss), RFC 7009 (revocation).
 """
@@ -20,17 +20,16 @@ from chalicelib.models import ClientCredentials, Reason, Revocation
 from chalicelib.permissions import GoToAccount, Usable
 
 BEARER = "Bearer"
-"""The one type of token that is stored (RFC 6750)."""
+"""The only token type that is stored (RFC 6750)."""
 
 LONGEST_VALUE = 4_096
-"""Characters of a code or token at most (GoTo's own limit)."""
-
+"""Most characters of a code or token (GoTo's own limit)."""
 
 _REDIRECT = re.compile(rb"redirect[ _-]?ur[il]", re.IGNORECASE)
 
 
 class GoToClient(Protocol):
-    """GoTo's endpoints as use cases ask them; `client.GoTo` says what each raises."""
+    """GoTo's endpoints for use cases; `client.GoTo` says what each raises."""
 
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer: ...
 
@@ -44,14 +43,13 @@ class GoToClient(Protocol):
 
 
 NOTICES = ("Deprecation", "Sunset")
-"""Headers that announce that an address is to be given up (RFC 9745, RFC 8594)."""
+"""Headers that announce the end of an address (RFC 9745, RFC 8594)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from the token endpoint: a complete HTTP response. ``retry_after``: the
-    header of that name, as it was sent. ``notices``: names of those that announce an end, of the
-    `NOTICES`."""
+    """A complete HTTP response. ``retry_after``: that header, as sent. ``notices``: the headers
+    among `NOTICES` that it has."""
 
     status: int
     body: bytes = field(repr=False)
@@ -60,10 +58,10 @@ class Answer:
 
 
 class FailureClass(StrEnum):
-    """What came of a token request that brought no tokens; `verdicts` says what follows from it.
+    """Why a token request brought no tokens; `refresh/failure_decisions.py` says what follows.
 
-    ``UNCLEAR`` is an answer behind which GoTo may have acted: a gateway's error, a success that
-    can't be read. The last three are no answers at all.
+    ``AMBIGUOUS``: GoTo may have acted, but answered with a gateway's error or an unreadable
+    success. The last three are no answers at all.
     """
 
     TRANSIENT = "transient"
@@ -86,7 +84,7 @@ class Failure:
 
     @property
     def known(self) -> bool:
-        """Whether GoTo can't have acted on the request: it said so, or never had it."""
+        """Whether GoTo can't have acted: it said so, or never got the request."""
         return self.kind not in (FailureClass.AMBIGUOUS, FailureClass.NO_ANSWER)
 
 
@@ -168,17 +166,16 @@ def client_value_allowed(value: str) -> bool:
 
 
 def client_id_allowed(value: str, style: str) -> bool:
-    """The same for a client id; where it is sent raw it holds no colon (RFC 7617 2)."""
+    """Like `client_value_allowed`; a client id that is sent raw holds no colon (RFC 7617 2)."""
     return client_value_allowed(value) and not (style == "raw" and ":" in value)
 
 
 def read_callback(parameters: Mapping[str, Sequence[str]]) -> CallbackParameters:
-    """Take the authorization response apart.
+    """Parse the authorization response.
 
-    Parameters that RFC 6749 does not know are ignored, one without a value counts as left out
-    (3.1), its own must not be repeated (S06). What an error's words say is never looked at: they
-    may be of any length, language and form (S08). Raises `MalformedRequest` for anything that no
-    authorization server would send.
+    Unknown parameters are ignored, empty ones count as missing (RFC 6749 3.1), its own must not be
+    repeated (S06). An error's description may be any text and is never read (S08). Raises
+    `MalformedRequest` for anything that no authorization server would send.
     """
     values = {name: _single(parameters, name) for name in ("state", "code", "error", "iss")}
     for words in ("error_description", "error_uri"):
@@ -194,7 +191,7 @@ def read_callback(parameters: Mapping[str, Sequence[str]]) -> CallbackParameters
 
 
 def is_callback(parameters: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a visit of the settings page is GoTo's answer rather than a plain visit."""
+    """Whether a request for the settings page is GoTo's callback."""
     return any(name in parameters for name in ("state", "code", "error"))
 
 
@@ -228,14 +225,14 @@ CALLBACK_REASONS = {
 
 
 def callback_reason(error: str) -> Reason:
-    """How the request ends by an error callback; any text may be given."""
+    """Why the request ends with an error callback; ``error`` may be any text."""
     return CALLBACK_REASONS.get(error, Reason.PROVIDER_ERROR)
 
 
 def is_redirect_refusal(answer: Answer) -> bool:
-    """Whether the authorize address clearly refuses the redirect URI (RFC 6749 4.1.2.1: the server
-    tells the person itself, and sends nobody back). GoTo's own words are not known, so only a
-    client error that names the redirect URI counts."""
+    """Whether the authorize address clearly refuses the redirect URI: the server then shows the
+    person a page and redirects nowhere (RFC 6749 4.1.2.1). We don't know GoTo's wording, so only a
+    4xx that names the redirect URI counts."""
     return 400 <= answer.status < 500 and _REDIRECT.search(answer.body) is not None
 
 
@@ -249,12 +246,11 @@ REASONS = {
     FailureClass.CLIENT_REFUSED: Reason.CLIENT_REFUSED,
     FailureClass.INTERNAL: Reason.INTERNAL,
 }
-"""How an authorization request ends by a failure: a code serves once, so none is tried again (F22).
-What follows for a refresh: `refresh/failure_decisions.py`."""
+"""Why an authorization request ends after a failure. A code works once: there is no retry (F22)."""
 
 
 def failure_of(error: ProviderUnreachable | DependencyUnavailable) -> Failure:
-    """What an adapter's error amounts to."""
+    """An adapter's error as a `Failure`."""
     if isinstance(error, DependencyUnavailable):
         return Failure(FailureClass.INTERNAL, str(error))
     kind = FailureClass.NO_ANSWER if error.sent else FailureClass.NOT_SENT

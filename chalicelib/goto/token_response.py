@@ -1,7 +1,7 @@
 """Reads the answers of token requests: tokens, or why there are none.
 
 Pure, no I/O. Sources: RFC 6749 5.1 and 5.2, RFC 9110 10.2.3 (Retry-After). Servers bend both, and
-tokens may be the only valid ones: whatever can be used is used (F27, F28).
+the tokens may be the only valid ones, so every usable part is used (F27, F28).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from chalicelib.durations import ASSUMED_LIFETIME, LONGEST_LIFETIME, LONGEST_WAI
 from chalicelib.goto.oauth import Answer, Failure, FailureClass
 
 LONGEST_TOKEN = 64 * 1_024
-"""Bytes of a token at most: two of them and what goes with them fit a message of SQS, and each an
-item of DynamoDB. Longer ones than GoTo's are kept: losing the only refresh token costs more."""
+"""Most bytes of a token: two with their data fit an SQS message, one fits a DynamoDB item. Longer
+than GoTo's tokens, because losing the only refresh token costs more."""
 
 _EXPIRED_FORM = "Required parameter(s) missing or wrong."
 """Description with which GoTo's older hosts refuse an expired refresh token as invalid_request."""
@@ -43,7 +43,7 @@ _KNOWN_ERRORS = (
 """Codes that a failure may name: RFC 6749's own. Any other text stays out of rows and logs."""
 
 _REFUSING = (400, 401, 403)
-"""Statuses besides 2xx with which a refusal comes."""
+"""Statuses of a refusal, besides 2xx."""
 
 _STATUSES = {
     429: FailureClass.RATE_LIMITED,
@@ -51,16 +51,13 @@ _STATUSES = {
     502: FailureClass.AMBIGUOUS,
     504: FailureClass.AMBIGUOUS,
 }
-"""Statuses that say more than that the request was not served."""
+"""Statuses that are not simply `TRANSIENT`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """A successful token response (RFC 6749 5.1), as far as it was given.
-
-    ``bearer`` False: nobody here knows how to use such an access token, so it has no life; the
-    refresh token beside it may be the only valid one all the same.
-    """
+    """A successful token response (RFC 6749 5.1). ``bearer`` False: we can't use the access token,
+    so its lifetime is 0; its refresh token may still be the only valid one."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
@@ -74,8 +71,8 @@ class TokenSet:
 def judge(answer: Answer) -> TokenSet | Failure:
     """Read a token endpoint's answer.
 
-    Tokens in any 2xx are tokens, and any other 2xx may have acted. Whatever is neither tokens nor a
-    clear refusal is transient: it must never end a grant (F08).
+    Tokens in any 2xx count. After a 2xx without tokens or a clear refusal, GoTo may have acted.
+    Anything but tokens and clear refusals must never end a grant (F08).
     """
     fields = json_object(answer.body)
     success = 200 <= answer.status <= 299
@@ -95,11 +92,10 @@ def judge(answer: Answer) -> TokenSet | Failure:
 
 
 def judge_client(answer: Answer) -> bool | None:
-    """Whether GoTo knows a client, by its answer to a made-up refresh token; None: it can't tell.
+    """Whether GoTo recognizes the client, by its error answer; None if that doesn't show it.
 
-    Only GoTo itself decides: a page that some proxy answers with 401 has no OAuth error in it
-    (F36). 401 refuses the client, 400 the token alone; ``invalid_client`` is a refusal of the
-    client with either status (RFC 6749 5.2).
+    Only an OAuth error counts: a proxy's 401 page has none (F36). 401 refuses the client, 400 only
+    the token; ``invalid_client`` refuses the client with either status (RFC 6749 5.2).
     """
     code = error_code(json_object(answer.body))
     if not code or answer.status not in (400, 401):
@@ -108,10 +104,8 @@ def judge_client(answer: Answer) -> bool | None:
 
 
 def error_code(fields: dict[str, Any]) -> str:
-    """The OAuth error of an answer in lower case; empty where there is none.
-
-    Some servers answer in capitals, as an object, or as a list of ``errors``.
-    """
+    """The OAuth error of an answer, in lower case; empty if there is none. Some servers send it in
+    capitals, as an object, or as a list of ``errors``."""
     listed = fields.get("errors")
     given = [fields.get("error"), *(listed if isinstance(listed, list) else [])]
     found = [code.strip().lower() for each in given if (code := _code_of(each))]
@@ -126,10 +120,10 @@ def _code_of(error: object) -> str:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body holds; empty where it is anything else.
+    """The JSON object in a body; empty if it is anything else.
 
-    Bytes that are no text are replaced, and control characters inside of strings are let through: a
-    name in another charset must not cost the tokens beside it (F28).
+    Undecodable bytes are replaced, and control characters in strings are accepted: a name in
+    another charset must not cost the tokens beside it (F28).
     """
     try:
         text = body.decode(json.detect_encoding(body), "replace")
@@ -140,8 +134,8 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def _tokens(fields: dict[str, Any]) -> TokenSet | None:
-    """None where neither token can be used. A refresh token alone is kept: it may be the only valid
-    one, whatever the access token beside it is like."""
+    """None if neither token is usable. A refresh token alone is kept: it may be the only valid
+    one."""
     access_token = _access_token(fields.get("access_token"))
     refresh_token = _refresh_token(fields.get("refresh_token"))
     if access_token is None and refresh_token is None:
@@ -168,14 +162,14 @@ def _access_token(value: object) -> str | None:
 
 
 def _refresh_token(value: object) -> str | None:
-    """It goes into a form, which takes any text (RFC 6749 appendix A.17); a byte of it that was no
-    text has broken it."""
+    """It goes into a form, which takes any text (RFC 6749 appendix A.17). An undecodable byte has
+    broken it."""
     token = _stripped(value)
     return token if token and token.isprintable() and "\ufffd" not in token else None
 
 
 def _stripped(value: object) -> str | None:
-    """White space around a token is no part of it."""
+    """A token without white space around it; None if it is too long or no text."""
     if not isinstance(value, str):
         return None
     token = value.strip()
@@ -183,8 +177,8 @@ def _stripped(value: object) -> str | None:
 
 
 def _lifetime(value: object) -> int | None:
-    """A life in seconds, a string on an old proxy; None where it is no number, or says nothing: no
-    server issues a token that is dead already, but some say 0 for a life they don't know."""
+    """A lifetime in seconds (a string from old proxies); None unless it is a positive number: no
+    server issues dead tokens, but some send 0 for a lifetime that they don't know."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -195,8 +189,8 @@ def _lifetime(value: object) -> int | None:
 
 
 def seconds_to_wait(retry_after: str | None, now: float) -> int:
-    """How long GoTo asks to be left alone (RFC 9110 10.2.3): seconds, or a date; an hour at most,
-    and 0 where it asks for nothing. ``now`` in epoch seconds."""
+    """Seconds to wait by a Retry-After header (RFC 9110 10.2.3), which has seconds or a date: an
+    hour at most, 0 if it is missing or unreadable. ``now`` in epoch seconds."""
     text = (retry_after or "").strip()
     try:
         seconds = int(text) if text.isdecimal() else _seconds_until(text, now)
@@ -212,11 +206,8 @@ def _seconds_until(date: str, now: float) -> int:
 
 
 def refresh_token_expiry(token: str, issued_at: int, lifetime: int) -> int:
-    """When a refresh token ends, in epoch seconds.
-
-    Counted from its issue; where it happens to be a JWT, a readable and plausible ``exp`` refines
-    the date. It is never verified and never trusted with anything else.
-    """
+    """When a refresh token ends, in epoch seconds: ``lifetime`` seconds after its issue, or at the
+    plausible ``exp`` of a JWT, which is never verified and never trusted with anything else."""
     assumed = issued_at + lifetime
     try:
         body = token.split(".")[1]
