@@ -76,10 +76,8 @@ class AdminVisit:
         return self.door.visitor(BrowserCookies(link, None)).tenant
 
     def replaced(self, cookies: BrowserCookies, opened: Tenant) -> Tenant | None:
-        """The tenant open in this browser, if opening ``opened`` would replace it (S28).
-
-        Raises `DependencyUnavailable`.
-        """
+        """The tenant open in this browser, if opening ``opened`` would replace it (S28). Raises
+        `DependencyUnavailable`."""
         try:
             held = self.door.visitor(cookies).tenant
         except LinkNotUsable:
@@ -107,10 +105,8 @@ class AdminVisit:
         )
 
     def settings_page(self, cookies: BrowserCookies) -> page_views.SettingsView:
-        """The settings page as this browser may see it.
-
-        Raises what `Door.visitor` does, `DependencyUnavailable`.
-        """
+        """The settings page as this browser may see it. Raises what `Door.visitor` does,
+        `DependencyUnavailable`."""
         tenant = self.door.visitor(cookies).tenant
         browser, request = self._browser(cookies, tenant)
         connection, now = self.connections.get(tenant.name), self.clock()
@@ -138,10 +134,8 @@ class AdminVisit:
         return tuple(entry.for_customer() for entry in shown)
 
     def processing(self, cookies: BrowserCookies) -> bool:
-        """Whether this browser's authorization request is still being processed.
-
-        Raises what `Door.visitor` does, `DependencyUnavailable`.
-        """
+        """Whether this browser's authorization request is still being processed. Raises what
+        `Door.visitor` does, `DependencyUnavailable`."""
         _, request = self._browser(cookies, self.door.visitor(cookies).tenant)
         return page_views.waiting(request, self.clock())
 

@@ -52,11 +52,8 @@ def swapped(goto: GoToClient, client: ClientCredentials, client_auth: str) -> bo
 
 
 def redirect_refused(goto: GoToClient, client_id: str, redirect_uri: str) -> bool:
-    """Whether GoTo clearly says that a client has another redirect URI.
-
-    Opens GoTo's authorize address without cookies. An unclear answer counts as no refusal: a
-    sign-in will show it.
-    """
+    """Whether GoTo clearly says that a client has another redirect URI, at its authorize address
+    without cookies. An unclear answer counts as no refusal: a sign-in will show it."""
     try:
         return oauth.is_redirect_refusal(goto.authorize(client_id, redirect_uri))
     except ProviderUnreachable:

@@ -26,18 +26,14 @@ class Invitations:
     clock: Callable[[], float]
 
     def create_link(self, name: str, by: Actor) -> str:
-        """Make a fresh connect link and return its address, which is stored nowhere.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Make a fresh connect link and return its address, which is stored nowhere. Raises
+        `UnknownTenant`, `DependencyUnavailable`."""
         entry = self._entry(name, Kind.LINK_CREATED, by, "A connect link was made.")
         return self._link(LinkKind.CONNECT, self.tenants.known(name), entry)
 
     def create_intake_link(self, name: str, by: Actor) -> str:
-        """Make a one-time intake link and return its address, which is stored nowhere.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Make a one-time intake link and return its address, which is stored nowhere. Raises
+        `UnknownTenant`, `DependencyUnavailable`."""
         text = "A one-time link for entering the GoTo client was made."
         entry = self._entry(name, Kind.INTAKE_CREATED, by, text)
         return self._link(LinkKind.INTAKE, self.tenants.known(name), entry)
@@ -52,10 +48,8 @@ class Invitations:
         return self._link(kind, tenant, None)
 
     def send_link(self, name: str, by: Actor) -> Tenant:
-        """Write a journal entry that has a fresh connect link mailed to the admin.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Write a journal entry that has a fresh connect link mailed to the admin. Raises
+        `UnknownTenant`, `DependencyUnavailable`."""
         return self._ask(name, Kind.LINK_SENT, "A connect link is mailed to the admin.", by)
 
     def send_intake_link(self, name: str, by: Actor) -> Tenant:
@@ -64,10 +58,7 @@ class Invitations:
         return self._ask(name, Kind.INTAKE_SENT, text, by)
 
     def revoke_links(self, name: str, by: Actor) -> None:
-        """Revoke all of the tenant's links.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Revoke all of the tenant's links. Raises `UnknownTenant`, `DependencyUnavailable`."""
         entry = self._entry(name, Kind.LINKS_REVOKED, by, "All links given so far were revoked.")
         self.tenants.revoke_links(name, entry)
 

@@ -129,7 +129,6 @@ class GoTo:
 
 
 def connect(settings: Settings, connections: int, ask_deadline: float | None) -> GoTo:
-    """GoTo, with its own connections."""
     return GoTo(settings, Outbound(connections), ask_deadline)
 
 

@@ -1,4 +1,4 @@
-"""What a customer reads of their history, without names and without our own affairs."""
+"""The customer's history in sentences, without names and without internal events."""
 
 from __future__ import annotations
 
@@ -60,4 +60,4 @@ HISTORY: dict[str, tuple[str, str]] = {
     Kind.USABLE_AGAIN: ("goto", "shows your call reports again."),
     Kind.CREDENTIALS_REJECTED: ("goto", "no longer accepts the client ID or client secret."),
 }
-"""Who, and what: one for each kind that is ``shown`` (`journal_entries.TRAITS`)."""
+"""Actor and sentence of each kind that is ``shown`` (`journal_entries.TRAITS`)."""

@@ -25,28 +25,27 @@ from chalicelib.web import pages
 LINK_COOKIE = "__Host-ha-link"
 BROWSER_COOKIE = "__Host-ha-browser"
 BEFORE_COOKIE = "__Host-ha-before"
-"""The browser's value before its last return from GoTo, for what other tabs had open then."""
+"""The browser's value before its last return from GoTo, for tabs that were open then."""
 
 TOLD_COOKIE = "__Host-ha-told"
-"""What a form was answered with, for the page that it leads to: once, and for a minute."""
+"""A form's result, for the page that it redirects to: once, within a minute."""
 
 COOKIES = (LINK_COOKIE, BROWSER_COOKIE, BEFORE_COOKIE, TOLD_COOKIE)
-"""All that a front must pass on."""
+"""All cookies that a front must pass on."""
 
 VISITOR_TOKEN = "x-visitor-token"  # noqa: S105 - a header's name
-"""Header in which HA's front names the person who is logged in (`VisitorIdentity`)."""
+"""Header in which HA's front names the logged-in person (`VisitorIdentity`)."""
 
 _ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax"
-"""Lax, not Strict: the admin comes back from GoTo's site and must be known then (S12)."""
+"""Lax, not Strict: the browser must also send them when GoTo sends the admin back (S12)."""
 
 LARGEST_FORM = 32_768
-"""Bytes of a posted form; two values of 4,096 characters, percent-encoded, are the largest."""
+"""Bytes of a posted form; has room for two percent-encoded values of 4,096 characters."""
 
 _OF_API_GATEWAY = re.compile(r"[a-z0-9-]+\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 
 
 def browser_cookies(request: Request) -> BrowserCookies:
-    """What the browser brought in our cookies."""
     found = _cookies(request)
     return BrowserCookies(
         found.get(LINK_COOKIE), found.get(BROWSER_COOKIE), found.get(BEFORE_COOKIE)
@@ -54,10 +53,10 @@ def browser_cookies(request: Request) -> BrowserCookies:
 
 
 def _cookies(request: Request) -> dict[str, str]:
-    """Cookies by their exact names; a name given twice counts as not given (S24).
+    """Cookies by their exact names; a repeated name is ignored (S24).
 
-    Only space and tab are stripped (RFC 6265 5.2). A name behind any other white space is not
-    ours: browsers let a sibling host set it, although it looks like `__Host-` to Python's strip().
+    Only space and tab are stripped (RFC 6265 5.2). Browsers let a sibling host set a name behind
+    other white space, which Python's strip() would turn into `__Host-...`.
     """
     parts = [part for line in _lines(request, "cookie") for part in line.split(";")]
     pairs = [part.strip(" \t").partition("=") for part in parts]
@@ -79,25 +78,24 @@ def _lines(request: Request, wanted: str) -> list[str]:
 
 
 def is_elsewhere(request: Request, settings: Settings, tenant: Tenant) -> bool:
-    """Whether the visitor is at another host than the tenant's own, as far as anybody tells (S28).
+    """Whether the visitor's host is known and is not the tenant's own (S28).
 
-    A front that forwards to the API's own name without X-Forwarded-Host does not tell. Ports
-    don't matter: cookies ignore them, and proxies drop them.
+    It is unknown if a front forwards to the API's own name without X-Forwarded-Host. Ports don't
+    matter: cookies ignore them, and proxies drop them.
     """
     host = host_of(request)
     return host is not None and host != urlsplit(settings.origin(tenant.name)).hostname
 
 
 def host_of(request: Request) -> str | None:
-    """The visitor's host, in lower case without its port; None where nobody tells, empty where
-    what is told can't be one."""
+    """The visitor's host, in lower case without its port; None if unknown, empty if invalid."""
     given = _lines(request, "x-forwarded-host")[0] or _lines(request, "host")[0]
     host = _hostname(given.split(",")[0].strip(" \t"))
     return None if not given or _OF_API_GATEWAY.fullmatch(host) else host
 
 
 def _hostname(host: str) -> str:
-    """A host without its port, in lower case; empty where it can't be one."""
+    """A host without its port, in lower case; empty if it is invalid."""
     try:
         return (urlsplit(f"//{host}").hostname or "") if host.isascii() else ""
     except ValueError:
@@ -105,13 +103,13 @@ def _hostname(host: str) -> str:
 
 
 def parameters(request: Request) -> dict[str, Sequence[str]]:
-    """The query, repeated parameters kept apart (S06)."""
+    """The query, with every value of a repeated parameter (S06)."""
     query = request.query_params
     return {} if query is None else {name: query.getlist(name) for name in query}
 
 
 def form_post(request: Request) -> FormPost:
-    """A posted form of our own page. Raises `MalformedRequest`."""
+    """What `check_form` needs from a posted form. Raises `MalformedRequest`."""
     return FormPost(
         csrf=_fields(request).get("csrf", ""),
         fetch_site=request.headers.get("sec-fetch-site"),
@@ -120,10 +118,7 @@ def form_post(request: Request) -> FormPost:
 
 
 def chosen_account(request: Request) -> str | None:
-    """The key of the GoTo account that was chosen; None where the form has none to choose.
-
-    Raises `MalformedRequest`.
-    """
+    """The chosen GoTo account's key; None if the form has none. Raises `MalformedRequest`."""
     return _fields(request).get("account")
 
 
@@ -134,7 +129,7 @@ def entered_client(request: Request) -> EnteredClient:
 
 
 def _fields(request: Request) -> dict[str, str]:
-    """What a form holds, each field once."""
+    """A form's fields. Raises `MalformedRequest`, also if one is repeated."""
     body: bytes = request.raw_body  # type: ignore[assignment]  # Chalice always decodes it
     if len(body) > LARGEST_FORM:
         raise MalformedRequest("form too large")
@@ -155,7 +150,7 @@ def page(
     cookies: Sequence[str] = (),
     tenant: Tenant | None = None,
 ) -> Response:
-    """An HTML answer. ``tenant``: whose origin its forms go to."""
+    """An HTML answer. ``tenant``: its forms may go to this tenant's origin."""
     headers: dict[str, Any] = {"Content-Type": "text/html; charset=utf-8"}
     if cookies:
         headers["Set-Cookie"] = list(cookies)
@@ -164,7 +159,7 @@ def page(
 
 
 def redirect(settings: Settings, location: str, cookies: Sequence[str] = ()) -> Response:
-    """A 303 (RFC 9110 15.4.4): whatever was sent, the browser goes on with a GET."""
+    """A 303 (RFC 9110 15.4.4): the browser goes on with a GET, even after a POST."""
     headers: dict[str, Any] = {"Location": location, "Content-Type": "text/plain"}
     if cookies:
         headers["Set-Cookie"] = list(cookies)
@@ -178,25 +173,25 @@ def json_answer(
 
 
 def to_settings_page(settings: Settings, cookies: Sequence[str] = ()) -> Response:
-    """The clean address: no code, no state, no link in it (S10)."""
+    """A redirect to an address without code, state or link (S10)."""
     return redirect(settings, PAGE_PATH, cookies)
 
 
 def link_cookies(request: Request, link: str) -> list[str]:
-    """Cookies of one who opened a link: the link until the browser closes, and who the browser is.
+    """Cookies for opening a link: the link, until the browser closes, and the browser's value.
 
-    A browser that is known keeps its value, so that a second tab does not break the first (S02).
+    A browser that has a value keeps it, so that a second tab does not break the first (S02).
     """
     return [f"{LINK_COOKIE}={link}; {_ATTRIBUTES}", browser_cookie(known_browser(request))]
 
 
 def switch_cookies(request: Request) -> list[str]:
-    """Cookies of one who leaves the other tenant's link for a link of the intake."""
+    """Cookies for leaving another tenant's link for an intake link."""
     return [f"{LINK_COOKIE}=; Max-Age=0; {_ATTRIBUTES}", browser_cookie(known_browser(request))]
 
 
 def returned_cookies(brought: BrowserCookies, browser: str | None) -> list[str]:
-    """Cookies of a browser that came back from GoTo and goes by ``browser`` from now on."""
+    """Cookies for a browser that came back from GoTo; ``browser``: its new value, if any."""
     if browser is None:
         return []
     before = f"{BEFORE_COOKIE}={brought.browser}; Max-Age={REQUEST_LIFETIME}; {_ATTRIBUTES}"
@@ -204,14 +199,14 @@ def returned_cookies(brought: BrowserCookies, browser: str | None) -> list[str]:
 
 
 def told_cookie(link: str, browser: str, told: Mapping[str, Any]) -> str:
-    """Carries an answer over the redirect to its page, in the browser that gave the form alone."""
+    """Carries a form's result over the redirect, sealed for this browser and link."""
     text = base64.urlsafe_b64encode(json.dumps(dict(told)).encode()).decode()
     value = f"{text}.{opaque.told_seal(browser, link, text)}"
     return f"{TOLD_COOKIE}={value}; Max-Age={TOLD_KEPT}; {_ATTRIBUTES}"
 
 
 def told(request: Request, link: str) -> dict[str, Any]:
-    """What the form at this link was answered with; empty where there is nothing to tell."""
+    """The result of this link's form, from its cookie; empty if there is none."""
     found = _cookies(request)
     text, _, seal = found.get(TOLD_COOKIE, "").partition(".")
     browser = found.get(BROWSER_COOKIE) or ""
@@ -222,13 +217,13 @@ def told(request: Request, link: str) -> dict[str, Any]:
 
 
 def untold_cookie(request: Request) -> list[str]:
-    """Takes the cookie back, where there is one."""
+    """Deletes that cookie, if the browser sent it."""
     given = TOLD_COOKIE in _cookies(request)
     return [f"{TOLD_COOKIE}=; Max-Age=0; {_ATTRIBUTES}"] if given else []
 
 
 def known_browser(request: Request) -> str:
-    """The browser's own value, or a new one for a browser that has none."""
+    """The browser's value, or a new one if it has none."""
     browser = browser_cookies(request).browser
     return browser if browser and opaque.well_formed(browser) else opaque.new_value()
 

@@ -38,7 +38,7 @@ _BESIDE = {
         IntakeProblem.REDIRECT_UNKNOWN,
     ),
 }
-"""The field beside which each problem is told; the one that is left is about none."""
+"""The field beside which each problem is shown. `UNCHECKED` is about neither field."""
 
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect"
@@ -58,7 +58,7 @@ def _all_set(view: SettingsView) -> bool:
 
 
 def settings_page(view: SettingsView, form: Form, *, contact: str | None = None) -> str:
-    """The Activities Settings page. ``contact``: whom the customer may write to."""
+    """The Activities Settings page. ``contact``: the email address for the customer's questions."""
     headline, advice = texts.UNUSABLE.get(view.usable) or texts.STATUSES[view.status]
     advice = advice.replace("{mend}", scope_sentence(view.lacking))
     return _render(
@@ -84,14 +84,14 @@ def settings_page(view: SettingsView, form: Form, *, contact: str | None = None)
 
 
 def _timeline(view: SettingsView) -> list[tuple[float, str, str]]:
-    """When, who and what, in the customer's words: no names, no insides of ours."""
+    """Time (epoch seconds), actor and sentence of each entry that the customer may read."""
     entries = view.details.timeline if view.details else ()
     known = [(entry.at, HISTORY.get(entry.kind)) for entry in entries]
     return [(at, texts.WORDS[told[0]], told[1]) for at, told in known if told]
 
 
 def intake_page(view: IntakeView, form: Form, *, contact: str | None = None) -> str:
-    """The credential intake: the way through GoTo's portal, and the form."""
+    """The intake page: the steps in GoTo's portal, and the form."""
     if view.done:
         return message_page(texts.INTAKE_DONE, None, contact=contact)
     return _render(
@@ -119,7 +119,7 @@ def _intake_notice(view: IntakeView) -> str | None:
 
 
 def switch_page(held: Tenant, opened: Tenant, form: Form, csrf: str) -> str:
-    """The question before a link of one tenant replaces that of another (S28)."""
+    """The question before one tenant's link replaces another's (S28)."""
     headline, advice = texts.SWITCH
     return _render(
         "switch.html",
@@ -135,7 +135,7 @@ def switch_page(held: Tenant, opened: Tenant, form: Form, csrf: str) -> str:
 
 
 def _named(sentence: str, tenant: Whom | None) -> str | None:
-    """A sentence that names a tenant; each part isolated, whichever way its letters run."""
+    """A sentence that names a tenant. Unicode isolates keep right-to-left parts in their place."""
     if tenant is None:
         return None
     return sentence.format(
@@ -151,8 +151,8 @@ def message_page(
     contact: str | None = None,
     back: bool = False,
 ) -> str:
-    """A headline, what to do next, a reference number; with ``csrf`` the fresh-link button, with
-    ``back`` a way to the settings page."""
+    """A headline, what to do next, a reference number. ``csrf`` adds the fresh-link button,
+    ``back`` a link to the settings page."""
     return _render(
         "message.html",
         headline=message[0],
@@ -165,16 +165,13 @@ def message_page(
 
 
 def form_of(settings: Settings, tenant: Tenant, path: str) -> Form:
-    """The form of a tenant's page at this path."""
     named = whom(tenant) if settings.one_host else None
     return Form(settings.origin(tenant.name) + path, named)
 
 
 def headers(settings: Settings | None, origin: str | None = None) -> dict[str, str]:
-    """Headers of every answer, pages or not. Without settings, forms may go nowhere.
-
-    ``origin``: where else than to the page's own host its forms may go.
-    """
+    """Headers of every answer, pages or not. Forms may go to the page's own host; with settings
+    also to GoTo and to ``origin``."""
     return {
         "Content-Security-Policy": _policy(settings, origin),
         "Strict-Transport-Security": f"max-age={HSTS_LIFETIME}; includeSubDomains",
@@ -190,7 +187,7 @@ def headers(settings: Settings | None, origin: str | None = None) -> dict[str, s
 
 
 def _policy(settings: Settings | None, origin: str | None) -> str:
-    """Chromium applies form-action to the redirects after a POST: GoTo's origins stand in it."""
+    """Chromium applies form-action to redirects after a POST, so it includes GoTo's origins."""
     form_action = ["'self'"]
     if settings is not None:
         parts = urlsplit(settings.authorize_url)

@@ -1,4 +1,4 @@
-"""What an admin reads where GoTo gave a permission that is of no use (S27, F33), in English."""
+"""What an admin reads if GoTo granted too little to read calls (S27, F33), in English."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNUSABLE: dict[Usable, tuple[str, str]] = {
         " the account must click Get Access Token.",
     ),
 }
-"""The same for a connection that lives and reads nothing (F33)."""
+"""A headline and what to do next, for a live connection that can't read calls (F33)."""
 
 SCOPE_REFUSED = (
     "A box is not checked in GoTo's developer portal",

@@ -1,6 +1,6 @@
-"""Every word that an admin reads, in English. Plain ones: what happened, and what to do next.
+"""Every word that an admin reads, in plain English: what happened, and what to do next.
 
-There is one language; a test holds that no page has a word from anywhere else.
+A test checks that no page has a word from anywhere else.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ NOTICES: dict[Reason, tuple[str, str]] = {
         f"Nothing has changed. {_PRESS_AGAIN}",
     ),
 }
-"""A headline and what to do next, for each way in which an authorization request can fail."""
+"""A headline and what to do next, for each reason why an authorization request fails."""
 
 RECONNECT_SOON = (
     "Please reconnect soon",
@@ -212,7 +212,7 @@ WORDS: dict[str, str] = {
 
 
 def moment(at: datetime) -> str:
-    """A moment for readers without scripts; with them it becomes local time. ``at`` is in UTC."""
+    """A time for browsers without scripts; page.js turns it into local time. ``at`` is in UTC."""
     return f"{at:%-d %B %Y, %H:%M UTC}"
 
 
@@ -289,7 +289,7 @@ INTAKE_PROBLEMS: dict[IntakeProblem, str] = {
     IntakeProblem.UNCHECKED: "We could not check this with GoTo just now. Please enter both"
     " values once more in a minute.",
 }
-"""What was wrong, beside the field it is about."""
+"""What is wrong; shown beside the field it is about."""
 
 INTAKE_STEPS: tuple[str, ...] = (
     "Open GoTo's developer portal, log in as a GoTo administrator, and click"
@@ -304,7 +304,7 @@ INTAKE_STEPS: tuple[str, ...] = (
     " GoTo's"
     " page and click Done.",
 )
-"""The way through GoTo's developer portal; the second and third are followed by what to copy."""
+"""Steps in GoTo's developer portal. The page shows a value to copy after the second and third."""
 
 INTAKE_WORDS: dict[str, str] = {
     "title": "Set up GoTo access, step 1 of 2",
@@ -339,7 +339,7 @@ SWITCH = (
     "Switch only if you expected this link and you administer that company. If someone sent you"
     " here or you are not sure, stay where you were. Nothing has changed so far.",
 )
-"""Asked before a link of one company replaces that of another in a browser."""
+"""Asked before one company's link replaces another's in a browser."""
 
 ALL_SET = "You\u2019re all set. hireanalytiX is connected to GoTo. You can close this page."
 """Shown in the browser that has just connected."""

@@ -1,4 +1,4 @@
-"""What each page's request is answered with: reads it, calls one use case, builds the answer."""
+"""Answers each page's request: reads it, calls one use case, builds the answer."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Views:
     intake_visit: IntakeVisit
 
     def open_link(self, link: str) -> Response:
-        """The emailed link: no row is written, cookies are set, and on to the settings page; after
-        a question where they would replace another tenant's (S28). A person whom HA's front names
-        needs none."""
+        """An emailed link: writes no row, sets cookies and redirects to the settings page. Asks
+        first if that would replace another tenant's link (S28). A person whom HA's front names
+        needs no link."""
         link = as_pasted(link)
         if self._needs_no_link():
             return http.to_settings_page(self.settings)
@@ -58,7 +58,7 @@ class Views:
         return self._door(f"/connect/{link}", link, tenant) or self._opened(link)
 
     def press_at_link(self, link: str) -> Response:
-        """The button on a link's page: a living link may open; for a dead one, mail a fresh one."""
+        """The button on a link's page: opens a usable link, asks for a fresh one if it is dead."""
         link = as_pasted(link)
         if self._needs_no_link():
             return http.to_settings_page(self.settings)
@@ -72,7 +72,7 @@ class Views:
         return self._opened(link)
 
     def intake_page(self, link: str) -> Response:
-        """A link of the credential form: instructions and form. Writes nothing."""
+        """An intake link's page. Writes nothing."""
         link = as_pasted(link)
         browser = http.known_browser(self.request)
         view = self.intake_visit.page(replace(self._brought, link=link, browser=browser))
@@ -86,8 +86,8 @@ class Views:
         return self._form_page(link, view, cookies)
 
     def enter_credentials(self, link: str) -> Response:
-        """Check and store. What was entered is in no answer and no log line. While the browser
-        holds another tenant's link, a press answers the question and enters nothing (S28)."""
+        """Check and store a client. Its secret is in no answer and no log line. While the browser
+        holds another tenant's link, the button only switches to this one (S28)."""
         link = as_pasted(link)
         browser_cookies = replace(self._brought, link=link)
         view = self.intake_visit.page(browser_cookies)
@@ -126,7 +126,7 @@ class Views:
         return http.page(self.settings, page, cookies=cookies, tenant=view.tenant)
 
     def start(self) -> Response:
-        """Get Access Token; or the account that was chosen after it."""
+        """The button Get Access Token, or the choice of an account after it."""
         browser_cookies, form = self._brought, http.form_post(self.request)
         account = http.chosen_account(self.request)
         try:
@@ -152,8 +152,8 @@ class Views:
 
     @cached_property
     def _brought(self) -> BrowserCookies:
-        """What the browser brought, and whom HA's front names. A token that names nobody counts
-        for nothing; the log says why."""
+        """The browser's cookies, and whom HA's front names. A refused token is ignored; the log
+        says why."""
         known = self.door.identify(http.visitor_tokens(self.request), http.host_of(self.request))
         if isinstance(known, Refusal):
             logger().warning("a visitor's token was refused", why=known)
@@ -166,7 +166,7 @@ class Views:
         return self._brought.identity is not None
 
     def _without_link(self, browser_cookies: BrowserCookies) -> Response:
-        """An old link, kept in a cookie, leads to its own page, which offers a fresh one."""
+        """A dead link in the cookie leads to its own page, which offers a fresh one."""
         if browser_cookies.link is not None and well_formed(browser_cookies.link):
             return http.redirect(self.settings, f"/connect/{browser_cookies.link}")
         message = texts.NO_LINK
@@ -185,8 +185,8 @@ class Views:
         return http.redirect(self.settings, self._form(tenant, path).address)
 
     def _door(self, path: str, link: str, tenant: Tenant) -> Response | None:
-        """What a living link is answered with before it opens: the way to its own host, or the
-        question whether it may replace another tenant's; None where it may open (S28)."""
+        """What comes before a usable link opens: a redirect to its own host, or the question
+        whether it may replace another tenant's; None if it may open (S28)."""
         if http.is_elsewhere(self.request, self.settings, tenant):
             return self._to_own_host(path, tenant)
         held = self.visit.replaced(self._brought, tenant)
@@ -202,7 +202,7 @@ class Views:
         return http.to_settings_page(self.settings, http.link_cookies(self.request, link))
 
     def _check_form(self, link: str, tenant: Tenant | None) -> None:
-        """A form of a link's own page, before its cookie is set. Raises `CrossSiteRequest`."""
+        """Check a form on a link's page, before its cookie is set. Raises `CrossSiteRequest`."""
         browser_cookies = replace(http.browser_cookies(self.request), link=link)
         form = http.form_post(self.request)
         check_form(self.settings, browser_cookies, form, tenant.name if tenant else None)
@@ -219,7 +219,7 @@ class Views:
         return http.page(self.settings, page, cookies=http.untold_cookie(self.request))
 
     def _dead_link_page(self, link: str) -> Response:
-        """Where a fresh link can be asked for; the same whatever the link was (S15)."""
+        """The page that offers a fresh link; the same for every dead link (S15)."""
         if http.told(self.request, link).get("mailed"):
             return self._link_mailed()
         browser, kind = http.known_browser(self.request), LinkNotUsable
@@ -255,7 +255,7 @@ def problem_page(
     csrf: str | None = None,
     back: bool = False,
 ) -> Response:
-    """A page that says what is wrong, with a reference number that the log has too."""
+    """A page that says what is wrong, with a reference number that is also logged."""
     reference = new_reference()
     logger().warning("answered with a problem", cause=cause, status=status, reference=reference)
     page = pages.message_page(
