@@ -111,7 +111,7 @@ class AdminVisit:
         browser, request = self._browser(cookies, tenant)
         connection, now = self.connections.get(tenant.name), self.clock()
         seconds = page_views.token_seconds(connection, browser, now)
-        known = page_views.facts(connection, browser)
+        facts = page_views.facts(connection, browser)
         return page_views.SettingsView(
             tenant=tenant,
             status=state_of(tenant, connection, now),
@@ -125,7 +125,7 @@ class AdminVisit:
             connected=connection is not None and connection.access_token is not None,
             token=connection.access_token if connection and seconds else None,
             token_seconds=seconds,
-            details=page_views.Details(known, self._timeline(tenant.name)) if known else None,
+            details=page_views.Details(facts, self._timeline(tenant.name)) if facts else None,
         )
 
     def _timeline(self, tenant: str) -> tuple[JournalEntry, ...]:
@@ -274,9 +274,9 @@ class AdminVisit:
         differs from the request's if another tab came back first."""
         if renewed == request.browser:  # the same callback with the same cookies
             return False
-        known = self.requests.browser(held) or self.requests.browser(request.browser)
+        browser = self.requests.browser(held) or self.requests.browser(request.browser)
         try:
-            self.requests.consume(request, self._now(), code, renewed, known)
+            self.requests.consume(request, self._now(), code, renewed, browser)
         except Conflict:
             return False
         return True

@@ -91,10 +91,10 @@ class CredentialIntake:
         allowed = oauth.client_id_allowed(client.client_id, self.client_auth)
         if not allowed or not oauth.client_value_allowed(client.client_secret):
             return Outcome.REFUSED
-        known = client_known(self.goto, client)
-        if known is None:
+        recognized = client_known(self.goto, client)
+        if recognized is None:
             return Outcome.UNCHECKED
-        if not known:
+        if not recognized:
             exchanged = swapped(self.goto, client, self.client_auth)
             return Outcome.SWAPPED if exchanged else Outcome.REFUSED
         uri = event.get("redirect_uri")  # the previous version sends none

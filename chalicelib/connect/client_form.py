@@ -109,18 +109,18 @@ class IntakeVisit:
         return self._told(cookies, view, outcome, client_id)
 
     def _problems(self, client_id: str, secret: str) -> tuple[IntakeProblem, ...]:
-        found = []
+        problems = []
         if not client_id:
-            found.append(IntakeProblem.ID_MISSING)
+            problems.append(IntakeProblem.ID_MISSING)
         elif not oauth.client_id_allowed(client_id, self.settings.client_auth):
-            found.append(IntakeProblem.ID_IMPOSSIBLE)
+            problems.append(IntakeProblem.ID_IMPOSSIBLE)
         if not secret:
-            found.append(IntakeProblem.SECRET_MISSING)
+            problems.append(IntakeProblem.SECRET_MISSING)
         elif not oauth.client_value_allowed(secret):
-            found.append(IntakeProblem.SECRET_IMPOSSIBLE)
+            problems.append(IntakeProblem.SECRET_IMPOSSIBLE)
         elif secret == client_id:
-            found.append(IntakeProblem.SAME_TWICE)
-        return tuple(found)
+            problems.append(IntakeProblem.SAME_TWICE)
+        return tuple(problems)
 
     def _count(self, cookies: BrowserCookies) -> None:
         key, now = opaque.digest(cookies.link or ""), int(self.clock())

@@ -170,7 +170,7 @@ class Completion:
         """Commit the tenant's connection, now or from the rescue queue (F24). While it is queued,
         the report has no reason and the page waits."""
         try:
-            kept = keep(
+            result = keep(
                 lambda: self.sign_ins.settle(request, *given),
                 lambda: self.rescue_queue.send(connect_message(request, *given)),
                 pause=self.pause,
@@ -180,10 +180,10 @@ class Completion:
         except DependencyUnavailable as error:
             self.report(error)
             return CompletionReport(Reason.INTERNAL, tried=given.owner, lost=True)
-        if isinstance(kept, Queued):
+        if isinstance(result, Queued):
             return CompletionReport(None)
-        if kept.value is not None:
-            return CompletionReport(kept.value, tried=given.owner)
+        if result.value is not None:
+            return CompletionReport(result.value, tried=given.owner)
         seconds = self.clock() - (request.returned_at or request.started_at)
         self.prober.after_connect(request.tenant, given.new_tokens)
         return CompletionReport(None, seconds)
@@ -195,10 +195,10 @@ class Completion:
         until GoTo confirms (S22). ``client``: None if the revoker must look it up."""
         token = given_up(given.new_tokens)
         if client is not None:
-            told = self.revoker.revoke_as(client, *token)
+            revocation = self.revoker.revoke_as(client, *token)
         else:
-            told = self.revoker.attempt(request.tenant, request.client_id, *token)
-        if told is not Revocation.LATER:
+            revocation = self.revoker.attempt(request.tenant, request.client_id, *token)
+        if revocation is not Revocation.LATER:
             return
         try:
             self.rescue_queue.send(connect_message(request, *given))

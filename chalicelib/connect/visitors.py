@@ -37,8 +37,8 @@ class BrowserCookies:
         """The browser's valid secrets, newest first; none if the newest is missing."""
         if not opaque.well_formed(self.browser):
             return ()
-        given = (self.browser, self.before)
-        return tuple(value for value in given if value and opaque.well_formed(value))
+        secrets = (self.browser, self.before)
+        return tuple(value for value in secrets if value and opaque.well_formed(value))
 
     def of_another(self, tenant: str) -> bool:
         """Whether HA's front names a person of a tenant other than this state's or link's."""

@@ -41,8 +41,8 @@ def accounts(answer: Answer) -> tuple[GoToAccount, ...] | None:
 
 def named(keys: Iterable[GoToAccount], names: Iterable[GoToAccount]) -> tuple[GoToAccount, ...]:
     """The accounts of ``keys``, with the names that ``names`` has for them."""
-    known = {each.key: each.name for each in names}
-    return tuple(GoToAccount(each.key, known.get(each.key) or each.name) for each in keys)
+    name_of = {each.key: each.name for each in names}
+    return tuple(GoToAccount(each.key, name_of.get(each.key) or each.name) for each in keys)
 
 
 def usable(answer: Answer) -> Usable:
@@ -85,7 +85,7 @@ def _read(rows: Iterable[Any]) -> Iterator[GoToAccount]:
     for row in rows:
         if not isinstance(row, dict):
             continue
-        given = next((row[name] for name in ("accountKey", "key", "value") if name in row), None)
-        key = untrusted_text.account_key(given)
+        value = next((row[name] for name in ("accountKey", "key", "value") if name in row), None)
+        key = untrusted_text.account_key(value)
         if key is not None:
             yield GoToAccount(key, untrusted_text.principal(row.get("name") or row.get("display")))

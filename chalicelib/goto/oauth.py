@@ -196,19 +196,19 @@ def is_callback(parameters: Mapping[str, Sequence[str]]) -> bool:
 
 
 def _once(parameters: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:
-    given = parameters.get(name, ())
-    if len(given) > 1:
+    values = parameters.get(name, ())
+    if len(values) > 1:
         raise MalformedRequest(f"{name} was given more than once")
-    return given
+    return values
 
 
 def _single(parameters: Mapping[str, Sequence[str]], name: str) -> str | None:
-    given = _once(parameters, name)
-    if not given:
+    values = _once(parameters, name)
+    if not values:
         return None
-    if len(given[0]) > LONGEST_VALUE or not given[0].isprintable() or "\ufffd" in given[0]:
+    if len(values[0]) > LONGEST_VALUE or not values[0].isprintable() or "\ufffd" in values[0]:
         raise MalformedRequest(f"{name} is too long or not text")
-    return given[0]
+    return values[0]
 
 
 CALLBACK_REASONS = {

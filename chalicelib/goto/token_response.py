@@ -107,9 +107,9 @@ def error_code(fields: dict[str, Any]) -> str:
     """The OAuth error of an answer, in lower case; empty if there is none. Some servers send it in
     capitals, as an object, or as a list of ``errors``."""
     listed = fields.get("errors")
-    given = [fields.get("error"), *(listed if isinstance(listed, list) else [])]
-    found = [code.strip().lower() for each in given if (code := _code_of(each))]
-    return next((code for code in found if code in _KNOWN_ERRORS), found[0] if found else "")
+    errors = [fields.get("error"), *(listed if isinstance(listed, list) else [])]
+    codes = [code.strip().lower() for each in errors if (code := _code_of(each))]
+    return next((code for code in codes if code in _KNOWN_ERRORS), codes[0] if codes else "")
 
 
 def _code_of(error: object) -> str:

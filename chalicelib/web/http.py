@@ -60,8 +60,8 @@ def _cookies(request: Request) -> dict[str, str]:
     """
     parts = [part for line in _lines(request, "cookie") for part in line.split(";")]
     pairs = [part.strip(" \t").partition("=") for part in parts]
-    given = Counter(name for name, _, _ in pairs)
-    return {name: value for name, _, value in pairs if given[name] == 1}
+    counts = Counter(name for name, _, _ in pairs)
+    return {name: value for name, _, value in pairs if counts[name] == 1}
 
 
 def visitor_tokens(request: Request) -> list[str]:
@@ -72,8 +72,8 @@ def visitor_tokens(request: Request) -> list[str]:
 def _lines(request: Request, wanted: str) -> list[str]:
     """Every line of a header: API Gateway's ``headers`` hold only the last one."""
     event = request.to_original_event()
-    given = event.get("multiValueHeaders") or {}
-    lines = [line for name, values in given.items() if name.lower() == wanted for line in values]
+    headers = event.get("multiValueHeaders") or {}
+    lines = [line for name, values in headers.items() if name.lower() == wanted for line in values]
     return lines or [request.headers.get(wanted) or ""]
 
 
@@ -89,9 +89,9 @@ def is_elsewhere(request: Request, settings: Settings, tenant: Tenant) -> bool:
 
 def host_of(request: Request) -> str | None:
     """The visitor's host, in lower case without its port; None if unknown, empty if invalid."""
-    given = _lines(request, "x-forwarded-host")[0] or _lines(request, "host")[0]
-    host = _hostname(given.split(",")[0].strip(" \t"))
-    return None if not given or _OF_API_GATEWAY.fullmatch(host) else host
+    header = _lines(request, "x-forwarded-host")[0] or _lines(request, "host")[0]
+    host = _hostname(header.split(",")[0].strip(" \t"))
+    return None if not header or _OF_API_GATEWAY.fullmatch(host) else host
 
 
 def _hostname(host: str) -> str:
@@ -207,9 +207,9 @@ def told_cookie(link: str, browser: str, told: Mapping[str, Any]) -> str:
 
 def told(request: Request, link: str) -> dict[str, Any]:
     """The result of this link's form, from its cookie; empty if there is none."""
-    found = _cookies(request)
-    text, _, seal = found.get(TOLD_COOKIE, "").partition(".")
-    browser = found.get(BROWSER_COOKIE) or ""
+    cookies = _cookies(request)
+    text, _, seal = cookies.get(TOLD_COOKIE, "").partition(".")
+    browser = cookies.get(BROWSER_COOKIE) or ""
     if not browser or not opaque.told_sealed(seal, browser, link, text):
         return {}
     read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text))
@@ -218,8 +218,8 @@ def told(request: Request, link: str) -> dict[str, Any]:
 
 def untold_cookie(request: Request) -> list[str]:
     """Deletes that cookie, if the browser sent it."""
-    given = TOLD_COOKIE in _cookies(request)
-    return [f"{TOLD_COOKIE}=; Max-Age=0; {_ATTRIBUTES}"] if given else []
+    present = TOLD_COOKIE in _cookies(request)
+    return [f"{TOLD_COOKIE}=; Max-Age=0; {_ATTRIBUTES}"] if present else []
 
 
 def known_browser(request: Request) -> str:

@@ -86,8 +86,8 @@ def settings_page(view: SettingsView, form: Form, *, contact: str | None = None)
 def _timeline(view: SettingsView) -> list[tuple[float, str, str]]:
     """Time (epoch seconds), actor and sentence of each entry that the customer may read."""
     entries = view.details.timeline if view.details else ()
-    known = [(entry.at, HISTORY.get(entry.kind)) for entry in entries]
-    return [(at, texts.WORDS[told[0]], told[1]) for at, told in known if told]
+    lines = [(entry.at, HISTORY.get(entry.kind)) for entry in entries]
+    return [(at, texts.WORDS[line[0]], line[1]) for at, line in lines if line]
 
 
 def intake_page(view: IntakeView, form: Form, *, contact: str | None = None) -> str:

@@ -78,10 +78,10 @@ class Views:
         view = self.intake_visit.page(replace(self._brought, link=link, browser=browser))
         if other := self._door(f"/intake/{link}", link, view.tenant):
             return other
-        told = http.told(self.request, link)
-        problems = tuple(IntakeProblem(each) for each in told.get("problems", ()))
+        result = http.told(self.request, link)
+        problems = tuple(IntakeProblem(each) for each in result.get("problems", ()))
         if not view.done:
-            view = replace(view, problems=problems, client_id=told.get("client_id", ""))
+            view = replace(view, problems=problems, client_id=result.get("client_id", ""))
         cookies = [http.browser_cookie(browser), *http.untold_cookie(self.request)]
         return self._form_page(link, view, cookies)
 
@@ -99,8 +99,8 @@ class Views:
             return http.redirect(self.settings, f"/intake/{link}", cookies)
         form, entered = http.form_post(self.request), http.entered_client(self.request)
         view = self.intake_visit.submit(browser_cookies, form, entered)
-        told = {"problems": list(view.problems), "client_id": view.client_id}
-        seal = http.told_cookie(link, http.known_browser(self.request), told)
+        result = {"problems": list(view.problems), "client_id": view.client_id}
+        seal = http.told_cookie(link, http.known_browser(self.request), result)
         return http.redirect(self.settings, f"/intake/{link}", [] if view.done else [seal])
 
     def settings_page(self) -> Response:
@@ -154,11 +154,11 @@ class Views:
     def _brought(self) -> BrowserCookies:
         """The browser's cookies, and whom HA's front names. A refused token is ignored; the log
         says why."""
-        known = self.door.identify(http.visitor_tokens(self.request), http.host_of(self.request))
-        if isinstance(known, Refusal):
-            logger().warning("a visitor's token was refused", why=known)
-            known = None
-        return replace(http.browser_cookies(self.request), identity=known)
+        identity = self.door.identify(http.visitor_tokens(self.request), http.host_of(self.request))
+        if isinstance(identity, Refusal):
+            logger().warning("a visitor's token was refused", why=identity)
+            identity = None
+        return replace(http.browser_cookies(self.request), identity=identity)
 
     def _needs_no_link(self) -> bool:
         """Whether HA's front names a person. Raises `LoginRequired`."""

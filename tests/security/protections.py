@@ -164,7 +164,7 @@ PROTECTIONS = (
         '"code_challenge": code_challenge(verifier)',
         '"code_challenge": verifier',
     ),
-    Protection("S06", "nothing is given twice", OAUTH, "if len(given) > 1:", "if len(given) > 9:"),
+    Protection("S06", "nothing comes twice", OAUTH, "if len(values) > 1:", "if len(values) > 9:"),
     Protection(
         "S06",
         "the issuer is compared",
@@ -498,8 +498,8 @@ PROTECTIONS = (
         "S30",
         "an account key is one",
         "chalicelib/goto/api.py",
-        "key = untrusted_text.account_key(given)",
-        "key = str(given) if isinstance(given, str | int) and given else None",
+        "key = untrusted_text.account_key(value)",
+        "key = str(value) if isinstance(value, str | int) and value else None",
     ),
     Protection(
         "S30",
@@ -1038,8 +1038,8 @@ PROTECTIONS = (
         "S24",
         "a name given twice counts as not given",
         WEB,
-        "for name, _, value in pairs if given[name] == 1",
-        "for name, _, value in reversed(pairs) if given[name]",
+        "for name, _, value in pairs if counts[name] == 1",
+        "for name, _, value in reversed(pairs) if counts[name]",
     ),
     Protection(
         "S24",
