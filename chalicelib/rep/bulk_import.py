@@ -199,7 +199,9 @@ class BulkImport:
         ends = refresh_token_expiry(line.refresh_token, now, REFRESH_TOKEN_LIFETIME)
         before = self.connections.grant_summary(line.tenant)
         claim = self.rule.claim(line.account_key, line.tenant)
-        changed = LineResult(line.number, line.tenant, "It has changed meanwhile; import it again.")
+        changed = LineResult(
+            line.number, line.tenant, "It changed in the meantime; import it again."
+        )
         if claim is None:
             return changed
         try:

@@ -71,7 +71,7 @@ def run(desk: Desk, payload: Payload, identify: Callable[[], Actor]) -> Answer:
         return {
             "ok": False,
             "kind": "unavailable",
-            "error": f"AWS did not do its part ({error}). Nothing is lost; please try again.",
+            "error": f"AWS failed ({error}). Nothing is lost; please try again.",
         }
 
 
@@ -189,7 +189,7 @@ def _retry(desk: Desk, payload: Payload, by: Actor) -> Answer:
 def _retry_since(desk: Desk, payload: Payload, by: Actor) -> Answer:
     since = payload.get("ended_since")
     if not isinstance(since, int) or isinstance(since, bool) or since < 0:
-        raise InvalidInput("ended_since must be a moment, in seconds since 1970.")
+        raise InvalidInput("ended_since must be a time in epoch seconds.")
     put_back, after = desk.retrying.retry_since(since, _given(payload, "after"), AT_ONCE, by)
     return {"retried": put_back, "after": after}
 

@@ -88,8 +88,9 @@ class Disconnecting:
         self.tenants.known(name)
         if self._stop(name, by) is not None and not self._revoked(name):
             raise StillConnected(
-                f"{name} is disconnected, but GoTo could not be told yet. The service tries on by"
-                " itself; please remove the tenant once `tenant show` says that it is withdrawn."
+                f"{name} is disconnected, but GoTo has not confirmed the revocation yet. The"
+                " service keeps trying; remove the tenant once `tenant show` says that it is"
+                " withdrawn."
             )
         self._check_nothing_waits(name)
         entry = self._entry(name, Kind.TENANT_REMOVED, by, "Tenant removed.", None)
@@ -126,8 +127,8 @@ class Disconnecting:
             if before is None or before.status is Status.DISCONNECTED:
                 return before
             text = (
-                "Disconnected: the token is no longer used, and GoTo is told. All links given so"
-                " far were revoked."
+                "Disconnected: the token is no longer used, and is being revoked at GoTo. All"
+                " existing links were revoked."
             )
             entry = self._entry(name, Kind.DISCONNECTED, by, text, Status.DISCONNECTED)
             sequence = self.tenants.next_sequence(name)

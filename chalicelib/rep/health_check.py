@@ -87,7 +87,7 @@ def indexes(client: clients.DynamoDBClient, table: str, wanted: Sequence[str]) -
         if index.get("IndexStatus", "ACTIVE") == "ACTIVE"
     }
     missing = [name for name in wanted if name not in serving]
-    return f"The index {missing[0]!r} of {table} does not serve." if missing else None
+    return f"The index {missing[0]!r} of {table} is missing or not active." if missing else None
 
 
 def key(client: clients.KMSClient, arn: str) -> str | None:

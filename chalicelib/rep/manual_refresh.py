@@ -73,7 +73,7 @@ class ManualRefresh:
         if answer["outcome"] == "not_connected":
             raise NotConnected(_ENDED["not_connected"])
         if answer["outcome"] != "asked":
-            raise GoToSilent("GoTo was asked enough just now. Try again in a minute.")
+            raise GoToSilent("GoTo was asked too recently. Try again in a minute.")
         return {"facts": answer["facts"]}
 
     def revoke(self, name: str) -> bool:

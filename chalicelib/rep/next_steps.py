@@ -17,7 +17,7 @@ MEANINGS: dict[Status, str] = {
     Status.AWAITING_CREDENTIALS: "Waiting for the client id and secret of the customer's GoTo.",
     Status.AWAITING_AUTHORIZATION: "Waiting for the customer's admin to press Get Access Token.",
     Status.CONNECTED: "Connected; the token renews itself.",
-    Status.DEGRADED: "The token has run out and could not be renewed yet; the service tries on.",
+    Status.DEGRADED: "The token has expired and could not be renewed; the service keeps trying.",
     Status.REAUTHORIZATION_REQUIRED: "The permission that the admin once gave has ended.",
     Status.CREDENTIALS_REJECTED: "GoTo no longer accepts the client id or secret.",
     Status.DISCONNECTED: "Disconnected by the rep; nothing is read from GoTo.",
@@ -176,13 +176,13 @@ def _connected(case: Case) -> str:
     if connection.usable in USELESS:
         entry = case.last(Kind.SCOPE_MISSING, Kind.ACCESS_FORBIDDEN, Kind.ACCOUNT_GONE)
         again = f"To mail the link again: link send {case.tenant.name}."
-        return f"Ask the admin to mend it. {entry.text if entry else ''} {again}".replace("  ", " ")
+        return f"Ask the admin to fix it. {entry.text if entry else ''} {again}".replace("  ", " ")
     if ends_soon(connection, case.now):
         return _ends_soon(case)
     if case.tenant.pinned_account is not None and not account_known(case.tenant, connection):
         return (
-            "Whether the connection is to the confirmed GoTo account shows at its next refresh; it"
-            f" ends if not. To have that now: refresh {case.tenant.name}."
+            "The next refresh checks that the connection is to the confirmed GoTo account, and ends"
+            f" it if not. To check now: refresh {case.tenant.name}."
         )
     if case.tenant.pin_lifted:
         return _authorization(case)
@@ -203,7 +203,7 @@ def _degraded(case: Case) -> str:
     if case.change is not None and case.change.kind == Kind.IMPORTED and not tried:
         return "Nothing: it was imported, and its first refresh comes within minutes."
     if case.provider_down:
-        return "Nothing for this customer: GoTo does not answer for anybody, the service tries on."
+        return "Nothing here: GoTo is not answering for anyone. The service keeps trying."
     if case.connection is not None and ends_soon(case.connection, case.now):
         return _ends_soon(case)
     if case.last(Kind.STUCK, until=(Kind.RECOVERED, Kind.CONNECTED, Kind.RECONNECTED)) is not None:
@@ -237,14 +237,14 @@ def _rejected(case: Case) -> str:
         )
     return (
         "Ask the customer for a new client id and secret from GoTo's developer portal:"
-        f" intake send {name} (or, if you have them, credentials set {name}). If it is the same"
-        " client with a new secret, it goes on by itself; a new client must be connected anew."
+        f" intake send {name} (or, if you have them, credentials set {name}). If only"
+        " the secret is new, the connection resumes by itself; a new client must be connected."
     )
 
 
 def _disconnected(case: Case) -> str:
     if case.grant is not None and case.grant.next_refresh_at is not None:
-        return "Nothing: GoTo could not be told yet; the service goes on trying by itself."
+        return "Nothing: GoTo has not confirmed the revocation yet. The service keeps trying."
     return (
         "Nothing. If the customer wants to come back, send a new link:"
         f" link send {case.tenant.name}."

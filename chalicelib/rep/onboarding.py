@@ -182,9 +182,9 @@ class Onboarding:
         before = self.tenants.known(name)
         for each, value in details.items():
             if value is None and getattr(before, each) is None:
-                raise InvalidInput(f"{name} has no {each.replace('_', ' ')} to take out.")
+                raise InvalidInput(f"{name} has no {each.replace('_', ' ')} to remove.")
         what = " and ".join(
-            each.replace("_", " ") + (" (taken out)" if value is None else "")
+            each.replace("_", " ") + (" (removed)" if value is None else "")
             for each, value in details.items()
         )
         readdressed = bool(set(ADDRESSES) & set(details))

@@ -162,7 +162,9 @@ class Overview:
             return "It has never run."
         late = int(self.clock()) - ticked
         return (
-            f"It last ran {late} seconds ago; it should each minute." if late > TICK_LATE else None
+            f"It last ran {late} seconds ago; it should run every minute."
+            if late > TICK_LATE
+            else None
         )
 
     def look_at_overdue(self) -> str | None:
@@ -177,7 +179,7 @@ class Overview:
         `DependencyUnavailable`."""
         heard = self.fleet.heard_at()
         if heard is None:
-            return "Nothing has come through it yet: no mail or event goes out."
+            return "Nothing has come through it yet, so no mail or event is sent."
         silent = int(self.clock()) - heard
         return f"Nothing has come through it for {silent} s." if silent > HEARD_WITHIN else None
 
@@ -271,7 +273,7 @@ def _place(attention: str, position: str) -> FleetPlace:
     """The inverse of `_position`. The caller sends it. Raises `InvalidInput`."""
     found = _POSITION.fullmatch(position)
     if found is None or found[1] != attention:
-        raise InvalidInput(f"after is not what a page of {attention} has answered: begin anew.")
+        raise InvalidInput(f"after is no page cursor of {attention}; start from the first page.")
     return FleetPlace(int(found[2]), found[3])
 
 

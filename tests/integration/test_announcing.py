@@ -325,7 +325,7 @@ def test_f35_what_came_back_from_a_backup_is_told_to_nobody(world: World, outbox
 def test_f35_a_heartbeat_is_noted_and_told_to_nobody(world: World, outbox: Outbox) -> None:
     """F35: the doctor sees a stream that nobody reads."""
     look = world.desk().overview.look_at_stream
-    assert look() == "Nothing has come through it yet: no mail or event goes out."
+    assert look() == "Nothing has come through it yet, so no mail or event is sent."
     world.journal.beat(int(world.clock()))
     outbox.read(STREAM)
     assert look() is None

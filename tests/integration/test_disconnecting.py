@@ -46,7 +46,7 @@ def test_s22_a_revocation_that_fails_is_tried_until_goto_has_heard(world: World)
     connection = world.connections.get("acme")
     assert connection is not None
     assert (connection.status, connection.access_token) == (Status.DISCONNECTED, None)
-    assert "could not be told yet" in show(world)["next_action"]
+    assert "has not confirmed the revocation yet" in show(world)["next_action"]
     world.pass_until_due()
     assert world.tick() == {"transient": 1}
     world.goto.revocation = Revocation.DONE

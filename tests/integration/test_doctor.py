@@ -45,7 +45,7 @@ def test_the_indexes_of_a_real_table(world: World) -> None:
         return  # the table in memory has no description
     assert health_check.indexes(world.dynamodb, table, ("due", "ending")) is None
     told = health_check.indexes(world.dynamodb, table, ("due", "another"))
-    assert told == f"The index 'another' of {table} does not serve."
+    assert told == f"The index 'another' of {table} is missing or not active."
 
 
 def test_an_index_that_is_being_made_does_not_serve() -> None:

@@ -396,7 +396,7 @@ def test_s29_a_second_contact_who_is_taken_out_keeps_no_link(world: World) -> No
         world.visit.open_link(link)
     newest = world.journal.newest("acme", 1)[0]
     assert newest.kind == "address_changed"
-    assert newest.text.startswith("Changed: also email (taken out).")
+    assert newest.text.startswith("Changed: also email (removed).")
 
 
 @pytest.mark.parametrize("value", ["", " ", "\x1b", 7])
