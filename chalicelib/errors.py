@@ -3,32 +3,32 @@
 ServiceError
 +-- VisitorError              the admin reads a page with the right next step
 |   +-- LinkNotUsable         unknown, expired or revoked: all look the same (S15)
-|   +-- LoginRequired         HA's front names nobody, and no link is enough (*required*)
-|   +-- IntakeLinkNotUsable   the same for a link of the credential intake, used ones too
-|   +-- MalformedRequest      parameters missing, repeated, too long, not text
+|   +-- LoginRequired         HA's front named nobody, and links are not enough (*required*)
+|   +-- IntakeLinkNotUsable   the same for an intake link, or one that was used already
+|   +-- MalformedRequest      a parameter is missing, repeated, too long, or not text
 |   +-- CrossSiteRequest      a form that our own page did not send (S13)
-|   +-- CallbackNotAccepted   state unknown, used, expired, or of another browser (S01, S02)
-|   +-- TooManyAttempts       cap on what a link starts or has checked (S14, S16)
+|   +-- CallbackNotAccepted   state unknown, used, expired, or another browser's (S01, S02)
+|   +-- TooManyAttempts       too many starts or checks by one visitor (S14, S16)
 |   +-- NotReadyToConnect     the rep has not entered the GoTo client yet
-+-- RepError                  the rep reads one sentence; nothing was changed unless it says so
++-- RepError                  the rep reads one sentence; nothing changed unless it says so
 |   +-- InvalidInput
 |   +-- TenantExists
 |   +-- UnknownTenant
 |   +-- AccountTaken          another tenant has this GoTo account
 |   +-- NotConnected          there is no connection to act on
-|   +-- StillConnected        disconnected, not removed: GoTo must hear of it first
-|   +-- ClientRefused         GoTo does not know the client id or the secret
-|   +-- NotReady              something must be done or corrected first, and is named
-|   +-- CallerRefused         AWS does not confirm who they are
-|   +-- GoToSilent            GoTo could not be asked; the same again later
-+-- MailRefused               nobody: SES will not send this mail, however often it is asked
-+-- MailsWait                 the operator: SES takes no mail now; the queue brings it again
+|   +-- StillConnected        not removed yet: the tenant's tokens must be revoked first
+|   +-- ClientRefused         GoTo rejects the client id or the secret
+|   +-- NotReady              the rep must do or correct something first; the message says what
+|   +-- CallerRefused         AWS does not confirm the rep's identity
+|   +-- GoToSilent            we could not ask GoTo; the rep can try again later
++-- MailRefused               nobody: SES will never send this mail
++-- MailsWait                 the operator: SES accepts no mail now; the queue retries
 +-- ProviderUnreachable       nobody: GoTo or STS gave no complete answer in time
 +-- Conflict                  nobody: a condition on a write did not hold
 +-- DependencyUnavailable     the operator: an AWS service refused or did not answer; try again
 |   +-- ClientGone            the GoTo client's secret is deleted, or not there (yet)
 +-- Misconfigured             the operator: a setting is missing or impossible
-+-- HandlerFailed             the operator: whatever a function ended in, by kind and reference only
++-- HandlerFailed             the operator: any error that ends a function; kind and reference only
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ServiceError(Exception):
 
 
 class VisitorError(ServiceError):
-    """Ends in a page with a reference number; ``status`` is its HTTP status."""
+    """Shown as a page with a reference number; ``status`` is its HTTP status."""
 
     status = 400
 
@@ -77,7 +77,7 @@ class NotReadyToConnect(VisitorError):
 
 
 class RepError(ServiceError):
-    """Answered to the rep as ``kind`` and one sentence."""
+    """The rep receives ``kind`` and one sentence."""
 
     kind = "rep_error"
 
@@ -135,10 +135,7 @@ class GoToSilent(RepError):
 
 
 class ProviderUnreachable(ServiceError):
-    """Whoever was asked over HTTPS (GoTo, STS) gave no complete answer.
-
-    ``sent``: they may have received the request and acted on it.
-    """
+    """GoTo or STS gave no complete answer. ``sent``: it may have acted on the request."""
 
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
@@ -172,7 +169,7 @@ class Misconfigured(ServiceError):
 
 
 class HandlerFailed(ServiceError):
-    """What Lambda learns of an error: ``kind``, and the ``reference`` of its line in the log."""
+    """All that Lambda sees of an error: its ``kind``, and the ``reference`` of its log line."""
 
     def __init__(self, kind: str, reference: str) -> None:
         super().__init__(f"{kind}, reference {reference}")
@@ -185,4 +182,4 @@ class MailRefused(ServiceError):
 
 
 class MailsWait(ServiceError):
-    """SES does not take a mail that has waited already."""
+    """SES still does not accept a mail from the queue."""

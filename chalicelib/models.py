@@ -1,6 +1,6 @@
-"""The nouns of the service as frozen values, and the life of a grant.
+"""The service's data types as frozen values, and the life of a grant.
 
-Times are epoch seconds; no secret is in a repr. No I/O, no dictionaries of DynamoDB or GoTo.
+Times are epoch seconds. Reprs omit secrets. No I/O, and no DynamoDB or GoTo dictionaries.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ LANES = 16
 """Partitions of the due index. Part of the data format: never change it on a live fleet."""
 
 PROVIDER = "#provider"
-"""Key of the row for GoTo as a whole, and of its history: no tenant can have such a name."""
+"""Key of the row for GoTo as a whole, and of its history. No tenant can have this name."""
 
 STREAM = "#stream"
-"""Key of the heartbeat that goes through the journal's stream, and of when it was heard last."""
+"""Key of the heartbeat in the journal's stream, and of the last heartbeat received."""
 
 
 class Status(StrEnum):
@@ -50,7 +50,7 @@ class RequestStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an authorization request did not end in a connection; each has its own sentence."""
+    """Why an authorization request did not end in a connection. Each has its own page text."""
 
     DENIED = "denied"
     SCOPE_REFUSED = "scope_refused"
@@ -82,7 +82,7 @@ class LinkKind(StrEnum):
 
 
 class Revocation(StrEnum):
-    """What came of telling GoTo that a token is given up (RFC 7009)."""
+    """Result of revoking a token at GoTo (RFC 7009)."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -91,10 +91,8 @@ class Revocation(StrEnum):
 
 
 class Actor(NamedTuple):
-    """Who acts, as the journal names them, and the number under which AWS knows the call.
-
-    ``proved``: AWS has confirmed who it is, for this one command (S32).
-    """
+    """A person's name for the journal, with AWS's request id of their call (``reference``).
+    ``proved``: AWS has confirmed their identity for this one command (S32)."""
 
     who: str
     reference: str | None = None
@@ -111,12 +109,12 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class TenantDetails:
-    """What a rep says about a customer. A field added here (text, or None if it may be left out) is
-    stored, shown, exported, imported, removed with the tenant; `rep/onboarding.py` checks it."""
+    """Facts a rep enters about a tenant; `rep/onboarding.py` checks them. A field added here (text,
+    or None if optional) is stored, shown, exported, imported, and removed with the tenant."""
 
     display_name: str
     admin_email: str
-    also_email: str | None = None  # a second contact, who gets the reminders too
+    also_email: str | None = None  # a second contact; gets the reminders too
 
 
 DETAILS = tuple(each.name for each in fields(TenantDetails))
@@ -124,11 +122,9 @@ DETAILS = tuple(each.name for each in fields(TenantDetails))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant(TenantDetails):
-    """A customer of HA, with the GoTo client that the customer made.
-
-    ``link_series``: links of earlier series are revoked. ``imported``: digest of the line that the
-    tenant was imported from. ``pin_lifted``: the rep lets the next sign-in bring another account.
-    """
+    """A customer of HA, with its GoTo client. ``link_series``: links of earlier series are revoked.
+    ``imported``: digest of the tenant's line in the import. ``pin_lifted``: the rep allows another
+    GoTo account at the next sign-in."""
 
     name: str
     redirect_uri: str
@@ -146,22 +142,20 @@ class Tenant(TenantDetails):
 
     @property
     def unpinned(self) -> bool:
-        """Whether a refresh is to find out which GoTo account is the tenant's (S25)."""
+        """Whether the tenant has no pin yet, and a refresh should set it (S25)."""
         return self.pinned_account is None and not self.pin_lifted
 
     def wants_look_up(self, read: str | None) -> bool:
-        """Whether a refresh is to ask GoTo whose the tokens are: what was ``read`` for the living
-        grant is not the pin. A pin alone is what somebody has said (S25)."""
+        """Whether a refresh should ask GoTo for the tokens' account: ``read``, the account GoTo
+        named for this grant, is not the pin. A pin alone may be only a person's claim (S25)."""
         return not self.pin_lifted and (read is None or read != self.pinned_account)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An emailed link; ``key`` is the SHA-256 of its text, which is kept nowhere.
-
-    ``used_by`` is the digest of the browser that an intake link has served; it serves once.
-    ``series``: the tenant's, when it was made.
-    """
+    """An emailed link. ``key``: SHA-256 of its text, which we never store. ``used_by``: digest of
+    the browser that used an intake link, which works once. ``series``: the tenant's series when the
+    link was made."""
 
     key: str
     tenant: str
@@ -171,16 +165,16 @@ class Link:
     series: int = 0
 
     def usable(self, now: float, kind: LinkKind = LinkKind.CONNECT) -> bool:
-        """Whether it still opens what a link of this kind opens; ``now`` in epoch seconds."""
+        """Whether this is a link of that kind that still works; ``now`` in epoch seconds."""
         return self.kind == kind and self.used_by is None and now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """One press of Get Access Token, with everything its exchange will need (S04).
+    """One click on Get Access Token, with everything its code exchange needs (S04).
 
-    ``link_series``: that of the link it was pressed at; None where the version before began it.
-    ``pressed_by``: the email address of a person whom HA's front named.
+    ``link_series``: series of the link in use; None if an earlier release began the request.
+    ``pressed_by``: the person's email address, if HA's front named one.
     """
 
     key: str
@@ -213,10 +207,10 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """What is known of one browser at one tenant: its newest request, its last completed one.
+    """One browser at one tenant: its newest request (``current``) and its last completed one.
 
-    ``sequence``: that of the completed one; None where the version before completed it.
-    ``link_series``: that of the link it was pressed at.
+    ``link_series`` and ``sequence`` are those of the completed request. ``sequence`` is None if an
+    earlier release completed it.
     """
 
     key: str
@@ -228,10 +222,10 @@ class Browser:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The `Tokens` row: what a reader sees. A token always comes with its own expiry.
+    """The `Tokens` row, which readers see. A token always comes with its own expiry.
 
-    ``sequence``: the authorization request that connected; None where none is known to have.
-    ``account_key``: the GoTo account that was read for it. ``usable_doubt`` is unconfirmed (F33).
+    ``sequence``: the authorization request that connected, if known. ``account_key``: the account
+    that GoTo named for the token. ``usable_doubt``: a probe's finding, not yet confirmed (F33).
     """
 
     tenant: str
@@ -254,7 +248,7 @@ class Connection:
 
 
 class Phase(StrEnum):
-    """Where a grant is in its life; the first that fits. `Grant.phase` reads it off the row.
+    """Stage of a grant's life. `Grant.phase` reads it from the row: the first that fits.
 
         idle --due--> claimed --tokens--> idle
                       claimed --no clear answer, or its worker died--> unknown --due--> claimed
@@ -263,7 +257,7 @@ class Phase(StrEnum):
                       claimed --anything but tokens, past the refresh token's own end--> ended
         ended --connect, new secret, `ha-goto retry`--> idle
         ended --7 days--> forgotten: its refresh token is deleted
-        any --disconnect, another account--> revoking --GoTo has said so--> forgotten
+        any --disconnect, another account--> revoking --GoTo confirms--> forgotten
 
     Only a commit of tokens clears *unknown* and *refused once*.
     """
@@ -300,10 +294,10 @@ class Inflight:
 class Grant:
     """The `Grants` row: the refresh token and the counters that protect it.
 
-    ``account_key``: the GoTo account that was read for this very grant, at GoTo; nobody's word.
-    ``restored``: it is checked because a backup came back (F19). ``ended_by``: why it ended; its
-    refresh token is kept until it is due. ``told_stuck``: the rep knows that it alone fails (F25).
-    ``last_error`` is for people: nothing is decided by it.
+    ``account_key``: the account that GoTo itself named for this grant. ``restored``: we are
+    checking the grant after a restored backup (F19). ``ended_by``: why the grant ended; it keeps
+    its refresh token until due. ``told_stuck``: the rep was notified that this tenant alone fails
+    (F25). ``last_error`` is for people; no code depends on it.
     """
 
     tenant: str
@@ -334,8 +328,7 @@ class Grant:
 
     @property
     def phase(self) -> Phase:
-        """Where it is in its life. A lease that has run out still counts as claimed:
-        the next claim makes it unknown."""
+        """An expired lease still counts as claimed; the next claim makes it unknown."""
         due = self.next_refresh_at is not None
         ended = self.status is Status.REAUTHORIZATION_REQUIRED
         if self.status is Status.DISCONNECTED or (ended and due and self.ended_by is None):
@@ -353,19 +346,19 @@ class Grant:
 
     @property
     def revoking(self) -> bool:
-        """Whether it is given up, and due only until GoTo has heard: the rep has ended it, or it is
-        another account's than the pinned one (S25)."""
+        """Whether the rep disconnected it, or its account may not serve this tenant (S25, S26). It
+        is due only until it is revoked at GoTo."""
         return self.phase is Phase.REVOKING
 
     @property
     def stands(self) -> bool:
-        """Whether there has been a connection that the rep has not ended."""
+        """Whether the tenant has connected, and the rep has not disconnected it since."""
         return self.generation > 0 and self.status is not Status.DISCONNECTED
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A row of the due index: a tenant, and the moment at which it fell due."""
+    """A row of the due index: a tenant, and when it fell due."""
 
     tenant: str
     at: int
@@ -373,8 +366,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class NewTokens:
-    """Tokens about to be committed. ``refresh_token`` None keeps the stored one, an empty
-    ``access_token`` likewise; ``refresh_expires_at`` alone brings the stored one's end forward."""
+    """Tokens about to be committed. A None ``refresh_token`` or an empty ``access_token`` keeps the
+    stored one. ``refresh_expires_at`` without a refresh token moves the stored one's end up."""
 
     access_token: str = field(repr=False)
     token_type: str
