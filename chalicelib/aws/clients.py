@@ -1,4 +1,4 @@
-"""Types of AWS clients, for annotations only: the packages that hold them are not deployed."""
+"""Types of AWS clients, for annotations only: their packages are not deployed."""
 
 from typing import TYPE_CHECKING
 

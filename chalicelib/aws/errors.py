@@ -1,5 +1,5 @@
-"""AWS's refusals in our words, for every adapter: service and code, never AWS's text, which may
-quote what it was given (S20)."""
+"""AWS's errors as ours, for every adapter: service and code only. AWS's text may quote our input,
+secrets included (S20)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Lambda: have another function of this service do something, later or at once.
+"""Lambda: invokes another function of this service, asynchronously or waiting for its answer.
 
-Payloads and answers may hold secrets: neither is part of any error.
+Payloads and answers may hold secrets, so no error includes them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chalicelib.aws.errors import aws_errors
 from chalicelib.errors import DependencyUnavailable, Misconfigured
 
 Payload = Mapping[str, str | float | list[int]]
-"""What an asynchronous invocation is given."""
+"""Payload of an asynchronous invocation."""
 
 
 def invoke_later(client: clients.LambdaClient, function: str | None, payload: Payload) -> None:
@@ -30,7 +30,7 @@ def invoke_later(client: clients.LambdaClient, function: str | None, payload: Pa
 def invoke_now(
     client: clients.LambdaClient, function: str | None, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Invoke and wait. Raises `DependencyUnavailable` where no answer came, `Misconfigured`."""
+    """Invoke and wait. Raises `DependencyUnavailable` if no answer comes, `Misconfigured`."""
     if function is None:
         raise Misconfigured("the function to invoke is not set")
     with aws_errors("lambda"):

@@ -1,7 +1,5 @@
-"""Secrets Manager: the tenants' GoTo client secrets, read by version and so never stale.
-
-The only place that would change if client secrets moved elsewhere.
-"""
+"""Secrets Manager: the tenants' GoTo client secrets. Reads name the version, so they are never
+stale. Only this module would change if client secrets moved elsewhere."""
 
 from __future__ import annotations
 
@@ -18,16 +16,14 @@ from chalicelib.errors import ClientGone, DependencyUnavailable
 from chalicelib.models import ClientCredentials
 
 _GONE = ("ResourceNotFoundException", "InvalidRequestException")
-"""What Secrets Manager says of a secret that is deleted, or scheduled for it."""
-
+"""Error codes for a secret that is deleted or scheduled for deletion."""
 
 _NOT_YET = ("ResourceNotFoundException", "InvalidRequestException")
-"""What it says for a moment of a secret that was made or restored just now: an answer may come from
-where the change has not arrived."""
-
+"""Error codes for a secret created or restored moments ago: Secrets Manager is eventually
+consistent."""
 
 MOST_CACHED = 10_000
-"""Secrets that a process remembers: 5 MB. With more it begins again."""
+"""Secrets that a process caches, about 5 MB. When full, the cache is cleared."""
 
 
 class SecretStore:
@@ -45,10 +41,8 @@ class SecretStore:
         self._cache: dict[tuple[str, str], ClientCredentials] = {}
 
     def credentials(self, tenant: str, version: str) -> ClientCredentials:
-        """A tenant's client as it was stored under ``version``.
-
-        Raises `ClientGone`, `DependencyUnavailable`.
-        """
+        """A tenant's client as stored under ``version``. Raises `ClientGone`,
+        `DependencyUnavailable`."""
         kept = self._cache.get((tenant, version))
         if kept is None:
             kept = self._read(tenant, VersionId=version)
@@ -58,20 +52,17 @@ class SecretStore:
         return kept
 
     def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
-        """The newest secret of one of the tenant's clients, be it the current one or not.
-
-        Raises `ClientGone`, `DependencyUnavailable`.
-        """
+        """The newest secret of any of the tenant's clients, current or earlier. Raises
+        `ClientGone`, `DependencyUnavailable`."""
         return self._read(tenant, VersionStage=_label(client_id))
 
     def store(self, tenant: str, credentials: ClientCredentials) -> str:
-        """Keep a client as a new version and return that version's id.
+        """Store a client as a new version and return that version's id.
 
-        Versions are labelled by client and none is deprecated: a grant is bound to the client it
-        came from, and goes on being refreshed with it until the admin connects with the new one.
-        AWS allows 20 labels, and so as many clients in a tenant's life.
-        A secret scheduled for deletion is restored; one that a destroyed stack left behind moves to
-        this stack's key. Raises `DependencyUnavailable`.
+        Each client's newest version has a label, so AWS keeps it: we refresh a grant with the
+        client it came from until the admin connects with the new one. AWS allows 20 labels, so a
+        tenant can have 20 clients in its life. A secret scheduled for deletion is restored; one
+        from a destroyed stack moves to this stack's key. Raises `DependencyUnavailable`.
         """
         name = self._prefix + tenant
         label = _label(credentials.client_id)
@@ -101,8 +92,7 @@ class SecretStore:
         return version
 
     def _patiently(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """A call about a secret that was made or restored just now: Secrets Manager is eventually
-        consistent."""
+        """Retry a call about a secret created or restored moments ago (`_NOT_YET`)."""
         for seconds in SECRET_PAUSES:
             try:
                 return self._call(operation, **arguments)
@@ -113,8 +103,8 @@ class SecretStore:
         return self._call(operation, **arguments)
 
     def delete(self, tenant: str) -> None:
-        """Schedule a tenant's secret for deletion; `store` would restore it. A tenant without one
-        is no error. Raises `DependencyUnavailable`."""
+        """Schedule a tenant's secret, if any, for deletion; `store` would restore it. Raises
+        `DependencyUnavailable`."""
         try:
             self._call(
                 "delete_secret",
@@ -126,7 +116,7 @@ class SecretStore:
                 raise
 
     def _restore(self, name: str) -> None:
-        """Take back a deletion; where none is scheduled there is nothing to do."""
+        """Cancel a scheduled deletion, if there is one."""
         try:
             self._call("restore_secret", SecretId=name)
         except DependencyUnavailable as error:
@@ -150,5 +140,5 @@ class SecretStore:
 
 
 def _label(client_id: str) -> str:
-    """The staging label under which the newest secret of a client is kept."""
+    """The staging label of a client's newest secret."""
     return "client-" + hashlib.sha256(client_id.encode()).hexdigest()[:16]

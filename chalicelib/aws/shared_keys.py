@@ -1,6 +1,6 @@
-"""Keys that we share with another program: the text of one secret in Secrets Manager, a key a line.
+"""Keys that we share with another program: one secret in Secrets Manager, with a key per line.
 
-Two may be there at once, so that one replaces the other without a moment in which neither fits.
+Two keys may be valid at once, so a key can be replaced without an interruption.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from chalicelib.durations import SHARED_KEYS_KEPT
 from chalicelib.errors import Misconfigured
 
 SHORTEST = 32
-"""Bytes of a key: those of HMAC-SHA-256's output (RFC 7518 3.2)."""
+"""Minimum bytes in a key: the size of HMAC-SHA-256's output (RFC 7518 3.2)."""
 
 MOST = 2
 
 
 class SharedKeys:
-    """Called, it gives the keys."""
-
     def __init__(
         self, client: clients.SecretsManagerClient, secret: str, clock: Callable[[], float]
     ) -> None:
-        """``secret``: its name."""
+        """``secret``: the secret's name. ``clock``: epoch seconds."""
         self._client = client
         self._secret = secret
         self._clock = clock
@@ -32,10 +30,8 @@ class SharedKeys:
         self._read_at = 0.0
 
     def __call__(self) -> tuple[str, ...]:
-        """Those that are valid, as they were read a minute ago at most.
-
-        Raises `DependencyUnavailable`, `Misconfigured`.
-        """
+        """The valid keys, read at most a minute ago. Raises `DependencyUnavailable`,
+        `Misconfigured`."""
         now = self._clock()
         if not self._keys or now - self._read_at >= SHARED_KEYS_KEPT:
             self._keys, self._read_at = self._read(), now

@@ -1,5 +1,5 @@
-"""Log lines and metrics, as JSON through Powertools. Callers name what happened; values that grant
-something (tokens, codes, secrets, links, cookies, states) are never passed in (S20)."""
+"""Log lines and metrics, as JSON through Powertools. Callers say what happened, and never pass a
+value that grants access: a token, code, secret, link, cookie, or state (S20)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,19 @@ from chalicelib.errors import HandlerFailed, ServiceError
 from chalicelib.opaque import new_reference
 
 SERVICE = "goto-connection"
-"""Not the name of the Chalice app: its own logger, of that name, would write each line again."""
+"""Must differ from the Chalice app's name, or Chalice's own logger would repeat each line."""
 
 
 @cache
 def logger() -> Logger:
-    """The function's logger, made at first use."""
-    # In ASCII: Powertools' own would hand C1 controls and bidi characters to whoever reads (S30).
+    # ASCII only: Powertools' default would pass C1 controls and bidi characters to readers (S30).
     ascii_only = partial(json.dumps, default=str, separators=(",", ":"))
     return Logger(service=SERVICE, json_serializer=ascii_only)
 
 
 def report(message: str, error: BaseException) -> str:
-    """Log an error by its kind and its way here; returns the reference number of that line.
-
-    Its text is left out unless we wrote it ourselves: another's may quote what it was given, which
-    may grant something (S20, S31).
-    """
+    """Log an error's type and call stack; returns the log line's reference number. The text of an
+    error that is not ours is omitted: it may quote a secret (S20, S31)."""
     way = [
         f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -54,9 +50,8 @@ Answer = TypeVar("Answer")
 
 
 def closed(handler: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """A handler out of which no error's text gets: Lambda would log it, trace it and answer with it
-    (S31). What comes out instead is `HandlerFailed`, so that Lambda counts and repeats as before.
-    """
+    """Wrap a handler so that Lambda never logs, traces, or returns an error's text (S31). It raises
+    `HandlerFailed` instead, so Lambda still counts the failure and retries."""
 
     @wraps(handler)
     def run(*given: Given.args, **named: Given.kwargs) -> Answer:
@@ -66,15 +61,14 @@ def closed(handler: Callable[Given, Answer]) -> Callable[Given, Answer]:
             failed = HandlerFailed(
                 type(error).__name__, report(f"{handler.__name__} failed", error)
             )
-        raise failed  # out here, where it has no context that holds the other
+        raise failed  # outside `except`, so its context does not hold the original error
 
     return run
 
 
 def emit_metrics(namespace: str, values: Mapping[str, float]) -> None:
-    """Metrics of this invocation, in CloudWatch's embedded format: counts, and seconds or a
-    percentage where the name says so. Never a tenant's name: each would be a metric of its own, and
-    paid for."""
+    """Print metrics in CloudWatch's embedded format, in the unit that the name contains (Seconds,
+    Percent), else as counts. Never pass tenant names: AWS would bill each as its own metric."""
     metrics = EphemeralMetrics(namespace=namespace, service=SERVICE)
     for name, value in values.items():
         units = (MetricUnit.Seconds, MetricUnit.Percent)
