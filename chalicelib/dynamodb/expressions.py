@@ -1,4 +1,4 @@
-"""DynamoDB's wire format: items, expressions, and its errors as ours."""
+"""DynamoDB's wire format: items and expressions. Turns its errors into ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Plain = Mapping[str, Any]
 
 
 def encode(value: Any) -> dict[str, Any]:
-    """One attribute value. The tables hold text, whole numbers, truth values and maps only."""
+    """One attribute value. The tables hold only strings, integers, booleans and maps."""
     match value:
         case bool():
             return {"BOOL": value}
@@ -39,7 +39,7 @@ def decode(value: Mapping[str, Any]) -> Any:
 
 
 def item(values: Plain) -> dict[str, Any]:
-    """A whole item; an attribute without a value is left out."""
+    """A whole item, without attributes that are None."""
     return {name: encode(value) for name, value in values.items() if value is not None}
 
 
@@ -51,7 +51,7 @@ def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def changing(
     setting: Plain, first: Plain, remove: Sequence[str], adding: Plain
 ) -> tuple[str, dict[str, Any]]:
-    """An UpdateExpression, and its values by their placeholders' names."""
+    """An UpdateExpression, and its values by placeholder name."""
     kept = {name: value for name, value in setting.items() if value is not None}
     gone = [*remove, *(name for name, value in setting.items() if value is None)]
     sets = [f"#{name} = :set_{name}" for name in kept]
@@ -66,7 +66,7 @@ def changing(
 
 
 def projection(attributes: Sequence[str]) -> Any:
-    """Arguments of a read that brings these attributes only; without any, all of them."""
+    """Arguments that limit a read to these attributes; if empty, it returns all of them."""
     if not attributes:
         return {}
     names = [f"#{name}" for name in attributes]
@@ -74,7 +74,7 @@ def projection(attributes: Sequence[str]) -> Any:
 
 
 def placeholders(text: str, values: Plain) -> dict[str, Any]:
-    """What stands for ``#name`` and ``:name`` in the expressions of ``text``."""
+    """The arguments that define each ``#name`` in ``text`` and each ``:name`` in ``values``."""
     names = {f"#{name}": name for name in sorted(set(re.findall(r"#(\w+)", text)))}
     given = {f":{name}": encode(value) for name, value in values.items()}
     arguments = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": given}

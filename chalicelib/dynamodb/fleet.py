@@ -1,7 +1,7 @@
-"""The `Fleet` table: each tenant's state, and how many tenants are in each, kept as they change.
+"""The `Fleet` table: each tenant's state, and a running count of tenants per state.
 
-Counting a fleet by reading it would cost as much as the fleet is large. Here a tenant's row and the
-counters of its lane change in one transaction, so that the two always agree.
+Counting by reading every tenant would cost more as the fleet grows. Here one transaction changes a
+tenant's row and its lane's counters, so they always agree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chalicelib.dynamodb.table import Tables
 from chalicelib.models import LANES, STREAM, Status, lane
 
 ATTENTION_INDEX = "attention"
-"""Sparse: tenants in any state but `connected`, and connected ones without a pin; longest first."""
+"""Sparse index of tenants with a `FleetRow.attention`, the longest in that state first."""
 
 
 @dataclass(eq=False)
@@ -29,10 +29,8 @@ class Fleet:
         return _row(values) if values else None
 
     def replace(self, before: FleetRow | None, after: FleetRow | None) -> None:
-        """Put one row in the place of another, and count; None is no row.
-
-        Raises `Conflict` when ``before`` is no longer what stands, `DependencyUnavailable`.
-        """
+        """Replace one row with another and adjust the counts; None means no row. Raises `Conflict`
+        if ``before`` is no longer the stored row, `DependencyUnavailable`."""
         name = (before or after or FleetRow("", "", Status.DISCONNECTED, 0)).tenant
         when, asked = "attribute_not_exists(#tenant)", dict[str, Any]()
         if before is not None:
@@ -49,33 +47,28 @@ class Fleet:
         self.tables.transact(change, *counted)
 
     def counts(self) -> dict[str, int]:
-        """How many tenants are in each state, and how many connected ones are `ACCOUNT_NOT_KNOWN`:
-        16 rows read, however large the fleet is. Raises `DependencyUnavailable`."""
+        """How many tenants are in each state, and how many are `ACCOUNT_NOT_KNOWN` or `NOT_USABLE`.
+        Always reads 16 rows, for any fleet size. Raises `DependencyUnavailable`."""
         keys = [_lane_key(number) for number in range(LANES)]
         rows = self.tables.fleet.batch_get(keys, ())
         names = (*Status, ACCOUNT_NOT_KNOWN, NOT_USABLE)
         return {str(name): sum(row.get(name, 0) for row in rows) for name in names}
 
     def heard(self, beat: int) -> None:
-        """Note the last heartbeat that came through the journal's stream, by its own time.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Note when the heartbeat that came through the journal's stream was sent (``beat``, epoch
+        seconds). Raises `DependencyUnavailable`."""
         self.tables.write(self.tables.fleet.put({"tenant": STREAM, "heard_at": beat}))
 
     def heard_at(self) -> int | None:
-        """When the last one was sent; None before the first. Raises `DependencyUnavailable`."""
+        """The last ``beat`` heard; None before the first. Raises `DependencyUnavailable`."""
         found = self.tables.fleet.get(STREAM)
         return int(found["heard_at"]) if found else None
 
     def attention(
         self, attention: str, count: int, after: FleetPlace | None = None
     ) -> list[FleetRow]:
-        """Tenants in a state other than `connected`, or `ACCOUNT_NOT_KNOWN`, the longest first.
-
-        Goes on after a place whether a row still stands there or not. Raises
-        `DependencyUnavailable`.
-        """
+        """Tenants with this `FleetRow.attention`, the longest first. Continues ``after`` a place,
+        even if its row no longer exists. Raises `DependencyUnavailable`."""
         found, _ = self.tables.fleet.query(
             "#attention = :attention",
             index=ATTENTION_INDEX,
@@ -86,8 +79,8 @@ class Fleet:
         return [_row(values) for values in found]
 
     def ended_between(self, status: Status, first: int, last: int) -> list[FleetRow]:
-        """Tenants that have been in a state since a moment from ``first`` to ``last``, the longest
-        first; a thousand at most. Raises `DependencyUnavailable`."""
+        """Up to 1,000 tenants that entered a state between ``first`` and ``last`` (epoch seconds)
+        and are still in it, the longest first. Raises `DependencyUnavailable`."""
         found, _ = self.tables.fleet.query(
             "#attention = :attention AND #since BETWEEN :first AND :last",
             index=ATTENTION_INDEX,
@@ -100,7 +93,7 @@ class Fleet:
 
 
 def _lane_key(number: int) -> str:
-    """No tenant can have such a name."""
+    """No tenant can have this name."""
     return f"#lane#{number}"
 
 
@@ -109,7 +102,7 @@ def _values(row: FleetRow) -> dict[str, object]:
 
 
 def _position(attention: str, place: FleetPlace) -> dict[str, Any]:
-    """DynamoDB refuses one of another state than the query's."""
+    """DynamoDB rejects a position whose state is not the query's."""
     return expressions.item({"tenant": place.tenant, "attention": attention, "since": place.since})
 
 
@@ -119,20 +112,17 @@ def _row(values: dict[str, Any]) -> FleetRow:
 
 
 ACCOUNT_NOT_KNOWN = "account_not_known"
-"""How the fleet's counts call a connected tenant whose account GoTo has not told, or which
-is not pinned (S25)."""
-
+"""The counts' name for a tenant without a pin, or whose GoTo account is not confirmed as the pin
+(S25)."""
 
 NOT_USABLE = "not_usable"
-"""How they call one that lives and reads nothing (F33)."""
+"""The counts' name for a connected tenant whose token can read nothing (F33)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """A tenant as the fleet's counts know it; ``edition`` grows with each change of the row.
-
-    ``account_known``: GoTo has told that it is the pinned account, or it is not connected.
-    """
+    """A tenant's row. ``since``: epoch seconds when the state began. ``edition`` grows with each
+    change. ``account_known``: GoTo confirmed the pinned account, or there is no connection."""
 
     tenant: str
     display_name: str
@@ -144,13 +134,13 @@ class FleetRow:
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """What it counts towards."""
+        """The counters that include this tenant."""
         known = () if self.account_known else (ACCOUNT_NOT_KNOWN,)
         return (str(self.status), *known, *(() if self.usable else (NOT_USABLE,)))
 
     @property
     def attention(self) -> str | None:
-        """What of it a person may want to see; None: nothing."""
+        """Why a person may want to look at this tenant; None if there is no reason."""
         if self.status is not Status.CONNECTED:
             return self.status
         if not self.usable:
@@ -159,7 +149,7 @@ class FleetRow:
 
 
 class FleetPlace(NamedTuple):
-    """Where a list of the tenants in one state goes on: after this tenant, in it since then."""
+    """Where the next page of tenants in one state starts: after this tenant, in it since then."""
 
     since: int
     tenant: str

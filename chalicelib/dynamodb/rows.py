@@ -1,4 +1,4 @@
-"""What the rows of `Tokens` and `Grants` look like: attributes to frozen values and back."""
+"""The rows of `Tokens` and `Grants`: converts attributes to frozen values and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = 1
 """Version of the `Tokens` item that readers rely on."""
 
 UNCHANGED = "#generation = :asked_generation AND #version = :asked_version"
-"""The condition that protects a refresh token: nothing newer has been committed."""
+"""The condition that protects a refresh token: nothing newer was committed."""
 
 
 def unchanged_since(row: GrantSummary | Connection) -> dict[str, Any]:
@@ -33,8 +33,7 @@ SETTLED = (
     "ended_by",
     "told_stuck",
 )
-"""Attributes that a commit of tokens clears: no claim is open, nothing is unknown any more."""
-
+"""Attributes of `Grants` that a commit of tokens clears: no claim is open, nothing is unknown."""
 
 NON_SECRET = (
     "tenant",
@@ -53,8 +52,6 @@ NON_SECRET = (
     "usable_checked_at",
     "usable_doubt",
 )
-"""Attributes of `Tokens` that are no secret."""
-
 GRANT_NON_SECRET = (
     "tenant",
     "status",
@@ -72,8 +69,6 @@ GRANT_NON_SECRET = (
     "account_key",
     "ended_by",
 )
-"""Attributes of `Grants` that are no secret."""
-
 OF_A_TOKEN = (
     "access_token",
     "expires_at",
@@ -84,24 +79,23 @@ OF_A_TOKEN = (
     "usable_checked_at",
     "usable_doubt",
 )
-"""Attributes of `Tokens` that go where its token may not be served on."""
+"""Attributes of `Tokens` that are removed when its token may no longer be served."""
 
 REFRESH_DATES = ("refresh_issued_at", "refresh_expires_at", "warned")
-"""Attributes of `Grants` that go with a refresh token."""
-
+"""Attributes of `Grants` that are removed with its refresh token."""
 
 Name = TypeVar("Name", bound=StrEnum)
 Row = TypeVar("Row")
 
 
 def named(names: type[Name], stored: str, otherwise: Name) -> Name:
-    """A stored name; ``otherwise`` for one that a newer version wrote before it was rolled back."""
+    """A stored name; ``otherwise`` if unknown, as when a newer release was rolled back."""
     return names(stored) if stored in names.__members__.values() else otherwise
 
 
 def token_values(new_tokens: NewTokens) -> dict[str, Any]:
     """Attributes of `Tokens` that a commit of tokens sets."""
-    if not new_tokens.access_token:  # what is served stays, with its own end
+    if not new_tokens.access_token:  # readers keep the current token and its expiry
         return {"next_refresh_at": new_tokens.next_refresh_at}
     return {
         "access_token": new_tokens.access_token,
@@ -127,12 +121,11 @@ def grant_values(new_tokens: NewTokens) -> dict[str, Any]:
 
 
 def known(**values: Any) -> dict[str, Any]:
-    """What was given; the rest keeps its stored value."""
+    """The values that are not None; the other attributes keep their stored values."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def connection(values: dict[str, Any]) -> Connection:
-    """A row of `Tokens`."""
     doubt = values.get("usable_doubt")
     return from_row(
         Connection,
@@ -144,7 +137,6 @@ def connection(values: dict[str, Any]) -> Connection:
 
 
 def grant(values: dict[str, Any]) -> Grant:
-    """A row of `Grants`."""
     inflight, ended_by = values.get("inflight"), values.get("ended_by")
     return from_row(
         Grant,
@@ -158,14 +150,14 @@ def grant(values: dict[str, Any]) -> Grant:
 
 
 def from_row(kind: type[Row], values: Plain, /, **read: Any) -> Row:
-    """A value whose fields are a row's attributes, but for what was ``read`` otherwise; a field
-    that the row lacks keeps its default."""
+    """Build a ``kind`` from a row. Fields in ``read`` override the row's attributes; a field in
+    neither keeps its default."""
     of_it: Any = kind  # any dataclass: there is no type for them
     names = of_it.__dataclass_fields__
     return kind(**{name: value for name, value in values.items() if name in names} | read)
 
 
 def to_row(value: Any, *without: str) -> dict[str, Any]:
-    """The attributes of such a value, but for some fields."""
+    """The attributes of a dataclass value, except the fields ``without``."""
     names = (each.name for each in fields(value))
     return {name: getattr(value, name) for name in names if name not in without}

@@ -1,4 +1,4 @@
-"""The tables of one deployment, which every store is made of: reads, writes, transactions."""
+"""The tables of one deployment, on which every store is built: reads, writes, transactions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chalicelib.dynamodb.expressions import Plain, dynamodb_errors, item, plain
 from chalicelib.errors import Conflict, DependencyUnavailable
 
 CONFLICT_ATTEMPTS = 4
-"""How often a transaction is tried when another one holds the same item for a moment."""
+"""Attempts at a write while another transaction holds the same item."""
 
 _NOTHING: Plain = MappingProxyType({})
 
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One item's write; ``label`` is how its failed condition is reported."""
+    """One item's write. If its condition fails, `Conflict` names its ``label``."""
 
     label: str
     verb: str
@@ -36,9 +36,8 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table, by the name that CloudFormation gave it. In conditions, attributes are written
-    ``#name``, values ``:name``. A key is the partition key's value, or all attributes of the key.
-    """
+    """One table; CloudFormation chose its ``name``. Conditions write attributes as ``#name`` and
+    values as ``:name``. A key is the partition key's value, or all attributes of the key."""
 
     client: clients.DynamoDBClient
     name: str
@@ -46,10 +45,8 @@ class Table:
     key: str = "tenant"
 
     def get(self, key: str | Plain, attributes: Sequence[str] = ()) -> dict[str, Any]:
-        """One row as it is now, read consistently; empty where there is none.
-
-        ``attributes``: those only. Raises `DependencyUnavailable`.
-        """
+        """One row, read consistently, or only its ``attributes``; empty if there is none. Raises
+        `DependencyUnavailable`."""
         with dynamodb_errors():
             found = self.client.get_item(
                 TableName=self.name,
@@ -60,10 +57,7 @@ class Table:
         return plain(found.get("Item", {}))
 
     def batch_get(self, keys: Sequence[str], attributes: Sequence[str]) -> list[dict[str, Any]]:
-        """Rows of up to 100 keys, in any order; what is not there is left out.
-
-        Raises `DependencyUnavailable`.
-        """
+        """The rows that exist for up to 100 keys, in any order. Raises `DependencyUnavailable`."""
         found: list[dict[str, Any]] = []
         reading: Any = {"Keys": [self._key(key) for key in keys], "ConsistentRead": True}
         wanted = {self.name: reading | expressions.projection(attributes)} if keys else None
@@ -91,10 +85,10 @@ class Table:
         after: Any = None,
         **given: Any,
     ) -> tuple[list[dict[str, Any]], Any]:
-        """Rows of one partition, and where to go on (None: nowhere).
+        """Rows of one partition, and where the next page starts (None: no more).
 
-        At most ``limit`` are looked at, and answered if ``keeping`` holds. Consistent, but for an
-        ``index``. Raises `DependencyUnavailable`.
+        DynamoDB reads at most ``limit`` rows and returns those for which ``keeping`` holds. Reads
+        are consistent, except with an ``index``. Raises `DependencyUnavailable`.
         """
         optional: dict[str, Any] = {
             "IndexName": index,
@@ -114,10 +108,7 @@ class Table:
         return [plain(each) for each in found["Items"]], found.get("LastEvaluatedKey")
 
     def count(self, when: str, *, limit: int, index: str, **given: Any) -> int:
-        """How many rows of an index's partition there are, up to ``limit``.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Count an index partition's rows, up to ``limit``. Raises `DependencyUnavailable`."""
         with dynamodb_errors():
             found = self.client.query(
                 TableName=self.name,
@@ -130,22 +121,20 @@ class Table:
         return found["Count"]
 
     def scan(self, *, after: Any = None, **arguments: Any) -> tuple[list[dict[str, Any]], Any]:
-        """Rows of a page of the whole table, and where to go on. Raises `DependencyUnavailable`."""
+        """One page of the table, and where the next one starts. Raises `DependencyUnavailable`."""
         start: Any = {"ExclusiveStartKey": after} if after else {}
         with dynamodb_errors():
             found = self.client.scan(TableName=self.name, **arguments, **start)
         return [plain(each) for each in found["Items"]], found.get("LastEvaluatedKey")
 
     def put(self, values: Plain, when: str = "", *, label: str = "", **given: Any) -> Action:
-        """Write a whole row."""
         return self._action("Put", {"Item": item(values)}, when, given, label)
 
     def delete(self, key: str | Plain, when: str = "", **given: Any) -> Action:
-        """Delete a row."""
         return self._action("Delete", {"Key": self._key(key)}, when, given)
 
     def check(self, key: str | Plain, when: str, **given: Any) -> Action:
-        """Change nothing; only in a transaction, which the condition holds up."""
+        """Change nothing, but cancel the transaction if the condition fails."""
         return self._action("ConditionCheck", {"Key": self._key(key)}, when, given)
 
     def update(
@@ -160,10 +149,8 @@ class Table:
         label: str = "",
         **given: Any,
     ) -> Action:
-        """Change attributes; one set to None is removed.
-
-        ``first``: set only where the row has none. ``adding``: numbers that count up.
-        """
+        """Change attributes; setting one to None removes it. ``first``: set only if the row lacks
+        it. ``adding``: numbers to add."""
         expression, values = expressions.changing(setting, first, remove, adding)
         arguments = {"Key": self._key(key), "UpdateExpression": expression}
         return self._action("Update", arguments, when, values | given, label)
@@ -183,7 +170,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Which of them a function reaches is decided by its role, not here."""
+    """All tables. A function's IAM role decides which of them it can reach."""
 
     client: clients.DynamoDBClient
     tokens: Table
@@ -195,10 +182,8 @@ class Tables:
     fleet: Table
 
     def write(self, action: Action, returning: str = "NONE") -> dict[str, Any]:
-        """Write one item; returns the attributes asked for by ``returning`` (ReturnValues).
-
-        Raises `Conflict` with the label when its condition failed, `DependencyUnavailable`.
-        """
+        """Write one item; returns the attributes that ``returning`` (ReturnValues) selects. Raises
+        `Conflict` with the label if its condition fails, `DependencyUnavailable`."""
         send: Mapping[str, Callable[..., Any]] = {
             "Put": self.client.put_item,
             "Update": self.client.update_item,
@@ -213,7 +198,7 @@ class Tables:
         return _patiently(once)
 
     def try_write(self, action: Action) -> bool:
-        """The same; False when its condition failed. Raises `DependencyUnavailable`."""
+        """Like `write`; False if its condition fails. Raises `DependencyUnavailable`."""
         try:
             self.write(action)
         except Conflict:
@@ -221,10 +206,8 @@ class Tables:
         return True
 
     def transact(self, *actions: Action) -> None:
-        """Write all or nothing.
-
-        Raises `Conflict` naming the actions whose condition failed, `DependencyUnavailable`.
-        """
+        """Write all or nothing. Raises `Conflict` with the labels of the actions whose condition
+        failed, `DependencyUnavailable`."""
 
         def once() -> None:
             with dynamodb_errors():
@@ -233,7 +216,7 @@ class Tables:
         _patiently(once)
 
     def try_transact(self, *actions: Action) -> bool:
-        """The same; False when a condition failed. Raises `DependencyUnavailable`."""
+        """Like `transact`; False if a condition fails. Raises `DependencyUnavailable`."""
         try:
             self.transact(*actions)
         except Conflict:
@@ -242,7 +225,6 @@ class Tables:
 
 
 def tables_of(client: clients.DynamoDBClient, settings: Settings) -> Tables:
-    """The tables that the settings name."""
     return Tables(
         client,
         tokens=Table(client, settings.tokens_table, "tokens"),
