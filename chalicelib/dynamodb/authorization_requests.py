@@ -1,8 +1,8 @@
-"""The `AuthorizationRequests` table: each press of the button, and which browsers pressed it.
+"""The `AuthorizationRequests` table: each click on the button, and the browsers that clicked.
 
-Three kinds of rows: a request under the SHA-256 of its state, a browser under its own digest, and
-how many endings of a kind the journal has taken of a tenant on a day.
-A state is burnt by one conditional write (`consume`), a code taken out by another (`claim`).
+It has three kinds of rows: a request under the SHA-256 of its state, a browser under its own
+digest, and the number of journal entries of one kind for one tenant and day. One conditional write
+burns a state (`consume`); another takes out the code (`claim`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from chalicelib.models import AuthorizationRequest, Browser, Reason, RequestStat
 from chalicelib.permissions import GoToAccount
 
 MOST_TOLD = 10
-"""Endings of one kind that the journal takes of a tenant on a day: whoever holds a link can press
-Deny all day long (S29). Sign-ins count for each GoTo account, and the first of an account is always
-taken, so that a stranger's hide no other's."""
+"""Journal entries of one kind per tenant and day: a link's holder can click Deny all day (S29).
+Sign-ins are counted per GoTo account, so a stranger's cannot hide those with another account."""
 
 _OPEN = "#status = :started AND attribute_not_exists(#returned_at)"
 
@@ -38,26 +37,24 @@ class AuthorizationRequests:
         return request_of(values) if values else None
 
     def browser(self, key: str) -> Browser | None:
-        """What is known of a browser. Raises `DependencyUnavailable`."""
+        """The browser stored under this digest. Raises `DependencyUnavailable`."""
         values = self.tables.requests.get(key)
         if not values:
             return None
         return from_row(Browser, values, key=key, link_series=values.get("completed_series", 0))
 
     def newest(self, key: str) -> tuple[Browser | None, AuthorizationRequest | None]:
-        """What is known of a browser, and its newest request. Raises `DependencyUnavailable`."""
+        """A browser and its newest request. Raises `DependencyUnavailable`."""
         browser = self.browser(key)
         request = self.get(browser.current) if browser else None
         done = request if request and request.status is RequestStatus.DONE else None
-        if browser and done and done.sequence != browser.sequence:  # done between the two reads
+        if browser and done and done.sequence != browser.sequence:  # it ended between the two reads
             browser = self.browser(key)
         return browser, request
 
     def start(self, request: AuthorizationRequest, entry: JournalEntry) -> None:
-        """Store a new request and make it its browser's current one, with the journal's line.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Store a new request as its browser's current one, with its journal entry. Raises
+        `DependencyUnavailable`."""
         table = self.tables.requests
         created = table.put(_values(request), when="attribute_not_exists(#request)")
         kept_until = request.started_at + BROWSER_RETENTION
@@ -67,7 +64,7 @@ class AuthorizationRequests:
         self._write([created, current], entry)
 
     def void(self, key: str, now: int) -> None:
-        """End a request that nobody came back from; one that did come back is left alone."""
+        """End a request, unless its browser is already back from GoTo."""
         voided = self.tables.requests.update(
             key,
             setting={
@@ -89,11 +86,11 @@ class AuthorizationRequests:
         renewed: str,
         known: Browser | None,
     ) -> None:
-        """Use the state up, keep the code, and know the browser by another digest from now on.
+        """Burn the state, store the code, and rename the browser to the digest ``renewed``.
 
-        ``known``: its row so far. What it has completed moves to ``renewed``; that row and the one
-        of the request's own browser are deleted. Raises `Conflict` when the state was used or is
-        too old.
+        ``known`` is the browser's current row: its completed request moves to the new row. The row
+        and that of the request's browser are deleted. Raises `Conflict` if the state was used or
+        has expired.
         """
         setting = {"code": code, "returned_at": now, "browser": renewed}
         row = {
@@ -117,15 +114,13 @@ class AuthorizationRequests:
         reason: Reason,
         entry: JournalEntry,
     ) -> None:
-        """Use the state up and end the request. Raises `Conflict` as `consume` does."""
+        """Burn the state and end the request. Raises `Conflict` as `consume` does."""
         setting = {"status": status, "reason": reason, "returned_at": now, "finished_at": now}
         self._write([self._consuming(request, now, setting)], entry)
 
     def claim(self, key: str) -> AuthorizationRequest | None:
-        """Take the code out, once: a second caller gets None (F21).
-
-        The code leaves the row before GoTo is asked. Raises `DependencyUnavailable`.
-        """
+        """Take the code out of the row, before we ask GoTo; a second caller gets None (F21).
+        Raises `DependencyUnavailable`."""
         claimed = self.tables.requests.update(
             key,
             setting={"status": RequestStatus.EXCHANGING},
@@ -146,10 +141,8 @@ class AuthorizationRequests:
         reason: Reason,
         entry: JournalEntry,
     ) -> None:
-        """End a request that came back but did not lead to a connection.
-
-        Raises `Conflict` when it has ended already, `DependencyUnavailable`.
-        """
+        """End a request that came back from GoTo but did not connect. Raises `Conflict` if it has
+        already ended, `DependencyUnavailable`."""
         failed = self.tables.requests.update(
             key,
             setting={"status": status, "reason": reason, "finished_at": now},
@@ -175,8 +168,8 @@ class AuthorizationRequests:
         )
 
     def _write(self, changes: list[Action], entry: JournalEntry) -> None:
-        """Changes of a request, with their line in the journal unless the day has enough of them:
-        the browser is told by the request's own row, and no connection has changed."""
+        """Write a request's changes, with the journal entry unless the day has enough of them: the
+        page reads the outcome from the request's row, and no connection changes."""
         line = journal.row(self.tables.journal, entry)
         for counted in [*self._told(entry), None]:
             try:
@@ -189,14 +182,14 @@ class AuthorizationRequests:
                 return
 
     def tell(self, entry: JournalEntry) -> None:
-        """Add a line to the journal that strangers can bring about, unless the day has enough."""
+        """Write a journal entry that strangers can cause, unless the day has enough of them."""
         line = journal.row(self.tables.journal, entry)
         for counted in self._told(entry):
             if self.tables.try_transact(counted, line):
                 return
 
     def _told(self, entry: JournalEntry) -> list[Action]:
-        """Ways to count the line, to be tried in turn."""
+        """Writes that count the entry, to try in this order."""
         day = int(entry.at) // DAY
         key = f"told#{entry.tenant}#{entry.kind}#{day}"
         if entry.tried is None:
@@ -206,7 +199,7 @@ class AuthorizationRequests:
         return [again, self._count(account, day, 1)]
 
     def _count(self, key: str, day: int, most: int, *, known: bool = False) -> Action:
-        """One more under a key, up to a number; ``known``: only where one was counted before."""
+        """Count one more, up to ``most``; if ``known``, only if the row already counts some."""
         return self.tables.requests.update(
             key,
             setting={"delete_after": (day + 1) * DAY + REQUEST_RETENTION},
@@ -218,7 +211,7 @@ class AuthorizationRequests:
 
 
 def completion(table: Table, request: AuthorizationRequest, now: int) -> list[Action]:
-    """The part of a connection's commit that belongs here: request done, browser trusted."""
+    """This table's part of a connection's commit: ends the request and trusts the browser."""
     done = table.update(
         request.key,
         setting={"status": RequestStatus.DONE, "finished_at": now},
@@ -246,7 +239,6 @@ def _values(request: AuthorizationRequest) -> dict[str, Any]:
 
 
 def request_of(values: dict[str, Any]) -> AuthorizationRequest:
-    """A row of a request."""
     reason = values.get("reason")
     return from_row(
         AuthorizationRequest,

@@ -1,4 +1,4 @@
-"""The `Journal` table: who did what to a tenant, in plain words, newest last. Only appended to."""
+"""The `Journal` table: who did what to a tenant, in plain words. Append-only, newest last."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from chalicelib.permissions import GoToAccount, Owner
 _count = itertools.count()
 
 NEWEST = 50
-"""Entries that a history begins with, of whatever kind."""
+"""The newest entries of a history, of every kind."""
 
 PAGE = 2_000
-"""Entries looked at in each further request; most are passed over at DynamoDB."""
+"""Entries that each further request reads; DynamoDB filters out most of them."""
 
 MOST_PAGES = 50
-"""Requests after which a history counts as read, whatever is older: 100,000 entries. The holder of
-a link makes 9,000 in the 90 days for which it serves (`authorize.MOST_STARTS_A_DAY`)."""
+"""Further requests until a history counts as complete: 100,000 entries. In its 90 days, a link can
+cause 9,000 (`authorize.MOST_STARTS_A_DAY`)."""
 
 PASSED_OVER = tuple(kind for kind in REPEATABLE if kind != Kind.AUTHORIZATION_MISMATCHED)
-"""What is left out of older entries. Who tried to sign in is not: the rep decides among them all
-(S25), and `lines` shows few of them."""
+"""Kinds omitted from older entries. Sign-ins with another account stay: the rep chooses among all
+of those accounts (S25), and `lines` shows only a few."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
 
 BEAT = f"{0:013d}#heartbeat"
 """Sort key of the heartbeat's row."""
@@ -41,7 +40,7 @@ SCHEDULE = "the schedule"
 
 
 def row(table: Table, entry: JournalEntry) -> Action:
-    """The entry as part of the transaction that makes it true."""
+    """The entry's write, for the transaction that makes it true."""
     return table.put(_values(entry))
 
 
@@ -54,7 +53,7 @@ def _values(entry: JournalEntry) -> dict[str, Any]:
 
 
 def read(attributes: Mapping[str, Any]) -> JournalEntry:
-    """An entry from a row, be it queried or streamed."""
+    """An entry from a queried or streamed row."""
     return _entry(expressions.plain(attributes))
 
 
@@ -82,14 +81,14 @@ def _owner(values: Mapping[str, Any]) -> Owner:
 
 
 def key(attributes: Mapping[str, Any]) -> str:
-    """An entry's own key, the same however often the stream brings it."""
+    """An entry's unique key, the same each time the stream delivers it."""
     values = expressions.plain(attributes)
     return f"{values['tenant']}#{values['at']}"
 
 
 @dataclass(eq=False)
 class Journal:
-    """Reads a tenant's history, and appends what changes no other table."""
+    """Reads a tenant's history, and appends entries that change no other table."""
 
     tables: Tables
 
@@ -98,17 +97,14 @@ class Journal:
         self.tables.write(row(self.tables.journal, entry))
 
     def get(self, key: str) -> JournalEntry | None:
-        """The entry of a `key`. Raises `DependencyUnavailable`."""
+        """The entry with this `key`, if any. Raises `DependencyUnavailable`."""
         tenant, at, ulid = key.rsplit("#", 2)
         found = self.tables.journal.get({"tenant": tenant, "at": f"{at}#{ulid}"})
         return _entry(found) if found else None
 
     def beat(self, now: int) -> None:
-        """Send a heartbeat through the table's stream: one row, always the same, which changes.
-
-        Whoever reads the stream hears it, so that silence means that nobody does (F35). Raises
-        `DependencyUnavailable`.
-        """
+        """Send a heartbeat through the table's stream by changing one fixed row. If no heartbeat
+        comes through, nobody is reading the stream (F35). Raises `DependencyUnavailable`."""
         beating = JournalEntry(STREAM, 0, Kind.HEARTBEAT, SCHEDULE, str(now))
         self.tables.write(self.tables.journal.put(_values(beating) | {"at": BEAT}))
 
@@ -117,10 +113,10 @@ class Journal:
         return tuple(self._page(tenant, count)[0])
 
     def history(self, tenant: str) -> Iterator[JournalEntry]:
-        """The tenant's entries back to its beginning, newest first, read as they are asked for.
+        """The tenant's entries back to its beginning, newest first, read lazily.
 
-        The first `NEWEST` of whatever kind; of what is older, none of `PASSED_OVER`, so that nobody
-        can push anything out of sight (S29). Raises `DependencyUnavailable`.
+        After the first `NEWEST`, it skips the kinds in `PASSED_OVER`, so that nobody can push other
+        entries out of sight (S29). Raises `DependencyUnavailable`.
         """
         page, after = self._page(tenant, NEWEST)
         yield from _since_beginning(page)
@@ -133,8 +129,8 @@ class Journal:
     def _page(
         self, tenant: str, limit: int, passing_over: Sequence[str] = (), after: Any = None
     ) -> tuple[list[JournalEntry], Any]:
-        """Those of the newest ``limit`` entries that are of other kinds than ``passing_over``, and
-        where to go on; None: nowhere."""
+        """The newest ``limit`` entries after a place, without the kinds ``passing_over``, and where
+        the next page starts (None: no more)."""
         kinds = {f"kind{number}": kind for number, kind in enumerate(passing_over)}
         found, after = self.tables.journal.query(
             "#tenant = :tenant",
@@ -156,7 +152,7 @@ def _since_beginning(page: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
 
 
 def _ulid(at: float) -> str:
-    """A ULID: 48 bits of time, then 80 of which the first 16 count, so that entries of one moment
-    both stay, and those of one process in their order."""
+    """A ULID: 48 bits of time, a 16-bit counter and 64 random bits. Entries of the same moment stay
+    distinct, and those of one process stay in order."""
     number = (int(at * 1000) << 80) | ((next(_count) & 0xFFFF) << 64) | secrets.randbits(64)
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,8 +1,8 @@
-"""The `Links` table: emailed links by their SHA-256, and how often each was used to start.
+"""The `Links` table: emailed links by their SHA-256, and how many authorizations each has started.
 
-Its rows expire by themselves, so it also holds which mails were sent, which of the rep's proofs
-were used, and the tickets by which the rep's function has `refresh_now` compare GoTo's answers.
-Using up an intake link, switching the client and the journal entry are one transaction.
+Its rows expire by themselves, so it also holds the mails sent, the rep's proofs used, and the
+tickets with which the rep's function has `refresh_now` compare GoTo's answers. One transaction uses
+up an intake link, switches the client and writes the journal entry.
 """
 
 from __future__ import annotations
@@ -38,10 +38,7 @@ class Links:
         return from_row(Link, values, key=key, kind=LinkKind(values["kind"])) if values else None
 
     def add(self, link: Link, entry: JournalEntry | None) -> None:
-        """Store a new link, with the journal's line on it where there is one.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Store a new link, with its journal entry if any. Raises `DependencyUnavailable`."""
         values = {
             "link": link.key,
             **to_row(link, "key", "used_by"),
@@ -52,20 +49,17 @@ class Links:
         self.tables.transact(created, *told)
 
     def open_count(self, key: str, now: int) -> None:
-        """Have a row under which a person's starts are counted, though they hold no link.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Create or extend the row that counts the starts of a person without a link. Raises
+        `DependencyUnavailable`."""
         opened = self.tables.links.update(key, setting={"delete_after": now + STARTS_KEPT})
         self.tables.write(opened)
 
     def count_start(
         self, key: str, now: int, *, window: int, most: int, counter: str = "start"
     ) -> bool:
-        """Count one start of an authorization; False when the link's share is used up (S16).
-
-        ``window`` in seconds; each has a ``counter`` of its own. Raises `DependencyUnavailable`.
-        """
+        """Count one start of an authorization; False if the ``window`` (seconds) already has
+        ``most`` (S16). Each window length needs its own ``counter``. Raises
+        `DependencyUnavailable`."""
         current = now // window
         began, starts = f"{counter}_window", f"{counter}s"
         again = self.tables.links.update(
@@ -84,7 +78,7 @@ class Links:
         return self.tables.try_write(another) or self.tables.try_write(again)
 
     def claim_mail(self, tenant: str, now: int, *, pause: int) -> bool:
-        """Take the right to mail this tenant's admin a fresh link, once every ``pause`` seconds."""
+        """Reserve one mail with a fresh link to the tenant's admin per ``pause`` (seconds)."""
         mailed = self.tables.links.update(
             f"mail#{tenant}",
             setting={"mailed_at": now, "delete_after": now + pause},
@@ -101,11 +95,11 @@ class IntakeTables:
     def switch_client(
         self, link: Link, used_by: str, client_id: str, secret_version: str, entry: JournalEntry
     ) -> None:
-        """Spend the link and make the client the tenant's, in one transaction.
+        """Use up the link and make the client the tenant's, in one transaction.
 
-        ``entry.at`` is the moment at which the link must still be alive. Raises `Conflict`:
-        ``links`` when it was used or has expired meanwhile, ``tenants`` when the tenant
-        is gone or its links are; `DependencyUnavailable`.
+        The link must still work at ``entry.at``. Raises `Conflict`: ``links`` if it was used or has
+        expired, ``tenants`` if the tenant is gone or its links were revoked;
+        `DependencyUnavailable`.
         """
         serves, series = in_series(link.series)
         spent = self.tables.links.update(
@@ -129,12 +123,12 @@ class SentMails:
     tables: Tables
 
     def told(self, occasion: str) -> tuple[str, ...]:
-        """Keys of the entries that were mailed at this occasion. Raises `DependencyUnavailable`."""
+        """Keys of the entries mailed for this occasion. Raises `DependencyUnavailable`."""
         row = self.tables.links.get(f"sent#{occasion}")
         return tuple(row.get("told", occasion).split()) if row else ()
 
     def note(self, occasion: str, told: Sequence[str], now: int) -> None:
-        """Note which were. Raises `DependencyUnavailable`."""
+        """Store the keys of all entries mailed for it. Raises `DependencyUnavailable`."""
         kept_until = now + SENT_MAIL_RETENTION
         row = {"link": f"sent#{occasion}", "told": " ".join(told), "delete_after": kept_until}
         self.tables.write(self.tables.links.put(row))
@@ -145,8 +139,8 @@ class RemindersSent:
     tables: Tables
 
     def remind(self, entry: JournalEntry, since: int, now: int) -> bool:
-        """Write a reminder into the journal, once for each end of a connection (``since``): its
-        mails are sent from there. False where it was written before. Raises
+        """Write a reminder to the journal, whose stream sends its mails, once per kind and end of a
+        connection (``since``, epoch seconds). False if already written. Raises
         `DependencyUnavailable`."""
         key = f"reminded#{entry.tenant}#{since}#{entry.kind}"
         row = {"link": key, "delete_after": now + REMINDER_KEPT}
@@ -159,11 +153,9 @@ class Proofs:
     tables: Tables
 
     def spend(self, nonce: str, now: int) -> bool:
-        """Use a proof up, by its nonce; False where that was done before.
-
-        Also False where our own first attempt succeeded and its answer was lost: then nothing has
-        been done for it yet. Raises `DependencyUnavailable`.
-        """
+        """Use up a proof by its nonce; False if it was already used. Also False if our own first
+        attempt succeeded but its answer was lost; the command has not run then. Raises
+        `DependencyUnavailable`."""
         key = f"proof#{hashlib.sha256(nonce.encode()).hexdigest()}"
         row = {"link": key, "delete_after": now + CALLER_PROOF_RETENTION}
         unused = self.tables.links.put(row, when="attribute_not_exists(#link)")
@@ -172,14 +164,14 @@ class Proofs:
 
 @dataclass(eq=False)
 class FactsTickets:
-    """What `refresh_now` wants to see before it compares GoTo's answers with a tenant's client. It
-    can't tell who invokes it; the rep's function alone can write a ticket (S21)."""
+    """Tickets that `refresh_now` requires before it compares GoTo's answers with our assumptions.
+    It can't tell who invokes it, but only the rep's function can write a ticket (S21)."""
 
     tables: Tables
 
     def issue(self, ticket: str, entry: JournalEntry) -> bool:
-        """Keep a ticket for the tenant of ``entry``, which says who asked; False where the one
-        before was issued less than `FACTS_AGAIN` ago. Raises `DependencyUnavailable`."""
+        """Store a ticket for the tenant of ``entry``, which says who asked. False if the last one
+        was issued less than `FACTS_AGAIN` seconds ago. Raises `DependencyUnavailable`."""
         now = int(entry.at)
         issued = self.tables.links.put(
             {
@@ -194,7 +186,7 @@ class FactsTickets:
         return self.tables.try_transact(issued, journal.row(self.tables.journal, entry))
 
     def spend(self, tenant: str, ticket: str, now: int) -> bool:
-        """Use a ticket up; False where it is not the tenant's, was used or has expired. Raises
+        """Use up a ticket; False if it is not the tenant's, was used, or has expired. Raises
         `DependencyUnavailable`."""
         spent = self.tables.links.update(
             f"#facts#{tenant}",

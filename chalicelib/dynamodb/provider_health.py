@@ -1,8 +1,8 @@
-"""The `#provider` row of `Grants`: the circuit for GoTo as a whole, and the fleet at a glance.
+"""The `#provider` row of `Grants`: the circuit for GoTo as a whole; and an overview of the fleet.
 
-Lanes add to its counters at any time; the tick alone takes a turn, in one conditional write.
-Refreshes on demand take their slots here, by a date that the tick neither reads nor writes. The
-glance reads two indexes lane by lane, a bounded number of rows each, and nothing secret.
+Lanes add to the row's counters at any time; only the tick takes a turn, in one conditional write.
+Refreshes on demand take slots through a date that the tick never touches. The overview reads two
+indexes lane by lane: a limited number of rows each, and no secrets.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ ATTRIBUTES = (*_ADDED, "tokens_given_at", *_SET, "ticked_at")
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The `#provider` row: GoTo as a whole, as the fleet's requests find it.
+    """The `#provider` row: how GoTo answers the fleet's requests. Times are epoch seconds.
 
-    ``asked``, ``failed``, ``refused`` and ``limited`` (429) count since the last turn. The trends
-    are in thousandths of a request and fade from turn to turn; ``rate`` is in thousandths of a
-    request a second, None for the cap. ``tokens_given_at``: when a batch last ended in which GoTo
-    gave somebody tokens. ``ticked_at``: when the last tick came to its end.
+    ``asked``, ``failed``, ``refused`` and ``limited`` (429) count requests since the last turn.
+    Trends are in thousandths of a request and fade each turn. ``rate`` is in thousandths of a
+    request per second; None means the cap. ``tokens_given_at``: end of the last batch in which GoTo
+    gave any tenant tokens. ``ticked_at``: end of the last tick.
     """
 
     turn: int = 0
@@ -61,14 +61,14 @@ class ProviderRow:
     tables: Tables
 
     def get(self) -> Provider:
-        """The row as it is now, read consistently. Raises `DependencyUnavailable`."""
+        """The row, read consistently. Raises `DependencyUnavailable`."""
         return Provider(**self.tables.grants.get(PROVIDER, ATTRIBUTES))
 
     def add(
         self, asked: int, failed: int, refused: int, limited: int, given_at: int | None
     ) -> None:
-        """Count requests on top of what is there; ``given_at``: when GoTo gave tokens for one of
-        them, None where for none. Raises `DependencyUnavailable`."""
+        """Add to the counters. ``given_at``: when GoTo gave tokens for any of these requests (epoch
+        seconds), else None. Raises `DependencyUnavailable`."""
         counted = dict(zip(_ADDED, (asked, failed, refused, limited), strict=True))
         added = self.tables.grants.update(
             PROVIDER, setting=known(tokens_given_at=given_at), adding=counted
@@ -76,11 +76,10 @@ class ProviderRow:
         self.tables.write(added)
 
     def acquire_slot(self, now: int, gap: int, saved: int) -> bool:
-        """Take a slot for a request on demand; False when they are used up.
+        """Take a slot for a request on demand; False if none is left.
 
-        All in milliseconds. The row holds until when the slots taken so far reach, each of them
-        ``gap`` long: up to ``saved`` ahead of ``now``, and never behind it. Raises
-        `DependencyUnavailable`.
+        All in milliseconds. Each slot is ``gap`` long. The row holds the end of the last one taken,
+        which may be at most ``saved`` after ``now``. Raises `DependencyUnavailable`.
         """
         first = self.tables.grants.update(
             PROVIDER,
@@ -98,14 +97,14 @@ class ProviderRow:
         return self.tables.try_write(first) or self.tables.try_write(another)
 
     def forms(self) -> tuple[str, ...]:
-        """Forms of GoTo's answers that were met and told. Raises `DependencyUnavailable`."""
+        """The known forms of GoTo's answers. Raises `DependencyUnavailable`."""
         found = self.tables.grants.get(PROVIDER, ("forms",))
         return tuple(str(found.get("forms", "")).splitlines())
 
     def learn_forms(
         self, known: Sequence[str], fresh: Sequence[str], entry: JournalEntry | None
     ) -> None:
-        """Add to them, with the journal's line. Raises `Conflict`, `DependencyUnavailable`."""
+        """Add forms, with the journal entry. Raises `Conflict`, `DependencyUnavailable`."""
         given: dict[str, Any] = {"before": "\n".join(known)} if known else {}
         learnt = self.tables.grants.update(
             PROVIDER,
@@ -117,12 +116,12 @@ class ProviderRow:
         self.tables.transact(learnt, *told)
 
     def ticked(self, now: int) -> None:
-        """Note that a tick came to its end. Raises `DependencyUnavailable`."""
+        """Note that a tick ended. Raises `DependencyUnavailable`."""
         self.tables.write(self.tables.grants.update(PROVIDER, setting={"ticked_at": now}))
 
     def save(self, before: Provider, after: Provider, entry: JournalEntry | None) -> None:
-        """Write a decision; its counters are what to add. Raises `Conflict` when another tick has
-        decided since ``before`` was read, `DependencyUnavailable`."""
+        """Store a tick's decision; the counters in ``after`` are amounts to add. Raises `Conflict`
+        if another tick has decided since ``before`` was read, `DependencyUnavailable`."""
         turn: dict[str, Any] = {"before": before.turn} if before.turn else {}
         decided = self.tables.grants.update(
             PROVIDER,
@@ -136,15 +135,15 @@ class ProviderRow:
 
 
 MOST_FORMS = 100
-"""Of GoTo's answers that are remembered, so that each is told once."""
+"""Forms of GoTo's answers that we remember, to report each only once."""
 
 ENDING_INDEX = "ending"
 
 MOST_COUNTED = 1_000
-"""Overdue rows counted in one lane at most: more is `more than`, whatever the number."""
+"""Most overdue rows counted per lane; beyond this, reports say only that there are more."""
 
 MOST_LOOKED_AT = 100
-"""Ends looked at in one lane, those of grants that are not in use any more among them."""
+"""Index rows read per lane, including those of grants no longer in use."""
 
 
 @dataclass(eq=False)
@@ -152,12 +151,12 @@ class FleetIndexes:
     tables: Tables
 
     def overdue(self, since: int) -> tuple[int, bool]:
-        """How many refreshes fell due before ``since``, and whether there are more than that."""
+        """How many refreshes fell due by ``since`` (epoch seconds), and whether there are more."""
         counted = [self._overdue(number, since) for number in range(LANES)]
         return sum(counted), any(number >= MOST_COUNTED for number in counted)
 
     def ending(self, now: int, count: int) -> list[tuple[int, str]]:
-        """The soonest ends of grants that are in use, with their tenants."""
+        """The ``count`` grants in use that end soonest: their ends, and their tenants."""
         found = [row for number in range(LANES) for row in self._ending(number, now)]
         return sorted(found)[:count]
 
