@@ -1,8 +1,8 @@
-"""What the tables know of GoTo accounts: whose each is, and what waits for a choice (S26).
+"""GoTo accounts in the tables: which tenant has each, and tokens that wait for a choice (S26).
 
-An account's row in `Tenants` names the one tenant that it belongs to, and those with which a rep
-has it shared. New tokens of a person who has several accounts wait in a row of `Grants`, beside the
-refresh tokens, until the admin has chosen; nobody else's role reads them there.
+An account's row in `Tenants` names its one tenant, and those with which a rep lets it be shared. If
+a person has several accounts, their new tokens wait in a row of `Grants` until the admin chooses;
+only roles that may read refresh tokens can read them there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from chalicelib.models import (
 from chalicelib.permissions import Claim, Owner, Usable
 
 WAITING = "#choice#"
-"""Begins the keys of rows of `Grants` in which tokens wait for a choice: no tenant's can."""
+"""Prefix of the `Grants` rows whose tokens wait for a choice. No tenant's name starts with it."""
 
 
 def waiting_key(request: str) -> str:
@@ -39,13 +39,13 @@ def waiting_key(request: str) -> str:
 
 
 def chosen(table: Table, request: AuthorizationRequest) -> list[Action]:
-    """The part of a connection's commit that ends the waiting of its tokens, if they did."""
+    """Part of a connection's commit: deletes the row where its tokens waited, if they did."""
     return [] if request.account is None else [table.delete(waiting_key(request.key))]
 
 
 class Holders(NamedTuple):
-    """The tenant whose own an account is, and those that share it by a rep's word; ``edition``
-    counts the row's changes."""
+    """The tenant to which an account belongs, and those with which a rep lets it be shared;
+    ``edition`` counts the row's changes."""
 
     holder: str
     edition: int = 0
@@ -58,13 +58,12 @@ class Holders(NamedTuple):
 
 @dataclass(eq=False)
 class AccountClaims:
-    """The rows by which a GoTo account is one tenant's, and the end of a connection that is not to
-    its tenant's account."""
+    """The rows that give a GoTo account to one tenant. Also ends connections to a wrong account."""
 
     tables: Tables
 
     def get(self, account: str) -> Holders | None:
-        """Who has claimed an account, or shares it. Raises `DependencyUnavailable`."""
+        """The tenants that hold an account, if any. Raises `DependencyUnavailable`."""
         found = self.tables.tenants.get(ACCOUNT + account)
         if not found:
             return None
@@ -80,10 +79,9 @@ class AccountClaims:
         owner: Owner,
         entry: JournalEntry,
     ) -> None:
-        """End a connection that is ``owner``'s: the tenant's ``pin`` is another account (S25), or
-        the account is another tenant's (S26). No token is served, and the grant is due until GoTo
-        has heard. Raises as `Connections.commit_refresh`.
-        """
+        """End a connection to ``owner``'s account: the tenant's ``pin`` is another account (S25),
+        or another tenant has the account (S26). Readers get no token, and the grant stays due until
+        GoTo confirms its revocation. Raises as `Connections.commit_refresh`."""
         versions: dict[str, Any] = rows.unchanged_since(asked)
         setting = {
             "status": Status(str(entry.status)),
@@ -111,17 +109,17 @@ class AccountClaims:
 
 @dataclass(eq=False)
 class Choices:
-    """Sign-ins whose admin must say which account is meant."""
+    """Sign-ins for which the admin must choose an account."""
 
     tables: Tables
 
     def offer(self, request: AuthorizationRequest, tokens: str, now: int) -> None:
-        """Let the admin choose among the request's accounts; the tokens wait as ``tokens``, where
-        refresh tokens are, and fall due there when nobody has (S26). The tenant counts them: it is
-        not removed while GoTo may have to hear of them, as its client (S22).
+        """Let the admin choose among the request's accounts. Its encoded ``tokens`` wait in
+        `Grants`, where they fall due if nobody chooses (S26). The tenant's row counts them, so that
+        no rep removes the tenant while its client may be needed to revoke them (S22).
 
-        Raises `Conflict`: ``request`` when that has ended or is offered already, ``tenants`` when
-        its link was revoked or the tenant is gone; `DependencyUnavailable`.
+        Raises `Conflict`: ``request`` if it has ended or was already offered, ``tenants`` if its
+        link was revoked or the tenant is gone; `DependencyUnavailable`.
         """
         serves, series = in_series(request.link_series)
         counted = self.tables.tenants.update(
@@ -145,10 +143,8 @@ class Choices:
         self.tables.transact(offered, self.tables.grants.put(waiting), counted)
 
     def choose(self, key: str, account: str, now: int) -> bool:
-        """Note which account the admin has chosen; False where there is nothing to choose from.
-
-        The same choice may be made again while nobody has taken it up.
-        """
+        """Store the admin's choice of an account; False if there is nothing to choose. The same
+        choice may be repeated until `take_choice`."""
         made = self.tables.requests.update(
             key,
             setting={"status": RequestStatus.CHOSEN, "account": account, "returned_at": now},
@@ -159,10 +155,8 @@ class Choices:
         return self.tables.try_write(made)
 
     def take_choice(self, key: str) -> tuple[AuthorizationRequest, str] | None:
-        """Take up a choice, once: the request, and the tokens that wait for it.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Take a choice, once: the request, and the tokens that waited for it. Raises
+        `DependencyUnavailable`."""
         row = self.waiting(waiting_key(key))
         if row is None:
             return None
@@ -178,31 +172,31 @@ class Choices:
             return None
 
     def waiting(self, key: str) -> tuple[str, int] | None:
-        """Tokens that wait for a choice, and when they fall due. Raises `DependencyUnavailable`."""
+        """Tokens waiting for a choice, and when they fall due. Raises `DependencyUnavailable`."""
         row = self.tables.grants.get(key)
         return (row["waiting"], row["next_refresh_at"]) if row else None
 
     def put_off(self, key: str, until: int) -> None:
-        """Have tokens that wait looked at later. Raises `DependencyUnavailable`."""
+        """Make waiting tokens due at ``until``. Raises `DependencyUnavailable`."""
         later = self.tables.grants.update(
             key, setting={"next_refresh_at": until}, when="attribute_exists(#tenant)"
         )
         self.tables.try_write(later)
 
     def forget(self, key: str, tenant: str) -> None:
-        """Delete tokens that waited, of which GoTo has heard. Raises `DependencyUnavailable`."""
+        """Delete waiting tokens after their revocation. Raises `DependencyUnavailable`."""
         gone = self.tables.grants.delete(key, when="attribute_exists(#tenant)")
         counted = self.tables.tenants.update(
             tenant, adding={CHOOSING: -1}, when=f"#{CHOOSING} > :none", none=0
         )
         if not self.tables.try_transact(gone, counted):
-            # Another has forgotten them; or a version before that counted none.
+            # Another worker deleted them, or an earlier release did not count them.
             self.tables.write(self.tables.grants.delete(key))
 
 
 @dataclass(eq=False)
 class Usability:
-    """What probes found of living connections (F33)."""
+    """Findings of probes of live connections (F33)."""
 
     tables: Tables
 
@@ -216,10 +210,10 @@ class Usability:
         doubt: Usable | None = None,
         entry: JournalEntry | None = None,
     ) -> None:
-        """Note what a probe found, and when the next one is due; a ``doubt`` changes nothing yet.
+        """Store a probe's finding and when the next one is due; a ``doubt`` changes nothing yet.
 
-        Raises `Conflict` when the tenant has connected again or is disconnected, or its usability
-        has changed since ``connection`` was read; `DependencyUnavailable`.
+        Raises `Conflict` if the tenant has reconnected or been disconnected, or its usability has
+        changed, since ``connection`` was read; `DependencyUnavailable`.
         """
         checked = {} if usable is Usable.UNKNOWN else {"usable_checked_at": now}
         tokens = self.tables.tokens.update(
@@ -243,9 +237,9 @@ class Usability:
 def pin_of_sign_in(
     table: Table, request: AuthorizationRequest, account_key: str | None, *, pinned_only: bool
 ) -> Action:
-    """Hold the tenant to its first readable GoTo account (S03), and the request to a link that
-    still serves (S14). A pin that was lifted is lifted for this sign-in alone. One whose account
-    was chosen waits no longer (`chosen`)."""
+    """Pin the tenant to its first readable GoTo account (S03), and check that the request's link
+    still works (S14). A lifted pin is lifted for this sign-in only. If the admin chose the account,
+    the tokens no longer count as waiting (`chosen`)."""
     serves, series = in_series(request.link_series)
     allowed = "attribute_not_exists(#pinned_account)"
     if pinned_only:
@@ -262,8 +256,8 @@ def pin_of_sign_in(
 
 
 def pin_held(table: Table, tenant: str, pin: str | None) -> Action:
-    """That this is the tenant's pin, from now on where it has none; the rep has not lifted it.
-    None: that it has none."""
+    """Check that the tenant's pin is ``pin``, or set it if there is none. A ``pin`` of None checks
+    that there is none. Fails if the rep has lifted the pin."""
     free = "attribute_not_exists(#pinned_account)"
     held_to = f"{EXISTS} AND attribute_not_exists(#pin_lifted) AND"
     if pin is None:
@@ -276,8 +270,8 @@ def pin_held(table: Table, tenant: str, pin: str | None) -> Action:
 
 
 def held(table: Table, tenant: str, owner: Owner | None, claim: Claim) -> list[Action]:
-    """The part of a refresh's commit that keeps ``owner``'s account the tenant's pin, and its own;
-    none where the account was not read."""
+    """Part of a refresh's commit: pins the tenant to ``owner``'s account and claims the account.
+    Empty if the account is not known."""
     if owner is None or owner.account is None:
         return []
     return [pin_held(table, tenant, owner.account), *account_claim(table, tenant, claim)]

@@ -1,8 +1,8 @@
-"""The `Tokens` and `Grants` tables: what readers see, and what keeps it alive.
+"""The `Tokens` table, which readers see, and the `Grants` table, which keeps its tokens fresh.
 
-Every change of the two is one transaction, with the `Journal` row where the state changes. The
-conditions that protect a refresh token are these: a success is committed on generation and version,
-a failure on the fence as well (F05-F07).
+One transaction changes both, and adds the `Journal` row if the state changes. Two conditions
+protect a refresh token: a success commits on generation and version, a failure on the fence as well
+(F05-F07).
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ DUE_INDEX = "due"
 @dataclass(eq=False)
 class Connections(Setbacks):
     def get(self, tenant: str) -> Connection | None:
-        """What readers see; None before the first connection. Raises `DependencyUnavailable`."""
+        """The `Tokens` row; None before the first connection. Raises `DependencyUnavailable`."""
         values = self.tables.tokens.get(tenant)
         return rows.connection(values) if values else None
 
     def summary(self, tenant: str) -> Connection | None:
-        """The same without its token, for those who may not see it."""
+        """Like `get`, without the access token. Raises `DependencyUnavailable`."""
         values = self.tables.tokens.get(tenant, rows.NON_SECRET)
         return rows.connection(values) if values else None
 
     def summaries(self, tenants: Sequence[str]) -> dict[str, Connection]:
-        """The facts of up to 100 tenants by name. Raises `DependencyUnavailable`."""
+        """The `summary` of up to 100 tenants, by name. Raises `DependencyUnavailable`."""
         found = self.tables.tokens.batch_get(tenants, rows.NON_SECRET)
         return {values["tenant"]: rows.connection(values) for values in found}
 
     def grant(self, tenant: str) -> Grant | None:
-        """The grant as it is now, read consistently. Raises `DependencyUnavailable`."""
+        """The grant, read consistently. Raises `DependencyUnavailable`."""
         values = self.tables.grants.get(tenant)
         return rows.grant(values) if values else None
 
@@ -61,7 +61,7 @@ class Connections(Setbacks):
         return rows.grant(values) if values else None
 
     def due(self, in_lane: int, now: int, limit: int) -> tuple[Due, ...]:
-        """Tenants of a lane whose refresh is due, oldest first. Reads only rows that are due."""
+        """Up to ``limit`` due tenants of a lane, oldest first. Reads only rows that are due."""
         found, _ = self.tables.grants.query(
             "#lane = :lane AND #next_refresh_at <= :now",
             index=DUE_INDEX,
@@ -72,11 +72,11 @@ class Connections(Setbacks):
         return tuple(Due(key["tenant"], key["next_refresh_at"]) for key in found)
 
     def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
-        """Take a tenant for one refresh; None when another has it, or it is no longer due.
+        """Claim a tenant for one refresh; None if another worker has it, or it is no longer due.
 
-        The returned grant is the row as it was asked, with the new fence. A mark left by an
-        earlier claim whose outcome never came is kept as ``outcome_unknown_since`` (F02).
-        Raises `DependencyUnavailable`.
+        Returns the grant with the new fence. If an earlier claim left its mark, its outcome is
+        unknown, and ``outcome_unknown_since`` keeps when it began (F02). Raises
+        `DependencyUnavailable`.
         """
         before = self.grant(due.tenant)
         if before is None or before.next_refresh_at != due.at or before.lease_until > now:
@@ -120,14 +120,13 @@ class Connections(Setbacks):
         usable: Usable = Usable.UNKNOWN,
         entry: JournalEntry,
     ) -> None:
-        """Make the grant of an authorization request the tenant's: a new generation.
+        """Commit an authorization request's grant as the tenant's, with a new generation.
 
-        ``pinned_only``: it replaces a connection, which an account does only that is pinned, or
-        where the rep has lifted the pin (S25). Raises `Conflict`: ``grants`` when the row is no
-        longer as ``before`` or a later request has committed (F23), ``tenants`` when the account
-        may not be the tenant's (S03), the link was revoked (S14) or the tenant is gone, ``account``
-        when what it is to ``claim`` is another tenant's (S26), ``request`` when this
-        request has ended. Raises `DependencyUnavailable`.
+        ``pinned_only``: it replaces a connection, so the account must be the pin, or the rep has
+        lifted the pin (S25). Raises `Conflict`: ``grants`` if the row is no longer as ``before`` or
+        a later request has committed (F23), ``tenants`` if the tenant may not use the account
+        (S03), the link was revoked (S14) or the tenant is gone, ``account`` if another tenant has
+        the account to ``claim`` (S26), ``request`` if this one has ended; `DependencyUnavailable`.
         """
         generation = (before.generation if before else 0) + 1
         version = (before.version if before else 0) + 1
@@ -198,16 +197,16 @@ class Connections(Setbacks):
         claim: Claim = NO_CLAIM,
         status: Status = Status.CONNECTED,
     ) -> None:
-        """Store a refresh's tokens, on generation and version as they were asked, never the fence.
+        """Store a refresh's tokens, on the generation and version of ``asked``, not its fence: a
+        late answer may carry the only valid refresh token (F06).
 
-        A late answer may carry the only valid refresh token (F06). ``asked.status`` is what the
-        entries were written for. ``over`` is the version in `Tokens` where a restored backup has
-        left the two tables apart (F19). ``status`` is another than connected where no entry
-        can tell of a change (F30). ``owner``'s account is noted as read, and is the tenant's
-        pin from now on (S25). Raises `Conflict`: ``grants`` when something newer was committed or
-        the status is another, ``tokens`` when that table is at another version, ``tenants`` when
-        the pin is another or none is wanted any more, ``account`` when what it is to ``claim`` is
-        another tenant's (S26); `DependencyUnavailable`.
+        The ``entries`` assume ``asked.status``. ``over``: the version in `Tokens` if a restored
+        backup made the tables differ (F19). ``status``: the unchanged one if the journal cannot
+        record a change (F30). ``owner``'s account becomes the tenant's pin (S25). Raises
+        `Conflict`: ``grants`` if a newer version or another status was committed, ``tokens`` if
+        that table has another version, ``tenants`` if the pin has changed or was lifted, or the
+        tenant is gone, ``account`` if another tenant has the account to ``claim`` (S26);
+        `DependencyUnavailable`.
         """
         versions: dict[str, Any] = rows.unchanged_since(asked)
         version = max(asked.version, over or 0) + 1

@@ -1,8 +1,7 @@
-"""What happens to a grant besides tokens: failures, ends, its way back, repairs after a backup.
+"""Changes to a grant other than new tokens: failures, ends, returns, repairs after a backup.
 
-A failure is committed on the fence as well as on generation and version: a late one changes nothing
-(F06). `RestoredTables` is the one place that scans: it runs once after a disaster, at an operator's
-word (F19).
+A failure commits on the fence as well as on generation and version, so a late one changes nothing
+(F06). Only `RestoredTables` scans tables: an operator runs it once, after a disaster (F19).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import Connection, EndCause, Grant, Status, lane
 
 AS_CLAIMED = f"#fence = :asked_fence AND #status = :asked_status AND {UNCHANGED}"
-"""The condition that protects against a late failure: this claim is still the newest."""
+"""The condition that stops a late failure: this claim is still the newest."""
 
 
 def as_claimed(claimed: GrantSummary) -> dict[str, Any]:
@@ -36,11 +35,8 @@ class Setbacks:
     tables: Tables
 
     def hurry(self, before: GrantSummary, now: int, entry: JournalEntry) -> None:
-        """Make a tenant due now, and write down who wanted it.
-
-        Raises `Conflict` when anything has claimed or changed it since ``before`` was read,
-        `DependencyUnavailable`.
-        """
+        """Make a tenant due now; ``entry`` says who asked. Raises `Conflict` if the grant was
+        claimed or changed since ``before`` was read, `DependencyUnavailable`."""
         due = before.next_refresh_at or now
         hurried = self.tables.grants.update(
             before.tenant,
@@ -66,12 +62,12 @@ class Setbacks:
         told_stuck: bool | None = None,
         entries: Sequence[JournalEntry] = (),
     ) -> None:
-        """Store a failure after which the refresh is tried again.
+        """Store a failure that will be retried.
 
-        Unless ``outcome_known``, the mark of the claim stays: GoTo may have acted.
-        ``refused_since`` notes a refusal that is yet to be confirmed (F10); ``warned`` and
-        ``told_stuck`` what the ``entries`` tell people once. Raises `Conflict`,
-        `DependencyUnavailable`.
+        Unless ``outcome_known``, the claim's mark stays, because GoTo may have acted.
+        ``refused_since`` is when GoTo first refused, not yet confirmed (F10). ``warned`` and
+        ``told_stuck`` record what ``entries`` tell people, so that they hear it only once. Raises
+        `Conflict`, `DependencyUnavailable`.
         """
         setting = {"failures": failures, "last_error": detail}
         noted = rows.known(refused_since=refused_since, warned=warned, told_stuck=told_stuck)
@@ -89,8 +85,8 @@ class Setbacks:
         kept_until: int,
         entry: JournalEntry,
     ) -> None:
-        """End a grant. Its refresh token stays until ``kept_until``, when it is due once more, for
-        `put_back`. Raises `Conflict`, `DependencyUnavailable`."""
+        """End a grant. Its refresh token stays for `put_back` until ``kept_until`` (epoch seconds),
+        when the grant is due again. Raises `Conflict`, `DependencyUnavailable`."""
         setting = {
             "status": status,
             "failures": asked.failures + 1,
@@ -113,13 +109,13 @@ class Setbacks:
         grant = self.tables.grants.update(
             asked.tenant, setting=setting, remove=gone, when=AS_CLAIMED, **as_claimed(asked)
         )
-        # What the row of a grant that is given up tells stays; a removed tenant has none.
+        # A grant that awaits revocation keeps its `Tokens` row as it is; a removed tenant has none.
         seen = [] if asked.revoking else [self._shown(asked, shown)]
         told = [journal.row(self.tables.journal, entry) for entry in entries]
         self.tables.transact(*seen, grant, *told)
 
     def _shown(self, asked: GrantSummary, setting: dict[str, Any]) -> Action:
-        """What readers and people see of it."""
+        """The change to `Tokens`, which readers and people see."""
         return self.tables.tokens.update(
             asked.tenant,
             setting=setting,
@@ -128,19 +124,14 @@ class Setbacks:
         )
 
     def commit_revoked(self, claimed: Grant, entry: JournalEntry) -> None:
-        """Delete the refresh token of a grant that is given up; its counters stay.
-
-        Raises `Conflict` when another worker has it or the admin has connected again,
-        `DependencyUnavailable`.
-        """
+        """Delete the refresh token of a revoked grant; its counters stay. Raises `Conflict` if
+        another worker has claimed it or the admin has reconnected, `DependencyUnavailable`."""
         given_up = self._without_token(claimed, {"failures": 0}, rows.SETTLED)
         self.tables.transact(given_up, journal.row(self.tables.journal, entry))
 
     def forget(self, claimed: Grant) -> None:
-        """Delete the refresh token of a grant that ended long ago; why it ended stays.
-
-        Raises `Conflict`, `DependencyUnavailable`.
-        """
+        """Delete the refresh token of a grant that ended long ago; the reason stays. Raises
+        `Conflict`, `DependencyUnavailable`."""
         kept = ("ended_by", "last_error")
         gone = tuple(name for name in rows.SETTLED if name not in kept)
         self.tables.transact(self._without_token(claimed, {}, gone))
@@ -157,8 +148,8 @@ class Setbacks:
         )
 
     def retry_rejected(self, tenant: str, client_id: str, now: int) -> None:
-        """Put a tenant whose client was refused back into the schedule: that client has a new
-        secret. A grant of another client is left alone."""
+        """Reschedule a tenant whose client GoTo refused, because that client has a new secret. A
+        grant of another client does not change."""
         due = self.tables.grants.update(
             tenant,
             setting={"next_refresh_at": now},
@@ -169,11 +160,8 @@ class Setbacks:
         self.tables.try_write(due)
 
     def put_back(self, ended: GrantSummary, now: int, entry: JournalEntry) -> None:
-        """Put a grant that has ended back into the schedule, with the refresh token that was kept.
-
-        Raises `Conflict` when it is no longer as ``ended`` was read, or nothing was kept;
-        `DependencyUnavailable`.
-        """
+        """Reschedule an ended grant with the refresh token it still has. Raises `Conflict` if the
+        grant has changed since ``ended`` was read or has no token; `DependencyUnavailable`."""
         shown = {"status": Status.DEGRADED, "next_refresh_at": now}
         grant = self.tables.grants.update(
             ended.tenant,
@@ -188,7 +176,7 @@ class Setbacks:
 
 
 FENCES_SKIPPED = 1_000_000
-"""By how much a fence jumps: more than were drawn since any backup was made."""
+"""How far a restored fence jumps: more than the number of claims since any backup."""
 
 
 @dataclass(eq=False)
@@ -196,7 +184,7 @@ class RestoredTables:
     tables: Tables
 
     def tenants(self, in_lane: int) -> set[str]:
-        """Every tenant of a lane that either table knows. Raises `DependencyUnavailable`."""
+        """Every tenant of a lane that is in either table. Raises `DependencyUnavailable`."""
         names = {*self._names(self.tables.tokens), *self._names(self.tables.grants)}
         return {name for name in names if not name.startswith("#") and lane(name) == in_lane}
 
@@ -211,10 +199,10 @@ class RestoredTables:
         entry: JournalEntry | None = None,
         removed: bool = False,
     ) -> None:
-        """Bring both rows in step; the counters go on from the higher ones.
+        """Align both rows; the counters continue from the higher ones.
 
-        A refusal that follows is reported as due to the restore. The next refresh looks up whose
-        the grant is. Of a tenant that was ``removed`` only the grant's counters stay. Raises
+        If GoTo then refuses the grant, the restore is given as the cause. The next refresh looks up
+        the grant's account. If the tenant was ``removed``, its `Tokens` row is deleted. Raises
         `Conflict`, `DependencyUnavailable`.
         """
         pairs = [(row.generation, row.version) for row in (grant, connection) if row is not None]
@@ -243,13 +231,13 @@ class RestoredTables:
             return self.tables.tokens.put(row, when="attribute_not_exists(#tenant)")
         unchanged = rows.unchanged_since(connection)
         if setting["status"] is Status.DISCONNECTED:
-            # What the backup brought back, readers no longer find (S22).
+            # Readers must not find a token that the backup brought back (S22).
             row["next_refresh_at"] = None
             return self.tables.tokens.put(row, when=UNCHANGED, **unchanged)
         return self.tables.tokens.update(
             tenant,
             setting=setting,
-            # Of an older authorization, and perhaps of another account (S25).
+            # The token is from an older authorization, perhaps for another account (S25).
             remove=rows.OF_A_TOKEN if connection.generation < setting["generation"] else (),
             when=UNCHANGED,
             **unchanged,
@@ -281,7 +269,7 @@ class RestoredTables:
         )
 
     def _no_grant(self, tenant: str, setting: dict[str, Any]) -> Action:
-        """The counters alone: the next connect goes on from them."""
+        """Create a row with counters only, from which the next connect continues."""
         row = {"tenant": tenant, "client_id": "", "secret_version": "", "sequence": 0, **setting}
         row["fence"] = FENCES_SKIPPED
         return self.tables.grants.put(row, when="attribute_not_exists(#tenant)")

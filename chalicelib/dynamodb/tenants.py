@@ -1,9 +1,8 @@
-"""The `Tenants` table: who the customers are and which GoTo client is theirs; and the transactions
-that import a tenant, and that end a connection or a whole tenant, of which only counters and the
-journal are left.
+"""The `Tenants` table: the customers and their GoTo clients. Also the transactions that import a
+tenant, end its connection, or remove it except for its counters and journal.
 
-A refresh token is written here by an import alone: the refresh functions revoke it at GoTo and
-delete it (S22).
+Here only an import writes a refresh token; the refresh functions revoke it at GoTo and delete it
+(S22).
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ from chalicelib.models import Status, Tenant, lane
 from chalicelib.permissions import NO_CLAIM, Claim
 
 ACCOUNT = "#account#"
-"""Begins the key of the row that says whose a GoTo account is: no tenant's name can."""
+"""Prefix of the rows that say who has a GoTo account. No tenant's name starts with it."""
 
 EXISTS = "attribute_exists(#tenant) AND attribute_not_exists(#removed)"
 
 CHOOSING = "choosing"
-"""Attribute: how many sign-ins of the tenant wait until an account is chosen (S26)."""
+"""Attribute: how many of the tenant's sign-ins wait for the choice of an account (S26)."""
 
 NEW = "attribute_not_exists(#tenant) OR attribute_exists(#removed)"
 """The condition that a name is free."""
 
 _COUNTED = ("name", "link_series")
-"""Fields of `Tenant` that are the row's key, or go on counting after a removal."""
+"""Fields of `Tenant` that are the row's key, or a counter that outlives a removal."""
 
 ANY_COUNT = 100
-"""Rows read at a time until one of them is a tenant."""
+"""Rows per read while `Tenants.any` looks for a tenant."""
 
 
 def in_series(series: int | None) -> tuple[str, dict[str, Any]]:
-    """The condition that there is the tenant and links of this series still serve, where it is
-    known; with its values."""
+    """The condition, with its values, that the tenant exists and links of this ``series``, if
+    given, still work."""
     if series is None:
         return EXISTS, {}
     if series == 0:
@@ -54,57 +53,51 @@ class Tenants:
     tables: Tables
 
     def get(self, name: str) -> Tenant | None:
-        """The tenant, or None where there is none (any more). Raises `DependencyUnavailable`."""
+        """The tenant; None if it does not exist or was removed. Raises `DependencyUnavailable`."""
         values = self.tables.tenants.get(name)
         return None if not values or values.get("removed") else _tenant(values)
 
     def known(self, name: str) -> Tenant:
-        """The tenant. Raises `UnknownTenant`, `DependencyUnavailable`."""
+        """Like `get`, never None. Raises `UnknownTenant`, `DependencyUnavailable`."""
         tenant = self.get(name)
         if tenant is None:
             raise UnknownTenant(name)
         return tenant
 
     def removed(self, name: str) -> bool:
-        """Whether there was such a tenant, and is none any more. Raises `DependencyUnavailable`."""
+        """Whether the tenant was removed, and not added since. Raises `DependencyUnavailable`."""
         values = self.tables.tenants.get(name)
         return bool(values.get("removed"))
 
     def choosing(self, name: str) -> bool:
-        """Whether tokens wait until the tenant's admin has chosen an account. Raises
-        `DependencyUnavailable`."""
+        """Whether tokens wait for the choice of an account. Raises `DependencyUnavailable`."""
         values = self.tables.tenants.get(name)
         return bool(values.get(CHOOSING, 0) > 0)
 
     def without_client(self, name: str) -> bool:
-        """Whether the tenant was removed, perhaps added again since, and has no client; where there
-        is no row at all, it is not told. Raises `DependencyUnavailable`."""
+        """Whether the tenant's row, perhaps a tombstone, has no client. False if there is no row:
+        then nothing is known. Raises `DependencyUnavailable`."""
         values = self.tables.tenants.get(name)
         return bool(values) and "client_id" not in values
 
     def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
-        """Some tenants in the table's own order, and where the next page begins (None: nowhere).
-
-        ``count`` limits the rows read; removed ones are among them. Raises
-        `DependencyUnavailable`.
-        """
+        """Some tenants in the table's own order, and where the next page starts (None: no more).
+        Reads ``count`` rows at most, including other rows. Raises `DependencyUnavailable`."""
         start = {"tenant": {"S": after}} if after else None
         found, last = self.tables.tenants.scan(after=start, Limit=count)
         tenants = [_tenant(row) for row in found if _is_tenant(row)]
         return tenants, str(last["tenant"]["S"]) if last else None
 
     def any(self) -> Tenant | None:
-        """Some tenant, whichever; None where there is none. Raises `DependencyUnavailable`."""
+        """Any one tenant; None if there is none. Raises `DependencyUnavailable`."""
         found, after = self.page(None, ANY_COUNT)
         while not found and after is not None:
             found, after = self.page(after, ANY_COUNT)
         return found[0] if found else None
 
     def names_taken(self, names: Sequence[str]) -> dict[str, str | None]:
-        """Which of up to 100 names are tenants already, with the line each was imported from.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Which of up to 100 names are tenants already, each with the digest of its import line.
+        Raises `DependencyUnavailable`."""
         found = self.tables.tenants.batch_get(names, ("tenant", "imported", "removed"))
         return {row["tenant"]: row.get("imported") for row in found if not row.get("removed")}
 
@@ -116,11 +109,9 @@ class Tenants:
         *,
         ends_links: bool = False,
     ) -> None:
-        """Set attributes of a tenant; one set to None is removed. ``ends_links`` begins a new
-        series of links with it; it only grows, so no link comes to life again (S14).
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Set attributes of a tenant; setting one to None removes it. ``ends_links`` also begins a
+        new series of links. The series only grows, so no revoked link works again (S14). Raises
+        `UnknownTenant`, `DependencyUnavailable`."""
         change = self.tables.tenants.update(
             name,
             setting=setting,
@@ -133,11 +124,8 @@ class Tenants:
             raise UnknownTenant(name) from None
 
     def add(self, tenant: Tenant, entry: JournalEntry, claim: Claim = NO_CLAIM) -> None:
-        """Add a tenant; one that was removed before keeps counting where it stopped (F07).
-
-        Raises `TenantExists`, `Conflict` where its account is another tenant's,
-        `DependencyUnavailable`.
-        """
+        """Add a tenant; the counters of a removed one continue (F07). Raises `TenantExists`,
+        `Conflict` if another tenant has its account, `DependencyUnavailable`."""
         claims = account_claim(self.tables.tenants, tenant.name, claim)
         told = journal.row(self.tables.journal, entry)
         try:
@@ -150,17 +138,13 @@ class Tenants:
     def switch_client(
         self, name: str, client_id: str, secret_version: str, entry: JournalEntry
     ) -> None:
-        """Make another GoTo client, or another secret of the same one, the tenant's: in one write.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Set the tenant's GoTo client and secret in one write. Raises `UnknownTenant`,
+        `DependencyUnavailable`."""
         self.change(name, {"client_id": client_id, "secret_version": secret_version}, entry)
 
     def next_sequence(self, name: str) -> int:
-        """Draw the number of a new authorization request; it only grows.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """The number for a new authorization request; it only grows. Raises `UnknownTenant`,
+        `DependencyUnavailable`."""
         counted = self.tables.tenants.update(name, adding={"sequence": 1}, when=EXISTS)
         try:
             changed = self.tables.write(counted, "UPDATED_NEW")
@@ -173,11 +157,8 @@ class Tenants:
         self.change(name, {}, entry, ends_links=True)
 
     def pin(self, name: str, account: str, claim: Claim, entry: JournalEntry) -> None:
-        """Hold the tenant to this GoTo account, whichever it had before (S25).
-
-        Raises `Conflict` with ``account`` when that belongs to another tenant, `UnknownTenant`,
-        `DependencyUnavailable`.
-        """
+        """Pin the tenant to this GoTo account, replacing any earlier pin (S25). Raises `Conflict`
+        with ``account`` if another tenant has it, `UnknownTenant`, `DependencyUnavailable`."""
         pinned = self.tables.tenants.update(
             name, setting={"pinned_account": account, "pin_lifted": None}, when=EXISTS
         )
@@ -190,21 +171,19 @@ class Tenants:
             raise UnknownTenant(name) from None
 
     def lift_pin(self, name: str, entry: JournalEntry) -> None:
-        """Let the next sign-in bring another GoTo account, at a link that is made from now on.
-
-        Raises `UnknownTenant`, `DependencyUnavailable`.
-        """
+        """Allow another GoTo account at the next sign-in, through a new link: existing links are
+        revoked. Raises `UnknownTenant`, `DependencyUnavailable`."""
         lifted: dict[str, str | int | None] = {"pinned_account": None, "pin_lifted": True}
         self.change(name, lifted, entry, ends_links=True)
 
 
 def _is_tenant(row: dict[str, Any]) -> bool:
-    """Whether a row is a customer's: not a tombstone, nor an account's."""
+    """Whether a row is a tenant, not a tombstone or an account."""
     return not row.get("removed") and not row["tenant"].startswith(ACCOUNT)
 
 
 _ATTRIBUTES = tuple(each.name for each in fields(Tenant) if each.name not in _COUNTED)
-"""Of a tenant's row: stored when it is added, deleted when it is removed. `sequence` and
+"""Attributes stored when a tenant is added and deleted when it is removed. `sequence` and
 `link_series` stay in the tombstone (F07)."""
 
 
@@ -213,11 +192,8 @@ def _tenant(values: dict[str, Any]) -> Tenant:
 
 
 def added(table: Table, tenant: Tenant) -> Action:
-    """The part of a transaction that adds a tenant, if its name is free.
-
-    Of who had the name before, nothing is taken over: a version that did not know an attribute has
-    left it in the tombstone.
-    """
+    """Part of a transaction: adds a tenant if its name is free. It clears every other attribute,
+    because an earlier release may have left unknown ones in the name's tombstone."""
     setting = {name: value for name in _ATTRIBUTES if (value := getattr(tenant, name))}
     return table.update(
         tenant.name,
@@ -229,7 +205,7 @@ def added(table: Table, tenant: Tenant) -> Action:
 
 @dataclass(eq=False)
 class TenantImports:
-    """Takes over tenants that another program kept alive until now."""
+    """Imports tenants whose tokens another program has kept alive until now."""
 
     tables: Tables
 
@@ -245,10 +221,10 @@ class TenantImports:
     ) -> None:
         """Add the tenant with its client and its refresh token, due at once.
 
-        ``before`` is the tombstone's grant, whose counters go on; ``ends`` is when the refresh
-        token does. Raises `Conflict`: ``tenants`` when there is such a tenant, ``account`` when
-        what it is to ``claim`` is another tenant's by now, else when the
-        tombstone has changed; `DependencyUnavailable`.
+        ``before``: a removed tenant's grant, whose counters continue. ``ends``: when the refresh
+        token ends (epoch seconds). Raises `Conflict`: ``tenants`` if the tenant exists, ``account``
+        if another tenant has the account to ``claim``, else if ``before`` has changed;
+        `DependencyUnavailable`.
         """
         now = int(entry.at)
         counters = {
@@ -264,7 +240,7 @@ class TenantImports:
             "access_expires_at": now,
             "failures": 0,
             "next_refresh_at": now,
-            "account_key": None,  # the file's word is no reading
+            "account_key": None,  # only the file named it, not GoTo
         }
         row: dict[str, Any] = {"tenant": tenant.name, "schema": SCHEMA, **counters}
         row |= {"connected_at": now, "reconnect_by": ends}
@@ -296,10 +272,10 @@ class Disconnections:
     def disconnect(
         self, before: GrantSummary, sequence: int, now: int, entry: JournalEntry
     ) -> None:
-        """Stop the use of a connection: a new generation without a token, due to be withdrawn.
+        """Stop serving a connection: a new generation without a token, due for revocation.
 
-        Requests up to ``sequence`` can no longer connect it (F23), nor does any link that is out: a
-        tenant without a pin would be whose hands one has come into (S25). Raises `Conflict` when
+        Requests up to ``sequence`` can no longer connect (F23). Existing links are revoked: without
+        a pin, anyone who gets one could connect their own account (S25). Raises `Conflict` if
         tokens were committed since ``before`` was read, or the tenant is gone;
         `DependencyUnavailable`.
         """
@@ -327,10 +303,10 @@ class Disconnections:
         self.tables.transact(links, tokens, grant, journal.row(self.tables.journal, entry))
 
     def remove(self, tenant: Tenant, entry: JournalEntry) -> None:
-        """Leave a tombstone: the name's counters, so that they go on if it comes back (F07).
+        """Leave a tombstone: the name's counters, which continue if it is added again (F07).
 
-        Raises `Conflict`: ``grants`` or ``tokens`` when it is connected or not yet withdrawn,
-        ``tenants`` when it has changed since it was read, or tokens wait for a choice;
+        Raises `Conflict`: ``grants`` or ``tokens`` if it is connected or not yet revoked,
+        ``tenants`` if it was removed or its links revoked since, or tokens wait for a choice;
         `DependencyUnavailable`.
         """
         unchanged, series = in_series(tenant.link_series)
@@ -357,8 +333,8 @@ class Disconnections:
 
 
 def account_claim(table: Table, tenant: str, claim: Claim) -> list[Action]:
-    """The part of a commit by which an account is this tenant's from now on, unless it is another's
-    by then (S26); or by which it is shared, unless whose it is has changed."""
+    """Part of a commit: gives an account to this tenant unless another has it by then (S26), or
+    shares it unless its holders have changed by then."""
     if claim.account is None:
         return []
     values: dict[str, Any] = {}
