@@ -37,9 +37,9 @@ def invoke_now(
         answer = client.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
         text = answer["Payload"].read()
     try:
-        told: dict[str, Any] = json.loads(text)
+        result: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise DependencyUnavailable("lambda", type(error).__name__) from None
     if answer.get("FunctionError"):
         raise DependencyUnavailable("lambda", "FunctionError")
-    return told
+    return result

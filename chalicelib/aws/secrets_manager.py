@@ -43,13 +43,13 @@ class SecretStore:
     def credentials(self, tenant: str, version: str) -> ClientCredentials:
         """A tenant's client as stored under ``version``. Raises `ClientGone`,
         `DependencyUnavailable`."""
-        kept = self._cache.get((tenant, version))
-        if kept is None:
-            kept = self._read(tenant, VersionId=version)
+        credentials = self._cache.get((tenant, version))
+        if credentials is None:
+            credentials = self._read(tenant, VersionId=version)
             if len(self._cache) >= MOST_CACHED:
                 self._cache.clear()
-            self._cache[tenant, version] = kept
-        return kept
+            self._cache[tenant, version] = credentials
+        return credentials
 
     def newest_of(self, tenant: str, client_id: str) -> ClientCredentials:
         """The newest secret of any of the tenant's clients, current or earlier. Raises

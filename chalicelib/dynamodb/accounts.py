@@ -185,11 +185,11 @@ class Choices:
 
     def forget(self, key: str, tenant: str) -> None:
         """Delete waiting tokens after their revocation. Raises `DependencyUnavailable`."""
-        gone = self.tables.grants.delete(key, when="attribute_exists(#tenant)")
+        deletion = self.tables.grants.delete(key, when="attribute_exists(#tenant)")
         counted = self.tables.tenants.update(
             tenant, adding={CHOOSING: -1}, when=f"#{CHOOSING} > :none", none=0
         )
-        if not self.tables.try_transact(gone, counted):
+        if not self.tables.try_transact(deletion, counted):
             # Another worker deleted them, or an earlier release did not count them.
             self.tables.write(self.tables.grants.delete(key))
 
@@ -230,8 +230,8 @@ class Usability:
             when="#generation = :asked_generation",
             asked_generation=connection.generation,
         )
-        told = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(tokens, grants, *told)
+        lines = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(tokens, grants, *lines)
 
 
 def pin_of_sign_in(

@@ -103,8 +103,8 @@ class AuthorizationRequests:
         }
         table = self.tables.requests
         retired = {request.browser} | ({known.key} if known else set())
-        gone = [table.delete(key) for key in sorted(retired)]
-        self.tables.transact(self._consuming(request, now, setting), table.put(row), *gone)
+        deletions = [table.delete(key) for key in sorted(retired)]
+        self.tables.transact(self._consuming(request, now, setting), table.put(row), *deletions)
 
     def consume_failed(
         self,
@@ -173,8 +173,8 @@ class AuthorizationRequests:
         line = journal.row(self.tables.journal, entry)
         for counted in [*self._told(entry), None]:
             try:
-                told = [] if counted is None else [counted, line]
-                self.tables.transact(*changes, *told)
+                lines = [] if counted is None else [counted, line]
+                self.tables.transact(*changes, *lines)
             except Conflict as error:
                 if "request" in error.failed:
                     raise

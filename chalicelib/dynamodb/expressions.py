@@ -52,16 +52,16 @@ def changing(
     setting: Plain, first: Plain, remove: Sequence[str], adding: Plain
 ) -> tuple[str, dict[str, Any]]:
     """An UpdateExpression, and its values by placeholder name."""
-    kept = {name: value for name, value in setting.items() if value is not None}
-    gone = [*remove, *(name for name, value in setting.items() if value is None)]
-    sets = [f"#{name} = :set_{name}" for name in kept]
+    assigned = {name: value for name, value in setting.items() if value is not None}
+    removed = [*remove, *(name for name, value in setting.items() if value is None)]
+    sets = [f"#{name} = :set_{name}" for name in assigned]
     sets += [f"#{name} = if_not_exists(#{name}, :set_{name})" for name in first]
     parts = ["SET " + ", ".join(sets)] if sets else []
-    if gone:
-        parts.append("REMOVE " + ", ".join(f"#{name}" for name in gone))
+    if removed:
+        parts.append("REMOVE " + ", ".join(f"#{name}" for name in removed))
     if adding:
         parts.append("ADD " + ", ".join(f"#{name} :add_{name}" for name in adding))
-    values = {f"set_{name}": value for name, value in {**kept, **first}.items()}
+    values = {f"set_{name}": value for name, value in {**assigned, **first}.items()}
     return " ".join(parts), values | {f"add_{name}": value for name, value in adding.items()}
 
 
@@ -76,8 +76,8 @@ def projection(attributes: Sequence[str]) -> Any:
 def placeholders(text: str, values: Plain) -> dict[str, Any]:
     """The arguments that define each ``#name`` in ``text`` and each ``:name`` in ``values``."""
     names = {f"#{name}": name for name in sorted(set(re.findall(r"#(\w+)", text)))}
-    given = {f":{name}": encode(value) for name, value in values.items()}
-    arguments = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": given}
+    encoded = {f":{name}": encode(value) for name, value in values.items()}
+    arguments = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": encoded}
     return {name: held for name, held in arguments.items() if held}
 
 

@@ -135,8 +135,8 @@ class FleetRow:
     @property
     def counted(self) -> tuple[str, ...]:
         """The counters that include this tenant."""
-        known = () if self.account_known else (ACCOUNT_NOT_KNOWN,)
-        return (str(self.status), *known, *(() if self.usable else (NOT_USABLE,)))
+        account_counter = () if self.account_known else (ACCOUNT_NOT_KNOWN,)
+        return (str(self.status), *account_counter, *(() if self.usable else (NOT_USABLE,)))
 
     @property
     def attention(self) -> str | None:

@@ -75,9 +75,9 @@ def _tried(owner: Owner) -> dict[str, Any]:
 
 
 def _owner(values: Mapping[str, Any]) -> Owner:
-    accounts = sorted(values.get("accounts", {}).items())
-    known = tuple(GoToAccount(key, name or None) for key, name in accounts)
-    return Owner(values.get("account"), values.get("principal"), known)
+    pairs = sorted(values.get("accounts", {}).items())
+    accounts = tuple(GoToAccount(key, name or None) for key, name in pairs)
+    return Owner(values.get("account"), values.get("principal"), accounts)
 
 
 def key(attributes: Mapping[str, Any]) -> str:

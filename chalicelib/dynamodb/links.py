@@ -45,8 +45,8 @@ class Links:
             "delete_after": link.expires_at + LINK_RETENTION,
         }
         created = self.tables.links.put(values, when="attribute_not_exists(#link)")
-        told = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(created, *told)
+        lines = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(created, *lines)
 
     def open_count(self, key: str, now: int) -> None:
         """Create or extend the row that counts the starts of a person without a link. Raises

@@ -105,15 +105,15 @@ class ProviderRow:
         self, known: Sequence[str], fresh: Sequence[str], entry: JournalEntry | None
     ) -> None:
         """Add forms, with the journal entry. Raises `Conflict`, `DependencyUnavailable`."""
-        given: dict[str, Any] = {"before": "\n".join(known)} if known else {}
+        values: dict[str, Any] = {"before": "\n".join(known)} if known else {}
         learnt = self.tables.grants.update(
             PROVIDER,
             setting={"forms": "\n".join([*known, *fresh][-MOST_FORMS:])},
             when="#forms = :before" if known else "attribute_not_exists(#forms)",
-            **given,
+            **values,
         )
-        told = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(learnt, *told)
+        lines = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(learnt, *lines)
 
     def ticked(self, now: int) -> None:
         """Note that a tick ended. Raises `DependencyUnavailable`."""
@@ -130,8 +130,8 @@ class ProviderRow:
             when="#turn = :before" if turn else "attribute_not_exists(#turn)",
             **turn,
         )
-        told = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(decided, *told)
+        lines = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(decided, *lines)
 
 
 MOST_FORMS = 100

@@ -71,9 +71,9 @@ class Setbacks:
         """
         setting = {"failures": failures, "last_error": detail}
         noted = rows.known(refused_since=refused_since, warned=warned, told_stuck=told_stuck)
-        gone = ("lease_until", "inflight") if outcome_known else ("lease_until",)
+        cleared = ("lease_until", "inflight") if outcome_known else ("lease_until",)
         shown = {"status": status, "next_refresh_at": next_refresh_at}
-        self._set_back(asked, shown, setting | noted | shown, gone, entries)
+        self._set_back(asked, shown, setting | noted | shown, cleared, entries)
 
     def commit_end(
         self,
@@ -94,9 +94,9 @@ class Setbacks:
             "ended_by": cause,
             "next_refresh_at": kept_until,
         }
-        gone = ("lease_until", "inflight", "refused_since", "told_stuck")
+        cleared = ("lease_until", "inflight", "refused_since", "told_stuck")
         shown = {"status": status, "next_refresh_at": None}
-        self._set_back(asked, shown, setting, gone, (entry,))
+        self._set_back(asked, shown, setting, cleared, (entry,))
 
     def _set_back(
         self,
@@ -110,9 +110,9 @@ class Setbacks:
             asked.tenant, setting=setting, remove=gone, when=AS_CLAIMED, **as_claimed(asked)
         )
         # A grant that awaits revocation keeps its `Tokens` row as it is; a removed tenant has none.
-        seen = [] if asked.revoking else [self._shown(asked, shown)]
-        told = [journal.row(self.tables.journal, entry) for entry in entries]
-        self.tables.transact(*seen, grant, *told)
+        tokens = [] if asked.revoking else [self._shown(asked, shown)]
+        lines = [journal.row(self.tables.journal, entry) for entry in entries]
+        self.tables.transact(*tokens, grant, *lines)
 
     def _shown(self, asked: GrantSummary, setting: dict[str, Any]) -> Action:
         """The change to `Tokens`, which readers and people see."""
@@ -132,9 +132,9 @@ class Setbacks:
     def forget(self, claimed: Grant) -> None:
         """Delete the refresh token of a grant that ended long ago; the reason stays. Raises
         `Conflict`, `DependencyUnavailable`."""
-        kept = ("ended_by", "last_error")
-        gone = tuple(name for name in rows.SETTLED if name not in kept)
-        self.tables.transact(self._without_token(claimed, {}, gone))
+        reasons = ("ended_by", "last_error")
+        cleared = tuple(name for name in rows.SETTLED if name not in reasons)
+        self.tables.transact(self._without_token(claimed, {}, cleared))
 
     def _without_token(
         self, claimed: Grant, setting: dict[str, Any], gone: Sequence[str]
@@ -171,8 +171,8 @@ class Setbacks:
             " AND attribute_exists(#next_refresh_at)",
             **as_claimed(ended),
         )
-        told = journal.row(self.tables.journal, entry)
-        self.tables.transact(self._shown(ended, shown), grant, told)
+        line = journal.row(self.tables.journal, entry)
+        self.tables.transact(self._shown(ended, shown), grant, line)
 
 
 FENCES_SKIPPED = 1_000_000
@@ -220,8 +220,8 @@ class RestoredTables:
             token_row = self._no_token_row(tenant, connection)
         else:
             token_row = self._token_row(tenant, connection, setting)
-        told = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(token_row, grant_row, *told)
+        lines = [journal.row(self.tables.journal, entry)] if entry else []
+        self.tables.transact(token_row, grant_row, *lines)
 
     def _token_row(
         self, tenant: str, connection: Connection | None, setting: dict[str, Any]

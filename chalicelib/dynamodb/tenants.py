@@ -127,9 +127,9 @@ class Tenants:
         """Add a tenant; the counters of a removed one continue (F07). Raises `TenantExists`,
         `Conflict` if another tenant has its account, `DependencyUnavailable`."""
         claims = account_claim(self.tables.tenants, tenant.name, claim)
-        told = journal.row(self.tables.journal, entry)
+        line = journal.row(self.tables.journal, entry)
         try:
-            self.tables.transact(added(self.tables.tenants, tenant), *claims, told)
+            self.tables.transact(added(self.tables.tenants, tenant), *claims, line)
         except Conflict as error:
             if error.failed == ("account",):
                 raise
@@ -322,14 +322,14 @@ class Disconnections:
         tokens = self.tables.tokens.delete(
             tenant.name, when=ended, disconnected=Status.DISCONNECTED
         )
-        withdrawn = self.tables.grants.check(
+        revoked = self.tables.grants.check(
             tenant.name,
             when="attribute_not_exists(#tenant) OR"
             " (#status = :disconnected AND attribute_not_exists(#next_refresh_at))",
             disconnected=Status.DISCONNECTED,
         )
-        told = journal.row(self.tables.journal, entry)
-        self.tables.transact(tombstone, tokens, withdrawn, told)
+        line = journal.row(self.tables.journal, entry)
+        self.tables.transact(tombstone, tokens, revoked, line)
 
 
 def account_claim(table: Table, tenant: str, claim: Claim) -> list[Action]:
