@@ -4,7 +4,7 @@ ServiceError
 +-- VisitorError              the admin reads a page with the right next step
 |   +-- LinkNotUsable         unknown, expired or revoked: all look the same (S15)
 |   +-- LoginRequired         HA's front named nobody, and links are not enough (*required*)
-|   +-- IntakeLinkNotUsable   the same for an intake link, or one that was used already
+|   +-- IntakeLinkNotUsable   an intake link: unknown, expired, revoked or already used (S15)
 |   +-- MalformedRequest      a parameter is missing, repeated, too long, or not text
 |   +-- CrossSiteRequest      a form that our own page did not send (S13)
 |   +-- CallbackNotAccepted   state unknown, used, expired, or another browser's (S01, S02)

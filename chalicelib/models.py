@@ -250,7 +250,7 @@ class Connection:
 class Phase(StrEnum):
     """Stage of a grant's life. `Grant.phase` reads it from the row: the first that fits.
 
-        idle --due--> claimed --tokens--> idle
+        idle --due--> claimed --tokens, or a clear failure--> idle
                       claimed --no clear answer, or its worker died--> unknown --due--> claimed
                       claimed --refused--> refused once --due, minutes later--> claimed
                       claimed --refused again while GoTo is well--> ended

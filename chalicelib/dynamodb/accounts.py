@@ -211,10 +211,8 @@ class Usability:
         entry: JournalEntry | None = None,
     ) -> None:
         """Store a probe's finding and when the next one is due; a ``doubt`` changes nothing yet.
-
         Raises `Conflict` if the tenant has reconnected or been disconnected, or its usability has
-        changed, since ``connection`` was read; `DependencyUnavailable`.
-        """
+        changed, since ``connection`` was read; `DependencyUnavailable`."""
         checked = {} if usable is Usable.UNKNOWN else {"usable_checked_at": now}
         tokens = self.tables.tokens.update(
             connection.tenant,

@@ -21,7 +21,7 @@ from chalicelib.models import AuthorizationRequest, Browser, Reason, RequestStat
 from chalicelib.permissions import GoToAccount
 
 MOST_TOLD = 10
-"""Journal entries of one kind per tenant and day: a link's holder can click Deny all day (S29).
+"""Most journal entries of a kind per tenant and day: a link's holder can click Deny all day (S29).
 Sign-ins are counted per GoTo account, so a stranger's cannot hide those with another account."""
 
 _OPEN = "#status = :started AND attribute_not_exists(#returned_at)"
@@ -87,11 +87,8 @@ class AuthorizationRequests:
         known: Browser | None,
     ) -> None:
         """Burn the state, store the code, and rename the browser to the digest ``renewed``.
-
-        ``known`` is the browser's current row: its completed request moves to the new row. The row
-        and that of the request's browser are deleted. Raises `Conflict` if the state was used or
-        has expired.
-        """
+        ``known``: the browser's old row; its completed request moves to the new row. It and the row
+        of the request's browser are deleted. Raises `Conflict` if the state was used or expired."""
         setting = {"code": code, "returned_at": now, "browser": renewed}
         row = {
             "request": renewed,

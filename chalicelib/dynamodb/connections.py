@@ -1,6 +1,6 @@
 """The `Tokens` table, which readers see, and the `Grants` table, which keeps its tokens fresh.
 
-One transaction changes both, and adds the `Journal` row if the state changes. Two conditions
+A change to both is one transaction, with the `Journal` row if the state changes. Two conditions
 protect a refresh token: a success commits on generation and version, a failure on the fence as well
 (F05-F07).
 """
@@ -73,11 +73,8 @@ class Connections(Setbacks):
 
     def claim(self, due: Due, now: int, lease_until: int) -> Grant | None:
         """Claim a tenant for one refresh; None if another worker has it, or it is no longer due.
-
         Returns the grant with the new fence. If an earlier claim left its mark, its outcome is
-        unknown, and ``outcome_unknown_since`` keeps when it began (F02). Raises
-        `DependencyUnavailable`.
-        """
+        unknown: ``outcome_unknown_since`` keeps its date (F02). Raises `DependencyUnavailable`."""
         before = self.grant(due.tenant)
         if before is None or before.next_refresh_at != due.at or before.lease_until > now:
             return None

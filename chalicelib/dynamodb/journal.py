@@ -113,11 +113,9 @@ class Journal:
         return tuple(self._page(tenant, count)[0])
 
     def history(self, tenant: str) -> Iterator[JournalEntry]:
-        """The tenant's entries back to its beginning, newest first, read lazily.
-
-        After the first `NEWEST`, it skips the kinds in `PASSED_OVER`, so that nobody can push other
-        entries out of sight (S29). Raises `DependencyUnavailable`.
-        """
+        """The tenant's entries back to its beginning, newest first, read lazily. After the first
+        `NEWEST`, it skips the kinds in `PASSED_OVER`, so that nobody can push other entries out of
+        sight (S29). Raises `DependencyUnavailable`."""
         page, after = self._page(tenant, NEWEST)
         yield from _since_beginning(page)
         for _ in range(MOST_PAGES):

@@ -95,12 +95,9 @@ class IntakeTables:
     def switch_client(
         self, link: Link, used_by: str, client_id: str, secret_version: str, entry: JournalEntry
     ) -> None:
-        """Use up the link and make the client the tenant's, in one transaction.
-
-        The link must still work at ``entry.at``. Raises `Conflict`: ``links`` if it was used or has
-        expired, ``tenants`` if the tenant is gone or its links were revoked;
-        `DependencyUnavailable`.
-        """
+        """Use up the link and make the client the tenant's, in one transaction. The link must still
+        work at ``entry.at``. Raises `Conflict`: ``links`` if it was used or has expired,
+        ``tenants`` if the tenant is gone or its links were revoked; `DependencyUnavailable`."""
         serves, series = in_series(link.series)
         spent = self.tables.links.update(
             link.key,

@@ -1,4 +1,4 @@
-"""The `#provider` row of `Grants`: the circuit for GoTo as a whole; and an overview of the fleet.
+"""The `#provider` row of `Grants`: the circuit for GoTo as a whole. Also an overview of the fleet.
 
 Lanes add to the row's counters at any time; only the tick takes a turn, in one conditional write.
 Refreshes on demand take slots through a date that the tick never touches. The overview reads two
@@ -76,11 +76,9 @@ class ProviderRow:
         self.tables.write(added)
 
     def acquire_slot(self, now: int, gap: int, saved: int) -> bool:
-        """Take a slot for a request on demand; False if none is left.
-
-        All in milliseconds. Each slot is ``gap`` long. The row holds the end of the last one taken,
-        which may be at most ``saved`` after ``now``. Raises `DependencyUnavailable`.
-        """
+        """Take a slot for a request on demand; False if none is left. All in milliseconds.
+        A slot is ``gap`` long. The row holds the end of the last slot taken, at most ``saved``
+        after ``now``. Raises `DependencyUnavailable`."""
         first = self.tables.grants.update(
             PROVIDER,
             setting={"demanded_until": now + gap},

@@ -85,11 +85,9 @@ class Table:
         after: Any = None,
         **given: Any,
     ) -> tuple[list[dict[str, Any]], Any]:
-        """Rows of one partition, and where the next page starts (None: no more).
-
-        DynamoDB reads at most ``limit`` rows and returns those for which ``keeping`` holds. Reads
-        are consistent, except with an ``index``. Raises `DependencyUnavailable`.
-        """
+        """Rows of one partition, and where the next page starts (None: no more). Reads at most
+        ``limit`` rows and returns those for which ``keeping`` holds. Consistent, except with an
+        ``index``. Raises `DependencyUnavailable`."""
         optional: dict[str, Any] = {
             "IndexName": index,
             "FilterExpression": keeping,

@@ -82,7 +82,7 @@ class Tenants:
 
     def page(self, after: str | None, count: int) -> tuple[list[Tenant], str | None]:
         """Some tenants in the table's own order, and where the next page starts (None: no more).
-        Reads ``count`` rows at most, including other rows. Raises `DependencyUnavailable`."""
+        Reads at most ``count`` rows, tombstones included. Raises `DependencyUnavailable`."""
         start = {"tenant": {"S": after}} if after else None
         found, last = self.tables.tenants.scan(after=start, Limit=count)
         tenants = [_tenant(row) for row in found if _is_tenant(row)]
