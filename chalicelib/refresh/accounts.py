@@ -1,6 +1,6 @@
-"""Reads whose GoTo account new tokens are, and never at the tokens' expense (S25).
+"""Reads which GoTo account new tokens belong to (S25).
 
-Asked between GoTo's answer and its commit: whatever goes wrong here, the tokens in hand are kept.
+This runs between GoTo's answer and its commit, so no failure here may cost the tokens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chalicelib.permissions import Owner
 
 @dataclass(eq=False)
 class Accounts:
-    """The look-ups of one invocation. ``time_left`` in seconds."""
+    """One invocation's look-ups. ``time_left`` and ``in_vain`` (without a result) in seconds."""
 
     goto: GoToClient
     clock: Callable[[], float]
@@ -25,7 +25,7 @@ class Accounts:
     in_vain: float = field(default=0.0, init=False)
 
     def owner_of(self, tokens: TokenSet) -> Owner | None:
-        """Whose these tokens are; None where the account can't be read now. Never raises."""
+        """The owner of ``tokens``; None if GoTo's accounts can't be read now. Never raises."""
         try:
             if self.time_left() < TIME_TO_READ_ACCOUNT or self.in_vain >= ACCOUNTS_IN_VAIN:
                 return None

@@ -1,6 +1,6 @@
-"""GoTo as a whole: when the fleet stops asking, when it asks again, and how fast (F12, F13).
+"""Decides when the fleet stops asking GoTo, when it resumes, and how fast (F12, F13).
 
-Pure arithmetic over the `#provider` row. One decision a minute, by the tick alone.
+Pure arithmetic over the `#provider` row. Only the tick decides, once a minute.
 """
 
 from __future__ import annotations
@@ -11,31 +11,30 @@ from enum import StrEnum
 from chalicelib.dynamodb.provider_health import Provider
 
 FADE = 0.75
-"""Share of a trend that is left after a turn."""
+"""Share of a trend that remains after a turn."""
 
 FEWEST = 5_000
-"""Thousandths of a request that failed or was refused: fewer say nothing about GoTo as a whole."""
+"""Thousandths of failed or refused requests. Fewer say nothing about GoTo as a whole."""
 
 OPENS_AT = 0.9
-"""Their share of all requests at which GoTo counts as down."""
+"""GoTo counts as down when this share of all requests fails or is refused."""
 
 FEWEST_REFUSED = 3_000
-"""Thousandths of a refusal: good grants and clients are rarely refused, and three in a row, with
-next to nothing else, are GoTo's affair rather than three customers' (F26). Fewer than of failures:
-it must be known before the first refusal is confirmed."""
+"""Thousandths of refusals. Three in a row, with almost nothing else, point to GoTo rather than to
+three customers (F26). Lower than `FEWEST`: the circuit must open before a refusal is confirmed."""
 
 SLOWEST = 1_000
-"""Thousandths of a request a second: the lowest that 429 brings the rate to."""
+"""Thousandths of a request a second: 429s never lower the rate further."""
 
 REGAIN = 0.1
-"""Share of the cap by which the rate grows at each turn without a 429."""
+"""Share of the cap by which the rate grows in each turn without a 429."""
 
 AGAIN_AT = 4
-"""By what the cap is divided when GoTo answers again: all that fell due meanwhile is waiting."""
+"""Divides the cap when GoTo recovers, because everything that fell due meanwhile is waiting."""
 
 
 class Change(StrEnum):
-    """What a turn of the circuit tells people."""
+    """A change of the circuit; its value is the journal's kind."""
 
     DOWN = "provider_down"
     UP = "provider_recovered"
@@ -44,8 +43,7 @@ class Change(StrEnum):
 def next_state(before: Provider, now: int, cap: int) -> tuple[Provider, Change | None]:
     """The row after this minute's decision. ``cap`` in thousandths of a request a second.
 
-    What was counted since the last turn is taken off the counters, not set to zero: lanes add to
-    them at any time.
+    Its counters are amounts to add: lanes may count at any time, so a reset would lose requests.
     """
     after = replace(
         before,
@@ -71,9 +69,9 @@ def next_state(before: Provider, now: int, cap: int) -> tuple[Provider, Change |
 
 
 def _is_down(before: Provider, after: Provider) -> bool:
-    """Once enough was bad, by the last turn alone as well as by the trend: good answers of the
-    minutes before would hide an outage, and refusals for longer than it takes to confirm the first
-    of them (F26)."""
+    """Whether enough requests were bad, and nearly all of the last turn or of the trend. With the
+    trend alone, earlier good answers would hide an outage for minutes, and hide refusals until
+    after the first is confirmed (F26)."""
     bad = after.trend_failed + after.trend_refused
     if bad < FEWEST and after.trend_refused < FEWEST_REFUSED:
         return False
@@ -86,12 +84,12 @@ def _nearly_all(asked: int, bad: int) -> bool:
 
 
 def per_second(row: Provider, cap: int) -> float:
-    """Requests a second that the deployment may send now; ``cap`` likewise."""
+    """Requests a second that the deployment may send now; ``cap`` in the same unit."""
     return cap if row.rate is None else row.rate / 1_000
 
 
 def at_rest(row: Provider) -> bool:
-    """Whether a turn would change nothing that matters: no request since, no trouble before."""
+    """Whether a turn would change nothing: no request since the last one, no trouble before."""
     troubled = (
         row.open_since is not None or row.trend_failed or row.trend_refused or row.rate is not None
     )

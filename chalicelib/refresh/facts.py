@@ -1,10 +1,9 @@
-"""Use case: how the real GoTo answers, with one tenant's leave and by requests that change nothing.
+"""Use case: compare the real GoTo with our assumptions, by harmless requests for one tenant.
 
-Each fact is what we assume and the sandbox does, beside what was seen: statuses, error codes,
+Each fact shows what we and the sandbox assume beside what GoTo answered: statuses, error codes,
 scopes, seconds. Never a token, a secret, or an account's key (S20).
 
-It runs where readers may invoke, too: without a ticket of the rep's function nothing is asked
-(S21).
+Readers may invoke this function, so it asks GoTo only with a ticket of the rep's function (S21).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from chalicelib.refresh.rate_limiter import Limiter
 from chalicelib.untrusted_text import inert
 
 LONGEST = 120
-"""Characters of GoTo's words that are shown."""
+"""Characters of GoTo's text to show."""
 
 ELSEWHERE = "https://redirect.invalid/"
 """A redirect URI that no client has (RFC 6761 6.4)."""
@@ -37,16 +36,15 @@ NOT_ASKED = (
     ("a second use of a rotated refresh token", "400 invalid_grant"),
     ("how often is too often", "10 requests a second; 429"),
 )
-"""What no harmless request can tell: a person must sign in, or something would be spent."""
-
+"""What no harmless request can show: a person must sign in, or something would be used up."""
 
 REQUESTS = 12
-"""That one comparison may send: four to the token address, two to authorize, and six reads of the
-API, of which an account that can't be read or one of several takes two or three."""
+"""Most requests of one comparison: four to the token address, two to authorize, and six to the API,
+where reading accounts takes two or three if they can't be read or are several."""
 
 
 class Asked(Protocol):
-    """What is asked of GoTo here; each raises `ProviderUnreachable` or answers None."""
+    """The GoTo requests used here. The first two raise `ProviderUnreachable`; the others don't."""
 
     def token(self, client: ClientCredentials, form: dict[str, str]) -> Answer: ...
 
@@ -59,7 +57,7 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``agrees``: whether what was seen is as assumed; None where it can't be told."""
+    """``agrees``: whether ``seen`` is as ``assumed``; None if unknown."""
 
     name: str
     assumed: str
@@ -69,8 +67,8 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """``limiter`` gives all `REQUESTS` slots at once. ``scope``: what the service asks for; None:
-    all that the client has."""
+    """``limiter`` gives all `REQUESTS` slots at once. ``scope``: what this service requests; None
+    requests all of the client's."""
 
     tickets: FactsTickets
     connections: Connections
@@ -81,11 +79,8 @@ class Facts:
     clock: Callable[[], float]
 
     def of(self, tenant: str, ticket: str) -> dict[str, Any] | None:
-        """The facts; or that the tenant is not connected, or that enough was asked just now. None
-        where the ticket is not good for it: nobody is asked anything then.
-
-        Raises `DependencyUnavailable`.
-        """
+        """The facts, or why GoTo was not asked: no connection, or no requests left for now. None
+        if the ticket is not valid for the tenant. Raises `DependencyUnavailable`."""
         if not self.tickets.spend(tenant, ticket, int(self.clock())):
             return None
         if not self.limiter.acquire():
@@ -167,8 +162,8 @@ class Facts:
         page: bool = False,
         words: bool = True,
     ) -> Fact:
-        """``page``: the answer is for a person, and its status alone is looked at. ``words``:
-        those of the error are known."""
+        """``page``: the answer is a page for people, so compare only its status. ``words``: compare
+        the error's description, too."""
         try:
             answer = ask()
         except ProviderUnreachable as error:
@@ -222,7 +217,7 @@ class Facts:
 
 
 def ticketed(event: object) -> tuple[str, str] | None:
-    """The tenant and the ticket that a payload names; None where it names none."""
+    """The tenant and ticket in a payload; None if it has none."""
     given = event if isinstance(event, Mapping) else {}
     tenant, ticket = given.get("facts_of"), given.get("ticket")
     if isinstance(tenant, str) and isinstance(ticket, str) and well_formed(ticket):
@@ -231,13 +226,13 @@ def ticketed(event: object) -> tuple[str, str] | None:
 
 
 def _life(name: str, assumed: int, ends: int, began: int) -> Fact:
-    """In seconds. A refresh counts from before it was sent, so a few are missing."""
+    """Compare a lifetime, in seconds; up to 60 of difference still agree."""
     life = ends - began
     return Fact(name, f"{assumed} s", f"{life} s", abs(life - assumed) <= 60)
 
 
 def _error(answer: Answer, words: bool) -> str:
-    """Status, code and words of an OAuth error. A success shows its members' names alone."""
+    """Status, code and description of an OAuth error; otherwise only the names of the members."""
     fields = json_object(answer.body)
     error, said = fields.get("error"), fields.get("error_description")
     if not isinstance(error, str):

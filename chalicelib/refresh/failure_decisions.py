@@ -1,7 +1,7 @@
-"""What follows from a refresh that brought no tokens: one table, pure (F08-F11, F25, F26).
+"""Decides what to do after a refresh that brought no tokens (F08-F11, F25, F26). Pure.
 
-A grant ends in two ways only: GoTo refuses it twice, some minutes apart, while GoTo as a whole is
-well; or its refresh token's own end has passed and nothing works, in whatever words GoTo says so.
+A grant ends in two ways only: GoTo refuses it twice, some minutes apart, while the fleet is well;
+or its refresh token's own end has passed and refreshing fails, whatever GoTo answers.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from chalicelib.models import EndCause
 
 @dataclass(frozen=True, slots=True)
 class RetryNow:
-    """Once more at once: without an answer (F09), or with a secret entered since (F11)."""
+    """Ask again at once: GoTo gave no answer (F09), or the client has a newer secret (F11)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Nobody needs to act: later, after ``at_least`` so many seconds."""
+    """Nobody needs to act: try again after ``at_least`` seconds or more."""
 
     at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmThenEnd:
-    """Refused: asked again each `CONFIRM_PAUSE` until it can be believed."""
+    """Refused: ask again every `CONFIRM_PAUSE` until the refusal is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndCredentials:
-    """It is over; ``cause`` says who must act."""
+    """The grant is over; ``cause`` says who must act."""
 
     cause: EndCause
 
@@ -43,14 +43,13 @@ Decision = RetryNow | Backoff | ConfirmThenEnd | EndCredentials
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is known when a request has failed; times in epoch seconds.
+    """What we know when a request has failed; times in epoch seconds.
 
-    ``ends_at``: the refresh token's own end. ``refused_since``: when GoTo first refused it, if it
-    has. ``unknown``: GoTo may have acted on an earlier request without our knowing;
-    ``answer_may_come``: its answer may still wait in the rescue queue. ``restored``: a backup came
-    back. ``fleet_well``: GoTo does not fail or refuse the fleet as a whole; ``tokens_given_at``:
-    when it last gave somebody tokens. ``may_repeat``: the one declared retry is left;
-    ``newer_secret``: the client's secret was entered anew meanwhile.
+    ``ends_at``: the refresh token's own end. ``refused_since``: when GoTo first refused it.
+    ``unknown``: GoTo may have acted on an earlier request unseen; ``answer_may_come``: the answer
+    may be in the rescue queue. ``restored``: a backup was restored. ``fleet_well``: GoTo serves
+    the fleet as a whole; ``tokens_given_at``: when it last gave any tenant tokens.
+    ``may_repeat``: the one allowed retry is left; ``newer_secret``: the client has a new secret.
     """
 
     now: int
@@ -68,11 +67,10 @@ class Attempt:
 REFUSALS = (FailureClass.GRANT_REFUSED, FailureClass.CLIENT_REFUSED)
 
 _NOT_GOTOS_WORD = (FailureClass.INTERNAL, FailureClass.NOT_SENT)
-"""Failures that say nothing about the grant: GoTo was not asked."""
+"""Failures that say nothing about the grant, because GoTo was not asked."""
 
 
 def decide(failure: Failure, attempt: Attempt) -> Decision:
-    """What to do after ``failure``."""
     if failure.kind is FailureClass.NO_ANSWER and attempt.may_repeat:
         return RetryNow()
     if failure.kind is FailureClass.CLIENT_REFUSED and attempt.newer_secret:
@@ -85,11 +83,11 @@ def decide(failure: Failure, attempt: Attempt) -> Decision:
 
 
 def _confirmed(attempt: Attempt) -> bool:
-    """Whether GoTo has refused it before, long enough ago, and no earlier answer can come (F10).
+    """Whether GoTo first refused it long enough ago, and no earlier answer can come (F10).
 
-    Not while GoTo refuses nearly everybody: that is GoTo's own affair. Where it has given tokens to
-    nobody since the first refusal, perhaps it refuses everybody: that takes longer to tell (F26).
-    Past the grant's own end a refusal is what was expected, and confirms itself (F25).
+    Never while GoTo refuses nearly everybody. If it has given nobody tokens since the first
+    refusal, it may be refusing everybody, so we wait longer (F26). Past the grant's own end a
+    refusal is expected, and one is enough (F25).
     """
     if not attempt.fleet_well or (attempt.unknown and attempt.answer_may_come):
         return False
@@ -101,7 +99,7 @@ def _confirmed(attempt: Attempt) -> bool:
 
 
 def _past_its_end(failure: Failure, attempt: Attempt) -> bool:
-    """A day longer where GoTo could not be asked: perhaps it would have extended the grant."""
+    """If GoTo could not be asked, wait `END_GRACE` longer: GoTo might have extended the grant."""
     asked = failure.kind not in _NOT_GOTOS_WORD and attempt.fleet_well
     return attempt.now >= attempt.ends_at + (0 if asked else END_GRACE)
 

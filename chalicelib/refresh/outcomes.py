@@ -1,4 +1,4 @@
-"""What a refresh can come to. Pure."""
+"""The outcomes of a refresh. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What a refresh came to."""
-
     REFRESHED = "refreshed"
     RESCUED = "rescued"
     LOST = "lost"
@@ -32,13 +30,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What became of one due tenant. ``seconds_left``: what its access token had left when it was
-    taken, negative for a dead one; None where there was none to keep alive."""
+    """The result for one due tenant. ``seconds_left``: its access token's remaining life when a
+    worker claimed it, negative if expired; None if there was none to keep alive."""
 
     outcome: Outcome
     seconds_left: int | None = None
 
 
 ENDINGS = (Outcome.GRANT_REFUSED, Outcome.EXPIRED, Outcome.CLIENT_REFUSED, Outcome.OTHER_ACCOUNT)
-"""Those after which a person must act. A grant that has come to its own end says nothing about
-GoTo as a whole, so `EXPIRED` is told apart."""
+"""Outcomes after which a person must act. `EXPIRED` is separate from `GRANT_REFUSED` because a
+grant's own end says nothing about GoTo as a whole."""

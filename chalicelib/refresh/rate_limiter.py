@@ -1,4 +1,4 @@
-"""How fast one function sends token requests: evenly, and never beyond its share of the cap."""
+"""Paces one function's token requests: evenly, within its share of the cap."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol
 
 
 class Limiter(Protocol):
-    """Whoever gives slots for token requests."""
+    """Gives slots for token requests."""
 
     def acquire(self) -> bool:
-        """Wait for the next slot; False when there is none in time."""
+        """Wait for the next slot; False if there is none in time, and none is taken."""
 
     def slow_down(self) -> None:
-        """GoTo said 429."""
+        """Report that GoTo answered 429."""
 
 
 class RateLimiter:
     """Slots for requests, shared by the function's threads.
 
-    ``per_second`` is the share of the deployment's rate, ``until`` the moment on ``clock`` after
-    which no request is begun any more, ``wait`` the seconds before the first: functions that share
-    a rate begin one after the other, else all their slots would fall together.
+    ``per_second`` is this function's share of the deployment's rate. After ``until``, a time on
+    ``clock``, no request begins. ``wait``: seconds before the first request. Functions that share a
+    rate start one after the other; otherwise their slots would coincide.
     """
 
     def __init__(
@@ -41,7 +41,6 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def acquire(self) -> bool:
-        """Wait for the next slot; False when there is none in time, and nothing was taken."""
         with self._lock:
             now = self._clock()
             slot = max(now, self._next)
@@ -53,6 +52,6 @@ class RateLimiter:
         return True
 
     def slow_down(self) -> None:
-        """GoTo said 429: from now on half as fast."""
+        """After a 429, go half as fast."""
         with self._lock:
             self._gap *= 2
