@@ -30,7 +30,7 @@ REGAIN = 0.1
 """Share of the cap by which the rate grows in each turn without a 429."""
 
 AGAIN_AT = 4
-"""Divides the cap when GoTo recovers, because everything that fell due meanwhile is waiting."""
+"""Divides the cap when GoTo recovers: everything that fell due meanwhile is waiting."""
 
 
 class Change(StrEnum):
@@ -41,10 +41,8 @@ class Change(StrEnum):
 
 
 def next_state(before: Provider, now: int, cap: int) -> tuple[Provider, Change | None]:
-    """The row after this minute's decision. ``cap`` in thousandths of a request a second.
-
-    Its counters are amounts to add: lanes may count at any time, so a reset would lose requests.
-    """
+    """The row after this minute's decision. Its counters are amounts to add, because lanes may
+    count at any time. ``cap`` in thousandths of a request a second."""
     after = replace(
         before,
         turn=before.turn + 1,

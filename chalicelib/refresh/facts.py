@@ -39,8 +39,8 @@ NOT_ASKED = (
 """What no harmless request can show: a person must sign in, or something would be used up."""
 
 REQUESTS = 12
-"""Most requests of one comparison: four to the token address, two to authorize, and six to the API,
-where reading accounts takes two or three if they can't be read or are several."""
+"""Most requests of one comparison: four to the token address, two to authorize, six to the API. One
+look-up of accounts takes up to three."""
 
 
 class Asked(Protocol):

@@ -1,12 +1,12 @@
 """Use case: refresh one tenant because one of HA's services asks for it.
 
-Idempotent by version: a service names the version that was refused, or the seconds it needs, and
-at most one refresh comes of it, however many ask. The answer never holds a token: readers take
-that from the table.
+Idempotent by version: a service names the version that GoTo refused, or the seconds it needs, and
+at most one refresh follows, however many services ask. The answer never holds a token: readers get
+it from the table.
 
-Whoever may invoke this can send anything, so nothing in a request gives rights: no name is taken
-from it, and nobody forces more than one refresh of a tenant a minute, nor more requests in all than
-`OnDemandLimiter` allows. What is due anyway is done now, whoever asks.
+A caller can send anything, so a request gives no rights: we take nobody's name from it, and it
+can't force more than one refresh of a tenant a minute, nor more requests in all than
+`OnDemandLimiter` allows. A tenant that is due anyway is refreshed now, whoever asks.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from chalicelib.tokens.probe import Prober, is_living
 SCHEMA = 1
 
 PART = 20
-"""Requests on demand may take one in so many of the deployment's rate. The schedule begins none in
-the last five seconds of its minute, which is one in twelve: both together stay under the rate."""
+"""On-demand requests get a 20th of the deployment's rate. The schedule begins none in the last five
+seconds of each minute, which is a 12th: both together stay under the rate."""
 
 
 class RefreshOutcome(StrEnum):
-    """What a service is told."""
+    """The contract's outcomes."""
 
     REFRESHED = "refreshed"
     ALIVE = "alive"
@@ -59,9 +59,8 @@ class RefreshOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefreshAnswer:
-    """``version`` and ``expires_at`` (epoch seconds) of the stored token; ``retry_after`` in
-    seconds where asking again makes sense. ``attempt``: what came of a refresh,
-    if one was tried."""
+    """``version`` and ``expires_at`` (epoch seconds) are the stored token's. ``retry_after``:
+    seconds, if asking again makes sense. ``attempt``: the refresh's outcome, if we tried one."""
 
     outcome: RefreshOutcome
     tenant: str | None = None
@@ -73,13 +72,13 @@ class RefreshAnswer:
     attempt: Outcome | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As the contract has it: ``attempt`` is for our metrics alone."""
+        """The contract's fields: ``attempt`` is only for our metrics."""
         return {name: value for name, value in asdict(self).items() if name != "attempt"}
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """What a service asks for: one of the three."""
+    """A service sets exactly one of the options."""
 
     tenant: str
     min_valid_seconds: int | None = None
@@ -95,7 +94,7 @@ _ENDED = {
 
 
 def read(event: object) -> RefreshRequest | RefreshAnswer:
-    """The payload of an invocation; the answer ``invalid`` where it is not one."""
+    """Read an invocation's payload; the answer is ``invalid`` if it is not a request."""
     given = event if isinstance(event, Mapping) else {}
     tenant = given.get("tenant")
     if not isinstance(tenant, str) or not 0 < len(tenant) <= 63:
@@ -119,11 +118,9 @@ def _whole(value: object, least: int, most: int) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemandLimiter:
-    """Slots for requests on demand, shared by all functions that send some: a `Limiter`.
-
-    They are kept in the `#provider` row. ``cap`` is the deployment's requests a second. ``slots``
-    are taken at a time; more than fit into `DEMAND_SAVED` are given only while none is taken.
-    """
+    """A `Limiter` for on-demand requests, shared by all functions through the `#provider` row.
+    ``cap`` is the deployment's requests a second. Each call takes ``slots``; more than fit into
+    `DEMAND_SAVED` are available only while none is taken."""
 
     provider: ProviderRow
     cap: int
@@ -131,7 +128,7 @@ class OnDemandLimiter:
     slots: int = 1
 
     def acquire(self) -> bool:
-        """Take them now; False when the share is used up, or nobody can tell."""
+        """Take the slots now; False if the share is used up or the row can't be reached."""
         try:
             rate = circuit_breaker.per_second(self.provider.get(), self.cap)
             gap = int(1_000 * PART * self.slots / rate)
@@ -140,12 +137,12 @@ class OnDemandLimiter:
             return False
 
     def slow_down(self) -> None:
-        """The one request is sent, and its tenant waits; the fleet's rate is the schedule's."""
+        """Do nothing: the tenant's backoff is enough, and the schedule sets the fleet's rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
-    """``refresher`` paces its requests by `OnDemandLimiter`."""
+    """``refresher`` must use an `OnDemandLimiter`, too."""
 
     connections: Connections
     provider: ProviderRow
@@ -162,7 +159,7 @@ class OnDemand:
         return self._serve(request) if request.forbidden_version is None else self._probe(request)
 
     def _probe(self, request: RefreshRequest) -> RefreshAnswer:
-        """GoTo's API answered a service with 403: look once, and refresh nothing (F33)."""
+        """GoTo's API answered a service with 403: probe once, refresh nothing (F33)."""
         connection = self.connections.get(request.tenant)
         if connection is None:
             return RefreshAnswer(RefreshOutcome.NOT_CONNECTED, request.tenant)
@@ -175,7 +172,7 @@ class OnDemand:
         return self._answer(connection, RefreshOutcome.ALIVE)
 
     def _no_probe(self, request: RefreshRequest, connection: Connection) -> RefreshAnswer | None:
-        """Why GoTo is not asked about a 403; None where it is."""
+        """The answer if GoTo must not be asked about a 403; None if it may be."""
         if connection.status in _ENDED:
             return self._answer(connection, _ENDED[connection.status])
         if (request.forbidden_version or 0) > connection.version:
@@ -215,7 +212,7 @@ class OnDemand:
     def _without_asking(
         self, request: RefreshRequest, connection: Connection
     ) -> RefreshAnswer | None:
-        """What the table alone can answer."""
+        """The answer, if the table alone gives one."""
         if connection.status in _ENDED:
             return self._answer(connection, _ENDED[connection.status])
         now = self.clock()
@@ -232,7 +229,7 @@ class OnDemand:
         return self._answer(connection, RefreshOutcome.ALIVE) if alive else None
 
     def _hindered(self, connection: Connection, grant: GrantSummary) -> RefreshAnswer | None:
-        """Another worker has it, it was tried or refreshed a moment ago, or GoTo is down."""
+        """The answer if a worker has it, a refresh just failed or succeeded, or GoTo is down."""
         now = int(self.clock())
         due = grant.next_refresh_at or 0
         if grant.lease_until > now:
@@ -271,14 +268,14 @@ class OnDemand:
         return self._answer(connection, RefreshOutcome.LATER, min(retry_after, WHILE_DOWN))
 
     def _note(self, request: RefreshRequest, due: Due) -> JournalEntry | None:
-        """The trace of a refresh that nobody but a service wanted."""
+        """The journal entry for a refresh that only a service caused; None for any other."""
         if request.rejected_version is None or due.at <= self.clock():
             return None
         text = "GoTo refused the access token to a service before its time; a new one was made."
         return JournalEntry(request.tenant, self.clock(), Kind.TOKEN_REJECTED, "a service", text)
 
     def _revoke_if_due(self, connection: Connection) -> RefreshAnswer:
-        """Have GoTo told of a disconnection, where that is due: the next tick would."""
+        """Revoke a disconnected tenant's token, if due, without waiting for the next tick."""
         grant = self.connections.grant_summary(connection.tenant)
         at = grant.next_refresh_at if grant is not None else None
         if at is not None and at <= self.clock():
@@ -297,5 +294,5 @@ class OnDemand:
 
 
 def _hurried(connection: Connection, due: int, now: int) -> bool:
-    """Whether a rep has made the tenant due before its time, which readers are told."""
+    """Whether a rep made the tenant due before the time in `Tokens`."""
     return due <= now and due < (connection.next_refresh_at or 0)

@@ -1,8 +1,8 @@
 """Use case: refresh one tenant. Claim, ask, commit.
 
-A success is committed on generation and version as they were asked, never on the fence: a late
-answer may carry the only valid refresh token. `failure_decisions` says what follows from a failure;
-here it is carried out.
+A success is committed if generation and version are still those of the request, whatever the fence:
+a late answer may carry the only valid refresh token. `failure_decisions` decides what to do after
+a failure; this module does it.
 """
 
 from __future__ import annotations
@@ -53,23 +53,23 @@ REVOKED = {
     Revocation.ENDED: "GoTo did not confirm the revocation before the token ended by itself; it is"
     " deleted.",
 }
-"""The journal's words for the end of a disconnected grant."""
+"""Journal texts for the end of a disconnected grant."""
 
 _NOT_GOTOS = {
     FailureClass.RATE_LIMITED: Outcome.RATE_LIMITED,
     FailureClass.INTERNAL: Outcome.INTERNAL,
 }
-"""Outcomes of failures that pass and do not count towards GoTo as a whole being down (F12); all
-others do, as transient."""
+"""Outcomes of temporary failures that don't count towards GoTo being down (F12). All others count,
+as transient."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What came of asking: the verdict, and the client it was asked as.
+    """The result of asking GoTo as ``client``.
 
-    ``verdict`` is an exception where an answer could not be judged: our own fault. ``answer`` came
-    to a question of the moment ``at``. ``known``: GoTo can't have acted unseen before it.
-    ``whose``: the account is yet to be read.
+    ``verdict`` is an exception if our code failed on ``answer``. ``at``: epoch seconds, before the
+    first request. ``known``: if we retried, GoTo can't have acted on the first request.
+    ``whose``: the tokens' account is still to be read.
     """
 
     verdict: TokenSet | Failure | Exception
@@ -102,11 +102,9 @@ class Refresher:
     def refresh(
         self, due: Due, note: JournalEntry | None = None, *, rate_limited: bool = True
     ) -> Refreshed:
-        """Take one tenant through claim, ask and commit; ``note`` is journalled with a success.
-
-        Only a revocation is not ``rate_limited``: a rep waits for it, and no service can bring one
-        about. Never raises: one tenant's trouble must not end the tick for all others (F14).
-        """
+        """Claim one tenant, ask GoTo, commit. A success also journals ``note``. Only revocations
+        skip the rate limit: a rep waits for them, and no service can cause one. Never raises: one
+        tenant's failure must not end the tick for the others (F14)."""
         if (rate_limited and not self.rate_limiter.acquire()) or self.time_left() < TIME_FOR_ONE:
             return Refreshed(Outcome.OUT_OF_TIME)
         left = None
@@ -156,7 +154,7 @@ class Refresher:
         verdict: TokenSet | Exception,
         note: JournalEntry | None,
     ) -> Outcome:
-        """Store what GoTo gave. Whatever goes wrong, the rescue queue has the answer (F29)."""
+        """Store GoTo's answer; if anything goes wrong, the rescue queue gets it (F29)."""
         try:
             if isinstance(verdict, TokenSet):
                 return self._answered(grant, asked, verdict, note)
@@ -166,7 +164,7 @@ class Refresher:
         return self._rescued_as_it_came(grant, asked)
 
     def _ask(self, grant: Grant) -> _Asked:
-        """One refresh request with the grant's own client, and the one declared retry."""
+        """Send a refresh request as the grant's own client, and the one allowed retry."""
         at, known = int(self.clock()), True
         try:
             tenant = self.tenants.get(grant.tenant)
@@ -208,7 +206,7 @@ class Refresher:
     def _newer_secret(
         self, grant: Grant, refused: ClientCredentials, failure: Failure
     ) -> ClientCredentials | None:
-        """The client's secret where it has changed since GoTo refused it (F11)."""
+        """The client with its new secret, if that has changed since GoTo refused it (F11)."""
         if failure.kind is not FailureClass.CLIENT_REFUSED:
             return None
         newest = self.revoker.client_of(grant.tenant, grant.client_id)
@@ -224,7 +222,7 @@ class Refresher:
         )
 
     def _failed(self, grant: Grant, asked: _Asked, failure: Failure) -> Outcome:
-        """Carry out what is decided on a failure, unless the grant is another by now (F10)."""
+        """Decide on a failure and do it, unless a refused grant has changed since (F10)."""
         refused = failure.kind in REFUSALS
         if refused and not self._unchanged(grant):
             return Outcome.SUPERSEDED
@@ -249,7 +247,7 @@ class Refresher:
                 if cause is not EndCause.CLIENT_REFUSED:
                     return Outcome.GRANT_REFUSED
                 if asked.client and self._newer_secret(grant, asked.client, failure):
-                    # Entered while this was being written.
+                    # Somebody entered it while we wrote the refusal.
                     self.connections.retry_rejected(grant.tenant, grant.client_id, attempt.now)
                 return Outcome.CLIENT_REFUSED
             case ConfirmThenEnd():
@@ -260,7 +258,7 @@ class Refresher:
         return _NOT_GOTOS.get(failure.kind, Outcome.TRANSIENT)
 
     def _fleet(self) -> Provider:
-        """GoTo as the whole fleet finds it; while nobody can tell, nobody is ended (F26)."""
+        """The circuit. If unreadable, GoTo counts as down: no refusal is final yet (F26)."""
         try:
             return self.provider.get()
         except DependencyUnavailable as error:
@@ -283,8 +281,8 @@ class Refresher:
         )
 
     def _answer_may_come(self, grant: Grant, patience: int) -> bool:
-        """Whether the rescue queue may hold the answer to this tenant's last request, for
-        ``patience`` seconds after it."""
+        """Whether this tenant's last answer may be in the rescue queue. It can't be after
+        ``patience`` seconds."""
         now = int(self.clock())
         recent = now - (grant.outcome_unknown_since or now) < patience
         return recent and self._rescue_pending()
@@ -298,7 +296,7 @@ class Refresher:
     def _answered(
         self, grant: Grant, asked: _Asked, tokens: TokenSet, note: JournalEntry | None
     ) -> Outcome:
-        """Store what GoTo gave; it may be the only valid refresh token (F03, F04)."""
+        """Store tokens; they may include the only valid refresh token (F03, F04)."""
         new_tokens = self.commits.dated(grant.tenant, tokens, asked.at, grant)
         readable = asked.whose and tokens.bearer
         owner = self.accounts.owner_of(tokens) if readable else None
@@ -323,11 +321,11 @@ class Refresher:
                 self._revoke_new_tokens(grant, new_tokens)
                 return Outcome.SUPERSEDED
         self.prober.after_refresh(grant, new_tokens)
-        # An access token that nobody can use is stored for its refresh token alone.
+        # We can use only bearer tokens; any other is stored only for its refresh token.
         return Outcome.REFRESHED if tokens.bearer else Outcome.TRANSIENT
 
     def _rescued_as_it_came(self, grant: Grant, asked: _Asked) -> Outcome:
-        """Whatever went wrong on our side: the rescue queue has the answer itself (F29)."""
+        """Put GoTo's raw answer into the rescue queue after a fault of ours (F29)."""
         if asked.answer is None:
             return Outcome.UNEXPECTED
         try:
@@ -338,14 +336,14 @@ class Refresher:
         return Outcome.RESCUED
 
     def _tell_at_once(self, tenant: str) -> None:
-        """Revoke what has just been given up: its admin may connect within the next minute, and
-        then nobody has its token any more. What fails here is still due."""
+        """Revoke a grant that was just ended, before the admin can connect again and overwrite its
+        token. If this fails, the grant stays due."""
         current = self.connections.grant_summary(tenant)
         if current is not None and current.revoking and current.next_refresh_at is not None:
             self.refresh(Due(tenant, current.next_refresh_at), rate_limited=False)
 
     def _finish_revocation(self, grant: Grant) -> Outcome:
-        """Tell GoTo that a grant is given up, until it has heard (S22)."""
+        """Revoke a grant at GoTo, retrying until GoTo confirms (S22)."""
         told, later = Revocation.DONE, Outcome.TRANSIENT
         if grant.refresh_token is not None:
             try:
@@ -364,10 +362,8 @@ class Refresher:
         return later
 
     def _revoke_new_tokens(self, grant: Grant, new_tokens: NewTokens) -> None:
-        """What GoTo gave while the rep disconnected the tenant must not live on there (S22).
-
-        Where GoTo has not heard, the rescue queue has it told until it has.
-        """
+        """Revoke tokens that GoTo issued while the rep disconnected the tenant (S22). If this
+        fails, the rescue queue retries until GoTo confirms."""
         if not self.commits.must_revoke(grant.tenant):
             return
         told = self.revoker.attempt(grant.tenant, grant.client_id, *given_up(new_tokens))

@@ -1,6 +1,6 @@
-"""Notices when the *form* of GoTo's token answers changes: members, lives, errors, headers.
+"""Notices when the *form* of GoTo's token answers changes: members, lifetimes, errors, headers.
 
-Only names and lives, never a value. What is new is told once, whichever function meets it first.
+Reads names and lifetimes, no other value. The first function to see a new form reports it, once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chalicelib.untrusted_text import inert
 MEMBERS = frozenset(
     {"access_token", "refresh_token", "token_type", "expires_in", "scope", "principal", "loa"}
 )
-"""Of an answer with tokens, as public sources tell them; each may be missing."""
+"""Members of a token answer in public sources; each may be missing."""
 
 ERRORS = frozenset(
     {
@@ -34,17 +34,17 @@ ERRORS = frozenset(
         "400 invalid_scope",
     }
 )
-"""Pairs of status and error code (RFC 6749 5.2)."""
+"""Known pairs of status and error code (RFC 6749 5.2)."""
 
 LIFE = "a life of about"
-"""Begins the form of a life: the first one that is met is learnt, another is news."""
+"""Prefix of a lifetime's form. The first lifetime is only learned; another one is news."""
 
 MOST_NAMED, LONGEST = 20, 40
-"""New names in one answer, and characters of each, that are looked at."""
+"""Limits: new names taken from one answer, and characters of each."""
 
 
 def forms(answer: Answer) -> Iterator[str]:
-    """What of an answer's form is not as public sources tell; what is no JSON object has none."""
+    """Forms in an answer that public sources don't mention, and its lifetime."""
     yield from (f"the header {name}" for name in answer.notices)
     fields = json_object(answer.body)
     if not fields or answer.status >= 500:
@@ -70,7 +70,7 @@ def _short(text: str) -> str:
 
 @dataclass(kw_only=True)
 class ResponseChanges:
-    """Collects while one function asks, and tells at its end. Never fails it."""
+    """Collects forms during one invocation and reports at its end. Never fails it."""
 
     provider: ProviderRow
     clock: Callable[[], float]
@@ -78,7 +78,7 @@ class ResponseChanges:
     met: set[str] = field(default_factory=set)
 
     def tell(self) -> None:
-        """Note what nobody has met before, in one line of the journal."""
+        """Write the forms that are new into one journal entry."""
         if not self.met:
             return
         try:
@@ -89,7 +89,7 @@ class ResponseChanges:
             if fresh:
                 self.provider.learn_forms(known, fresh, self._entry(news) if news else None)
         except Conflict:
-            pass  # another function is telling just now; what is left is met again
+            pass  # another function is reporting; we will see the rest again
         except DependencyUnavailable as error:
             self.report(error)
 
@@ -100,7 +100,7 @@ class ResponseChanges:
 
 @dataclass(frozen=True)
 class WatchedGoTo:
-    """GoTo, with the forms of its token answers collected in ``met``."""
+    """Wraps GoTo and collects the forms of its token answers in ``met``."""
 
     goto: GoToClient
     met: set[str]

@@ -1,8 +1,8 @@
 """Use case: the fleet. One tick a minute; the table is the queue.
 
-What fits is refreshed in the tick itself, more is handed over: to as many functions as the rate
-needs, each with some of the lanes. What is left undone stays due. While GoTo is down only a few
-are asked.
+The tick refreshes a few tenants itself. If more are due, it hands the lanes over to as many
+functions as the rate needs. What is not done stays due. While GoTo is down the tick asks for only
+a few tenants.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from chalicelib.tokens.commit import SCHEDULER
 from chalicelib.tokens.rescue_queue import RescueQueue
 
 LANE_BATCH = 100
-"""Tenants taken from a lane in one query."""
+"""Most tenants taken from a lane in one query."""
 
 TICK_CARRIES, LANE_CARRIES = 18.0, 36.0
-"""Refreshes a second that the tick's function and a lane's can do: what their share of a processor
-allows, by what one refresh takes (`docs/costs.md`). A function that is given less than that waits,
-and Lambda bills its waiting: so no more functions share the rate than it needs."""
+"""Refreshes a second that a tick's and a lane's function can do with their CPU (`docs/costs.md`).
+Lambda bills idle time, so no more functions share the rate than it needs."""
 
 PROBES = 3
-"""Due tenants that a tick asks for while GoTo counts as down (F12)."""
+"""Due tenants that a tick tries while GoTo counts as down (F12)."""
 
 NEWS = {
     circuit_breaker.Change.DOWN: (
@@ -54,37 +53,35 @@ _ANSWERED = (*_REFUSED, *_TOKENS_GIVEN, Outcome.SUPERSEDED, Outcome.REVOKED)
 Known = TypeVar("Known")
 
 HandOver = Callable[[Sequence[int], float, float], None]
-"""Starts another function with some lanes, its share of the rate, the seconds it waits at first."""
+"""Starts another function: its lanes, requests a second, seconds before its first request."""
 
 Run = Callable[[Callable[[Due], Refreshed], Iterable[Due]], Iterable[Refreshed]]
-"""Applies the refresh to each of some due tenants."""
+"""Refreshes each due tenant."""
 
 RefresherFor = Callable[[float, float, float], Refresher]
-"""Makes the refresher of one batch, from requests a second, the seconds in which it may begin some
-and the seconds before the first."""
+"""Makes a refresher: requests a second, seconds in which it may begin some, seconds before the
+first."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneReport:
-    """What came of some lanes' refreshes. ``least_left``: the seconds that the token with the least
-    life left had when it was taken, negative where it had run out; who is not due has more."""
+    """Results of some lanes. ``least_left``: the shortest life, in seconds, that any claimed token
+    had left, negative if expired. Tokens that are not due have more."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     least_left: float | None = None
 
     def plus(self, other: LaneReport) -> LaneReport:
-        """Both together."""
         lives = [each for each in (self.least_left, other.least_left) if each is not None]
         return LaneReport(self.outcomes + other.outcomes, min(lives, default=None))
 
 
 @dataclass(frozen=True, slots=True)
 class TickReport(LaneReport):
-    """What came of a tick, and what it saw of the fleet on its way; in seconds and tenants.
+    """Results of a tick, and what it saw of the fleet; in seconds and tenants.
 
-    ``outcomes`` counts lanes that were handed over, too. ``long_overdue`` is counted among the rows
-    that the tick read. ``waiting``: answers of GoTo's in the rescue queue. None is what could not
-    be read: it, ``in_use`` or ``degraded``.
+    ``outcomes`` counts functions with lanes as ``lanes``. ``long_overdue`` counts only rows that
+    the tick read. ``waiting``: messages in the rescue queue. None: could not be read.
     """
 
     oldest_overdue: float = 0.0
@@ -97,7 +94,7 @@ class TickReport(LaneReport):
 
     @property
     def without_token(self) -> int | None:
-        """Connected tenants whose readers have no live token; None where nobody knows."""
+        """Tenants in use without a live token; None if unknown."""
         if self.in_use is None or self.degraded is None:
             return None
         return min(self.in_use, self.degraded + self.long_overdue)
@@ -105,8 +102,8 @@ class TickReport(LaneReport):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """``cap`` is the deployment's refreshes a second, ``hand_over`` starts `lanes` elsewhere;
-    overdue for ``dead_after`` seconds, a tenant counts as without a token."""
+    """``cap``: the deployment's refreshes a second. ``hand_over`` starts `lanes` elsewhere. After
+    ``dead_after`` seconds overdue, a tenant counts as without a token."""
 
     connections: Connections
     provider: ProviderRow
@@ -121,7 +118,7 @@ class Schedule:
     report: Callable[[Exception], None]
 
     def tick(self) -> TickReport:
-        """Refresh what is due, or have it refreshed."""
+        """Refresh what is due, here or in other functions."""
         provider = self._circuit_state()
         lanes = {lane: self._due(lane, LANE_BATCH) for lane in range(LANES)}
         due = sorted(itertools.chain(*lanes.values()), key=lambda row: row.at)
@@ -145,8 +142,8 @@ class Schedule:
     def _work(
         self, provider: Provider, lanes: Mapping[int, Sequence[Due]], due: Sequence[Due]
     ) -> LaneReport:
-        """Refresh ``due``, all that the ``lanes`` hold, or hand the lanes over."""
-        if not due:  # most minutes of a small fleet; what asks GoTo need not be loaded
+        """Refresh ``due``, which is all rows of ``lanes``, or hand the lanes over."""
+        if not due:  # common in a small fleet, and saves loading the refresher
             return LaneReport()
         down = provider.open_since is not None
         rate = circuit_breaker.per_second(provider, self.cap)
@@ -163,9 +160,7 @@ class Schedule:
 
     def lanes(self, lanes: Sequence[int], rate: float, wait: float = 0.0) -> LaneReport:
         """Refresh what is due in some lanes, batch by batch in due order, for a minute at most.
-
-        ``rate`` in requests a second, ``wait`` in seconds before the first of them.
-        """
+        ``rate``: requests a second; ``wait``: seconds before the first."""
         refresher = self.refresher_for(rate, TICK_WORKS_FOR, wait)
         done = LaneReport()
         tried: set[str] = set()
@@ -179,7 +174,7 @@ class Schedule:
         return done
 
     def _circuit_state(self) -> Provider:
-        """This minute's decision on GoTo as a whole, made by one tick only (F17)."""
+        """The circuit after this minute's decision, which only one tick makes (F17)."""
         now = int(self.clock())
         try:
             before = self.provider.get()
@@ -195,7 +190,7 @@ class Schedule:
         return after
 
     def _due(self, lane: int, limit: int) -> tuple[Due, ...]:
-        """A lane that can't be read holds up no other."""
+        """A lane that can't be read must not hold up the others."""
         try:
             return self.connections.due(lane, int(self.clock()), limit)
         except DependencyUnavailable as error:
@@ -210,7 +205,7 @@ class Schedule:
             self.report(error)
 
     def _if_possible(self, look: Callable[[], Known]) -> Known | None:
-        """None where a table or queue can't be reached: statistics hold up no refresh (F30)."""
+        """None if a table or queue can't be reached: statistics must not stop refreshes (F30)."""
         try:
             return look()
         except DependencyUnavailable as error:
@@ -223,7 +218,7 @@ class Schedule:
         return LaneReport(self._counted(each.outcome for each in done), min(lives, default=None))
 
     def _counted(self, outcomes: Iterable[Outcome]) -> Counter[str]:
-        """Add to what the next turn will look at, and pass the counts on."""
+        """Count outcomes, and add them to the `#provider` row for the next decision."""
         counts = Counter(str(outcome) for outcome in outcomes)
         failed, limited = counts[Outcome.TRANSIENT], counts[Outcome.RATE_LIMITED]
         asked = failed + limited + sum(counts[outcome] for outcome in _ANSWERED)
@@ -239,8 +234,8 @@ class Schedule:
 
 
 def _functions(needed: float) -> int:
-    """How many functions so many refreshes a second need. They double, so that each has as many of
-    the lanes as the others: one with more of them would be the slowest."""
+    """Functions for ``needed`` refreshes a second: a power of two, so that all get equally many
+    lanes. One with more lanes would be the slowest."""
     functions = 1
     while functions < LANES and functions * LANE_CARRIES < needed:
         functions *= 2

@@ -1,6 +1,6 @@
-"""Writes down what a failed refresh comes to, and tells people what they must know of it, once.
+"""Stores the consequences of a failed refresh, and notifies people once.
 
-Warnings come from the clock, not only from a success: a tenant that fails needs them most (F25).
+Warnings come after failures, too: a tenant that fails needs them most (F25).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ENDED: dict[EndCause, tuple[Status, str]] = {
         " again.",
     ),
 }
-"""The state that each cause leads to, and the journal's words for it."""
+"""Each cause's status and journal text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +51,9 @@ class Setback:
     random: Callable[[], float]
 
     def put_off(self, grant: Grant, failure: Failure, *, known: bool, at_least: int = 0) -> None:
-        """Nobody needs to act: try again later. Connected as long as the token lives (F08).
-
-        ``at_least``: seconds that GoTo asked for; some more keep tenants apart. Raises `Conflict`,
-        `DependencyUnavailable`.
-        """
+        """Try again later. The status stays while the access token lives (F08). ``at_least``:
+        seconds that GoTo asked for; the backoff on top keeps tenants apart. Raises `Conflict`,
+        `DependencyUnavailable`."""
         alive_for = grant.access_expires_at - int(self.clock())
         pause = backoff(grant.failures + 1, alive_for, self.random())
         if at_least:
@@ -63,13 +61,13 @@ class Setback:
         self._try_again(grant, failure, pause, known=known)
 
     def confirm(self, grant: Grant, failure: Failure, *, known: bool) -> None:
-        """Refused: ask once more in some minutes. Raises as `put_off`."""
+        """After a refusal, ask again in `CONFIRM_PAUSE`. Raises as `put_off`."""
         since = grant.refused_since or int(self.clock())
         self._try_again(grant, failure, CONFIRM_PAUSE, known=known, refused_since=since)
 
     def end(self, grant: Grant, failure: Failure, cause: EndCause) -> None:
-        """It is over: people are told, and the refresh token is kept for a while. Of a client that
-        is refused, it serves again with a new secret, until its own end (F11). Raises as `put_off`.
+        """End the grant, notify people, and keep the refresh token for `KEPT_AFTER_REFUSAL`. If the
+        client was refused, keep it until its own end, for a new secret (F11). Raises as `put_off`.
         """
         status, text = ENDED[cause]
         kept_until = int(self.clock()) + KEPT_AFTER_REFUSAL
@@ -85,7 +83,7 @@ class Setback:
         )
 
     def revoke_later(self, grant: Grant) -> None:
-        """GoTo has not confirmed a revocation: ask again later. Raises as `put_off`."""
+        """GoTo has not confirmed a revocation: try again later. Raises as `put_off`."""
         failures = grant.failures + 1
         self.connections.commit_failure(
             grant,
@@ -141,7 +139,7 @@ class Setback:
         return [self._entry(grant, Kind.DEGRADED, text, status)]
 
     def _is_stuck(self, grant: Grant, status: Status, now: int) -> bool:
-        """Whether it alone has had no token for hours: what fails for all is told of all (F12)."""
+        """Whether only this tenant has had no token for hours; an outage is reported once (F12)."""
         if grant.told_stuck or status is not Status.DEGRADED or not self.fleet_well:
             return False
         return now - grant.access_expires_at >= STUCK_AFTER
