@@ -1,1 +1,1 @@
-"""Commits tokens from GoTo, by one rule, from wherever they come."""
+"""Commits tokens from GoTo by one rule, whatever their source."""

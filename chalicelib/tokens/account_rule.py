@@ -1,7 +1,7 @@
-"""Decides for which GoTo account a sign-in or a refresh serves a tenant (S03, S25, S26).
+"""Decides which GoTo account a sign-in or a refresh serves (S03, S25, S26).
 
-One place for the rule: the pin passes in whatever order GoTo lists a person's accounts, a person
-with several chooses by name, and an account belongs to one tenant unless a rep says otherwise.
+The pin is accepted in whatever order GoTo lists a person's accounts, a person with several chooses
+by name, and an account belongs to one tenant unless a rep says otherwise.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from chalicelib.permissions import NO_CLAIM, Claim, Owner
 
 OTHER = "it was to another GoTo account than the confirmed one"
 TAKEN = "its GoTo account belongs to another customer of hireanalytiX"
-"""Why a refresh ends a connection, as the journal says it."""
+"""Why a refresh ends a connection: journal texts."""
 
 
 def of_sign_in(
     tenant: Tenant | None, request: AuthorizationRequest, owner: Owner, *, pinned_only: bool
 ) -> Owner | Reason:
-    """For which of the person's accounts a sign-in serves the tenant, or why for none.
-
-    ``pinned_only``: it replaces a living connection (S25).
-    """
+    """The owner with the account that a sign-in serves, or why it serves none. ``pinned_only``: it
+    replaces a connection that the rep has not ended (S25)."""
     if tenant is None or request.link_series not in (None, tenant.link_series):
         return Reason.ENDED
     if tenant.pinned_account is not None:
@@ -49,7 +47,7 @@ def _only(owner: Owner) -> Owner:
 
 
 class Serving(NamedTuple):
-    """For which account a refresh serves its tenant; ``wrong``: why it may not."""
+    """The account that a refresh serves; ``wrong``: why it may not."""
 
     owner: Owner
     claim: Claim
@@ -63,11 +61,8 @@ class AccountRule:
     claims: AccountClaims
 
     def of_refresh(self, owner: Owner, tenant: Tenant) -> Serving:
-        """Which of the person's accounts a living connection serves.
-
-        None of several, where the tenant has no pin: a rep must say which. Raises
-        `DependencyUnavailable`.
-        """
+        """Which of the person's accounts a living connection serves. None of several if the tenant
+        has no pin: a rep must say which. Raises `DependencyUnavailable`."""
         pin = tenant.pinned_account
         if pin is not None and pin not in owner.keys:
             return Serving(owner, NO_CLAIM, OTHER)
@@ -76,12 +71,9 @@ class AccountRule:
         return Serving(owner, claim or NO_CLAIM, None if claim else TAKEN)
 
     def claim(self, account: str | None, tenant: str) -> Claim | None:
-        """How a tenant makes an account its own; None where it is another's (S26).
-
-        It keeps what it holds, as the first or as one of those that share it. What it does not hold
-        is its own only if nobody does: a claim that nothing supports any more is passed over.
-        Raises `DependencyUnavailable`.
-        """
+        """How a tenant claims an account; None if the account is another tenant's (S26). It keeps
+        an account that it holds or shares. It gets another only if nobody holds it, and then
+        replaces any claim that is out of date. Raises `DependencyUnavailable`."""
         if account is None:
             return NO_CLAIM
         found = self.claims.get(account) or Holders(tenant)
@@ -92,8 +84,8 @@ class AccountRule:
         return Claim(account, found.holder, found.edition)
 
     def share(self, account: str, tenant: str) -> tuple[str, Claim] | None:
-        """The other tenant that holds an account, and how this one comes to share it; None where no
-        other does. Raises `DependencyUnavailable`."""
+        """The other tenant that holds an account, and the claim by which this one shares it; None
+        if no other holds it. Raises `DependencyUnavailable`."""
         found = self.claims.get(account) or Holders(tenant)
         holder = self._other(found, account, tenant)
         if holder is None:
@@ -102,16 +94,16 @@ class AccountRule:
         return holder, Claim(account, edition=found.edition, sharers=sharers)
 
     def other_holder(self, account: str, tenant: str) -> str | None:
-        """Another tenant to which an account rightly belongs. Raises `DependencyUnavailable`."""
+        """Another tenant that holds the account, if any. Raises `DependencyUnavailable`."""
         return self._other(self.claims.get(account) or Holders(tenant), account, tenant)
 
     def _other(self, found: Holders, account: str, tenant: str) -> str | None:
-        """Any of them: where the first has left, the account is not free for strangers."""
+        """Any other tenant that holds it: if the first has left, sharers still do."""
         others = (name for name in found.names if name != tenant)
         return next((name for name in others if self._holds(name, account)), None)
 
     def _holds(self, tenant: str, account: str) -> bool:
-        """Whether the tenant is pinned to it, or its pin was lifted and it still reads from it."""
+        """Whether the tenant is pinned to the account, or has no pin and its grant is for it."""
         known = self.tenants.get(tenant)
         if known is None or known.pinned_account is not None:
             return known is not None and known.pinned_account == account

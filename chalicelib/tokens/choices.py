@@ -1,7 +1,7 @@
-"""Use case: a sign-in that waits until the admin has said which GoTo account is meant (S26).
+"""Use case: a sign-in that waits until the admin chooses a GoTo account (S26).
 
-The new tokens wait in `Grants` as the rescue queue would hold them. The choice commits them; where
-none comes within an hour, they are revoked.
+The new tokens wait in `Grants`, in the rescue queue's format. The choice commits them; without one
+within an hour, they are revoked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from chalicelib.tokens.revoker import Revoker, given_up
 
 
 def waits(due: Due) -> bool:
-    """Whether a row of the due index is no tenant's, but of tokens that wait for a choice."""
+    """Whether a row of the due index is tokens that wait for a choice, not a tenant."""
     return due.tenant.startswith(WAITING)
 
 
@@ -38,11 +38,8 @@ class SignIns:
     def settle(
         self, request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner
     ) -> Reason | None:
-        """Commit what a sign-in brought, or let it wait for the admin's choice.
-
-        Returns why it is not committed; None when it is. Raises `DependencyUnavailable`: nothing
-        is known to be written.
-        """
+        """Commit a sign-in's tokens, or let them wait for the admin's choice. Returns why they are
+        not committed, or None. Raises `DependencyUnavailable`: they may be written or not."""
         refused = self.commits.connect(request, new_tokens, owner)
         if refused is Reason.ACCOUNT_TAKEN:
             self._tell_holder(request, owner)
@@ -54,14 +51,14 @@ class SignIns:
                 offered, connect_message(request, new_tokens, owner), int(self.clock())
             )
         except Conflict as error:
-            # It has ended, or this very offer has been written before (F04).
+            # The request has ended, or we wrote this offer before (F04).
             if self.choices.waiting(waiting_key(request.key)) is not None:
                 return refused
             return Reason.ENDED if "tenants" in error.failed else Reason.SUPERSEDED
         return refused
 
     def _tell_holder(self, request: AuthorizationRequest, owner: Owner) -> None:
-        """The other tenant's rep hears of it as well: one of the two claims is wrong (S26)."""
+        """Tell the other tenant's rep, too: one of the two claims is wrong (S26)."""
         for account in (request.account, *owner.keys):
             holder = account and self.commits.rule.other_holder(account, request.tenant)
             if holder:
@@ -79,7 +76,7 @@ class SignIns:
                 return
 
     def taken_up(self, key: str) -> tuple[AuthorizationRequest, NewTokens, Owner] | None:
-        """What waits under a request whose account was chosen; None a second time."""
+        """Take up what waits for a request's choice, once; None if there is nothing to take up."""
         found = self.choices.take_choice(key)
         if found is None:
             return None
@@ -87,11 +84,9 @@ class SignIns:
         return found[0], new_tokens, owner
 
     def expire(self, due: Due) -> bool:
-        """End a sign-in for which nobody chose in time, and give its tokens up at GoTo.
-
-        False when that is still to be done. Raises `Conflict` where the choice came at the last
-        moment, and they are a connection; `DependencyUnavailable`.
-        """
+        """End a sign-in without a choice in time, and revoke its tokens; False if GoTo has yet to
+        revoke them. Raises `Conflict` if the admin chose at the last moment and the tokens are a
+        connection; `DependencyUnavailable`."""
         found = self.choices.waiting(due.tenant)
         if found is None or found[1] != due.at:
             return True
@@ -100,7 +95,7 @@ class SignIns:
         entry = ending(request, reason, now, owner)
         try:
             self.requests.fail(request.key, int(now), ENDS[reason].status, reason, entry)
-        except Conflict:  # it ended before, and said so
+        except Conflict:  # it has already ended and been reported
             if self.choices.waiting(due.tenant) is None:
                 raise
         given = given_up(new_tokens)

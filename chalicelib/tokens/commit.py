@@ -1,10 +1,9 @@
-"""Puts what GoTo gave into the tables, by one rule, whoever holds the tokens.
+"""Commits tokens by one rule for the refresh, the completion, and the rescue of either's tokens.
 
-Shared by the refresh, the completion, and the rescue of what either could not write. A success is
-committed on generation and version as they were asked. One that brings the successor of the stored
-refresh token is committed whatever the version: GoTo accepts no other any more. Our own commit,
-whose answer was lost, is recognized when the row is read back (F04). `keep` decides how long a
-commit is tried before the rescue queue gets the tokens (F03, F24).
+A success is committed if generation and version are still those of the request. If it brings the
+successor of the stored refresh token, it is committed at any version: GoTo accepts no other token.
+If the response to our own commit was lost, we recognize the commit when we read the row back (F04).
+`keep` decides how long to try before the rescue queue gets the tokens (F03, F24).
 """
 
 from __future__ import annotations
@@ -42,21 +41,19 @@ SCHEDULER = "the scheduler"
 
 
 class CommitResult(StrEnum):
-    """What became of a refresh's tokens."""
-
     STANDS = "stands"
     OVERTAKEN = "overtaken"
     OTHER_ACCOUNT = "other_account"
 
 
 ATTEMPTS = 5
-"""Conflicts in a row after which a commit is given up for now: each one reads the row anew."""
+"""Conflicts in a row before a commit gives up for now. Each attempt rereads the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Commits:
-    """``accounts``: this deployment asks GoTo for accounts. Where it does not, none is ever known,
-    and a link holder's sign-in replaces a connection as the first one made it."""
+    """``accounts``: this deployment reads accounts from GoTo. If not, none is ever known, and a
+    link holder's sign-in may replace a connection like a first sign-in."""
 
     connections: Connections
     tenants: Tenants
@@ -69,12 +66,9 @@ class Commits:
     def dated(
         self, tenant: str, tokens: TokenSet, asked_at: int, held: Grant | None = None
     ) -> NewTokens:
-        """A token response with its dates in epoch seconds.
-
-        ``asked_at`` is the moment before GoTo was asked, so that no life is ever overestimated.
-        ``held``: the grant that was refreshed. Its own refresh token, come back unchanged, is no
-        new one: its life goes on, and may only turn out shorter (F27).
-        """
+        """A token response with its dates in epoch seconds. ``asked_at`` is the moment before we
+        asked GoTo, so no life is overestimated. ``held``: the grant that was refreshed. If its
+        refresh token comes back unchanged, its life goes on, and can only become shorter (F27)."""
         due = asked_at + refresh_pause(tenant, tokens.expires_in, self.refresh_share)
         return _dated(tokens, asked_at, due, held)
 
@@ -85,12 +79,11 @@ class Commits:
         note: JournalEntry | None = None,
         owner: Owner | None = None,
     ) -> CommitResult:
-        """Commit a refresh, unless something newer stands, which then stays.
+        """Commit a refresh with ``note`` in the journal, unless something newer is stored.
 
-        ``note`` is written to the journal with it; ``owner`` is whose GoTo says the tokens are:
-        pinned where no account is, and where another is, the connection ends (S25). Raises
-        `DependencyUnavailable`: nothing is known to be written, or a restored backup has no place
-        for it until `Restore` ran.
+        ``owner``: the tokens' owner, from GoTo. Its account becomes the pin if there is none; with
+        another pin, the connection ends (S25). Raises `DependencyUnavailable`: the tokens may be
+        written or not, or `Restore` must first repair the tables after a backup.
         """
         standing, over = asked, None
         for _ in range(ATTEMPTS):
@@ -105,8 +98,8 @@ class Commits:
                     return CommitResult.OVERTAKEN
                 if row is None or row.generation != asked.generation:
                     raise DependencyUnavailable("dynamodb", "Tokens is not as Grants") from None
-                # The status or the pin has changed, or whose the account is; an answer without a
-                # new refresh token went before; a backup has left the two tables apart (F19).
+                # The status, the pin or the account's holder has changed; an answer without a new
+                # refresh token came first; or a backup has left the two tables apart (F19).
                 standing = replace(asked, version=current.version, status=current.status)
                 over = row.version
         raise DependencyUnavailable("dynamodb", "conflicts")
@@ -122,7 +115,7 @@ class Commits:
         """One attempt. Raises `Conflict`, `DependencyUnavailable`."""
         tenant = self.tenants.get(standing.tenant) if owner else None
         if tenant is None or tenant.pin_lifted:
-            owner = None  # the rep wants no pin from a refresh
+            owner = None  # the rep lifted the pin; a refresh must not set one
         pin = tenant.pinned_account if tenant else None
         claim = NO_CLAIM
         if owner and tenant:
@@ -151,7 +144,7 @@ class Commits:
         except DependencyUnavailable:
             if not entries or standing.status not in (Status.CONNECTED, Status.DEGRADED):
                 raise
-            # Perhaps only the history fails: the next refresh tells of the state (F30).
+            # Perhaps only the journal fails. The next refresh will report the status (F30).
             self.connections.commit_refresh(
                 standing, new_tokens, warned=None, entries=[], over=over, status=standing.status
             )
@@ -170,10 +163,7 @@ class Commits:
         owner: Owner,
     ) -> Reason | None:
         """Commit as the tenant's new generation, whatever refreshes happen meanwhile (F07, F23).
-
-        Returns why it may not be; None when it stands. Raises `DependencyUnavailable`: nothing
-        is known to be written.
-        """
+        Returns why not, or None. Raises `DependencyUnavailable`: it may be written or not."""
         lacking = missing(self.needed_scopes, new_tokens.scope)
         for _ in range(ATTEMPTS):
             before = self.connections.grant_summary(request.tenant)
@@ -216,7 +206,7 @@ class Commits:
         raise DependencyUnavailable("dynamodb", "conflicts")
 
     def must_revoke(self, tenant: str) -> bool:
-        """Whether the tenant's grant is given up: nothing of it may live on at GoTo (S22)."""
+        """Whether late tokens must be revoked, because the tenant's grant is given up (S22)."""
         current = self.connections.grant_summary(tenant)
         return current is None or current.revoking
 
@@ -228,8 +218,8 @@ class Commits:
         owner: Owner | None,
         pin: str | None,
     ) -> tuple[int | None, list[JournalEntry]]:
-        """What a refresh has to tell: whose it is, it works again, the grant's end is near. With
-        the warning's days, which are told once."""
+        """The warning's days, if one is due, and a refresh's journal entries: its account, that it
+        works again, that the grant's end is near."""
         entries = [note] if note else []
         if owner is not None and owner.account is not None:
             now = "It is the confirmed one." if pin else "From now on only this one can connect."
@@ -251,22 +241,22 @@ class Commits:
 
 
 def _again(before: GrantSummary | None) -> bool:
-    """Who was disconnected connects anew; perhaps it is another customer of that name."""
+    """Whether this is a reconnect: after a disconnect it may be another customer of that name."""
     return before is not None and before.status is not Status.DISCONNECTED
 
 
 def _overtaken(grant: GrantSummary | None, request: AuthorizationRequest) -> Reason | None:
-    """What stands instead of a request's commit; None where it is that commit, perhaps refreshed
-    since (F04): its number is that commit's alone, or a disconnection's."""
+    """Why this request lost; None if the stored grant is this request's own commit, perhaps
+    refreshed since (F04). Only that commit or a disconnect can have its sequence."""
     if grant is None or grant.sequence < request.sequence:
-        return Reason.SUPERSEDED  # the request has ended by itself, and has told so
+        return Reason.SUPERSEDED  # the request has already ended and been reported
     if grant.status is Status.DISCONNECTED:
         return Reason.ENDED
     return None if grant.sequence == request.sequence else Reason.SUPERSEDED
 
 
 def _is_ours(new_tokens: NewTokens, row: Connection, current: Grant | None) -> bool:
-    """Whether what stands is this very commit, whose answer was lost (F04)."""
+    """Whether the stored row is this very commit, whose response was lost (F04)."""
     if not new_tokens.access_token or row.access_token != new_tokens.access_token:
         return False
     renewed = new_tokens.refresh_token
@@ -274,7 +264,7 @@ def _is_ours(new_tokens: NewTokens, row: Connection, current: Grant | None) -> b
 
 
 def _follows(new_tokens: NewTokens, asked: Grant, current: Grant) -> bool:
-    """Whether what GoTo answered is newer than what stands, and that is not given up."""
+    """Whether GoTo's answer is newer than the stored grant, and that is not given up."""
     if current.generation != asked.generation or current.revoking:
         return False
     renewed = new_tokens.refresh_token not in (None, asked.refresh_token)
@@ -283,8 +273,8 @@ def _follows(new_tokens: NewTokens, asked: Grant, current: Grant) -> bool:
 
 
 def warning_due(grant: Grant, now: int, ends_at: int | None = None) -> int | None:
-    """Days of the warning that is due at ``now``: not twice, nor for a provider whose refresh
-    tokens live no longer than two such warnings anyway. ``ends_at``: where the end has moved."""
+    """Days of the warning that is due at ``now`` (epoch seconds), or None. Never twice, nor for a
+    token that lives at most twice those days in all. ``ends_at``: the end, if it has moved."""
     end = ends_at or grant.refresh_expires_at
     left, life = end - now, end - grant.refresh_issued_at
     for days in WARN_DAYS:
@@ -294,7 +284,7 @@ def warning_due(grant: Grant, now: int, ends_at: int | None = None) -> int | Non
 
 
 def warning_text(ends_at: int) -> str:
-    """The journal's words for it; ``ends_at`` in epoch seconds."""
+    """``ends_at`` in epoch seconds."""
     end = datetime.fromtimestamp(ends_at, UTC)
     return f"An admin must connect again before {end:%-d %B %Y, %H:%M} UTC."
 
@@ -302,12 +292,12 @@ def warning_text(ends_at: int) -> str:
 Result = TypeVar("Result")
 
 ATTEMPTS_BEFORE_RESCUE = 4
-"""Commits that DynamoDB may refuse before the rescue queue is tried as well: 0.7 s of pauses."""
+"""Failed commits before the rescue queue is tried, too: 0.7 s of pauses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored(Generic[Result]):
-    """The commit took it; ``value`` is what it answered."""
+    """The commit succeeded with ``value``."""
 
     value: Result
 
@@ -325,11 +315,11 @@ def keep(
     time_left: Callable[[], float],
     report: Callable[[Exception], None],
 ) -> Stored[Result] | Queued:
-    """Store what may be the only valid refresh token, wherever it is taken (F03, F24, F29).
+    """Store what may be the only valid refresh token, in the tables or the queue (F03, F24, F29).
 
-    ``commit`` is tried first, then it and ``rescue`` in turn, for as long as the function has
-    time; ``rescue`` at once where another commit might take what is left, and after an error that
-    nobody foresaw. Raises `DependencyUnavailable` when nobody took it.
+    Tries ``commit`` first, then it and ``rescue`` in turn while the function has time. Tries
+    ``rescue`` at once after an unexpected error, or if another commit might use up the time.
+    Raises `DependencyUnavailable` if neither succeeds.
     """
     wait, foreseen = KEEP_FIRST_PAUSE, True
     for attempt in itertools.count(1):
@@ -373,7 +363,7 @@ def _dated(tokens: TokenSet, asked_at: int, due: int, held: Grant | None) -> New
 def _refresh_end(
     tokens: TokenSet, refresh_token: str | None, asked_at: int, held: Grant | None
 ) -> int | None:
-    """When the refresh token ends, where this answer says so."""
+    """The refresh token's end, if this answer sets or shortens it; None keeps the stored one."""
     told = asked_at + tokens.refresh_expires_in if tokens.refresh_expires_in else None
     if refresh_token is not None:
         return told or refresh_token_expiry(refresh_token, asked_at, REFRESH_TOKEN_LIFETIME)

@@ -1,8 +1,8 @@
-"""Use case: look whether a living connection can still read what HA reads (F33).
+"""Use case: check whether a living connection can still read what HA reads (F33).
 
-A refresh proves nothing about permission. So each connection is probed after it was made, once a
-day, and when one of HA's services reports a 403: the pinned account is still among the person's,
-and one cheap read answers. Nothing but GoTo's own clear word changes anything; no token does.
+A refresh proves nothing about permission. So we probe each connection after it was made, once a
+day, and when one of HA's services reports a 403: its account is still among the person's, and one
+cheap read succeeds. Only a clear answer from GoTo changes the result. Probes change no tokens.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TEXTS = {
 
 @dataclass
 class Gap:
-    """Lets one pass in each `PROBE_GAP` seconds, and keeps nobody waiting."""
+    """Lets one probe pass every `PROBE_GAP` seconds; others are skipped and don't wait."""
 
     monotonic: Callable[[], float]
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -64,7 +64,7 @@ class Gap:
             return True
 
     def close(self) -> None:
-        """Let none pass for a while: GoTo's API hangs, and refreshes would wait behind it (F14)."""
+        """Stop probes for `PROBES_REST`: GoTo's API hangs, and refreshes would wait (F14)."""
         with self.lock:
             self.free_at = self.monotonic() + PROBES_REST
 
@@ -82,8 +82,8 @@ class Prober:
     gap: Gap
 
     def after_refresh(self, grant: Grant, new_tokens: NewTokens) -> None:
-        """Probe a connection whose day is over, or whose scope has shrunk. Never raises: its tokens
-        are committed, and that counts."""
+        """Probe a connection if that is due or a scope is missing. Never raises: the refresh itself
+        has succeeded."""
         due = self.clock() >= grant.probe_at or missing(self.needed_scopes, new_tokens.scope)
         if due and self.time_left() >= TIME_TO_READ_ACCOUNT and self.gap.passes():
             begun = self.clock()
@@ -92,7 +92,7 @@ class Prober:
                 self.gap.close()
 
     def after_connect(self, tenant: str, new_tokens: NewTokens) -> None:
-        """Probe a connection that was just made. Never raises."""
+        """Probe a new connection. Never raises."""
         if self.time_left() >= TIME_TO_READ_ACCOUNT:
             self._quietly(tenant, new_tokens, at_once=True)
 
@@ -105,11 +105,8 @@ class Prober:
             self.report(error)
 
     def probe(self, connection: Connection, access_token: str, *, at_once: bool) -> Usable:
-        """What GoTo says of a connection now; noted, and told where that is news.
-
-        ``at_once``: believed the first time, as somebody has just met the same. Raises
-        `DependencyUnavailable`.
-        """
+        """Probe a connection, store the result, and journal it if it is news. Returns what GoTo
+        says now. ``at_once``: believe a bad result at once. Raises `DependencyUnavailable`."""
         found = self._look(connection, access_token)
         doubted = self._doubted(connection, found, at_once=at_once)
         usable = connection.usable if doubted or found is Usable.UNKNOWN else found
@@ -126,7 +123,7 @@ class Prober:
                 doubt=found if doubted else None,
                 entry=entry,
             )
-        except Conflict:  # another probe was first, or the connection is another one by now
+        except Conflict:  # another probe was first, or the connection was replaced or ended
             return found
         return found
 
@@ -140,7 +137,7 @@ class Prober:
         return self.goto.read_calls(access_token, connection.account_key)
 
     def _doubted(self, connection: Connection, found: Usable, *, at_once: bool) -> bool:
-        """Whether a bad word must be said twice: no scope that GoTo itself has told."""
+        """Whether a bad result needs a second probe; not if the granted scope itself shows it."""
         if at_once or found not in USELESS or found is connection.usable:
             return False
         if found is Usable.SCOPE_MISSING and missing(self.needed_scopes, connection.scope):
@@ -148,7 +145,7 @@ class Prober:
         return found is not connection.usable_doubt
 
     def _told(self, connection: Connection, usable: Usable) -> bool:
-        """Good news is news only after bad."""
+        """A good result is news only after a bad one."""
         return usable in USELESS or connection.usable in USELESS
 
     def _entry(self, connection: Connection, usable: Usable) -> JournalEntry:

@@ -1,4 +1,4 @@
-"""How authorization requests end without a connection: state, and the journal's words for it."""
+"""How authorization requests end: statuses and journal entries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from chalicelib.untrusted_text import address_fault
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a request ends for one reason. ``counts``: against the objective (docs/slo.md); not where
-    the customer's client, account or choice, a later press or the rep brought it about."""
+    """How a request ends for one reason. ``counts``: against the objective (docs/slo.md); not if
+    the customer's client, account or choice, a later click or the rep caused it."""
 
     status: RequestStatus
     text: str
@@ -110,15 +110,15 @@ ENDS: dict[Reason, End] = {
         counts=True,
     ),
 }
-"""All that follows from a reason; a test holds it to every `Reason`."""
+"""How each reason ends a request. A test checks that every `Reason` is here."""
 
 
 CONNECT_FAILED = {"ConnectsLate": 1.0, "ConnectsLatePercent": 100.0}
-"""The metrics of a sign-in that was to succeed and did not, wherever it failed."""
+"""Metrics of a sign-in that should have succeeded but failed, at any step."""
 
 
 def press(request: AuthorizationRequest, at: float) -> JournalEntry:
-    """The journal's line on a press of the button."""
+    """The journal entry for a click on Get Access Token."""
     return JournalEntry(
         request.tenant,
         at,
@@ -132,10 +132,8 @@ def press(request: AuthorizationRequest, at: float) -> JournalEntry:
 def ending(
     request: AuthorizationRequest, reason: Reason, at: float, tried: Owner | None = None
 ) -> JournalEntry:
-    """The journal's line on an authorization request that did not end in a connection.
-
-    ``tried``: whose tokens GoTo gave, where it gave any.
-    """
+    """The journal entry for a request that ended without a connection. ``tried``: whose tokens GoTo
+    gave, if any."""
     return JournalEntry(
         request.tenant,
         at,
@@ -148,7 +146,7 @@ def ending(
 
 
 def _pressed(request: AuthorizationRequest) -> str:
-    """Who pressed the button, where HA's front has named a person: GoTo may name another one."""
+    """Who clicked, if HA's front named a person. GoTo may name another one."""
     who = request.pressed_by
     return f" The button was clicked by {who}, logged in to hireanalytiX." if who else ""
 
@@ -162,10 +160,10 @@ def connected(
     lacking: tuple[str, ...],
     unread: bool,
 ) -> JournalEntry:
-    """The journal's line on one that did. ``lacking``: scopes that GoTo did not grant (S27);
-    ``unread``: an account that is not known is worth a word."""
+    """The journal entry for a new connection. ``lacking``: scopes that GoTo did not grant (S27).
+    ``unread``: mention it if the account is not known."""
     who = owner.principal or request.pressed_by or LINK_HOLDER
-    named = who if address_fault(who) is None else LINK_HOLDER  # the admin is mailed this (S30)
+    named = who if address_fault(who) is None else LINK_HOLDER  # we mail this to the admin (S30)
     account = f" account {owner.account}" if owner.account else ""
     text = f"{'Reconnected' if again else 'Connected'} to GoTo{account} by {named}."
     text += _pressed(request)

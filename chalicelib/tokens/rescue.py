@@ -1,9 +1,8 @@
-"""Use case: what GoTo gave and DynamoDB would not take, kept in a queue and committed later (F03,
-F24).
+"""Use case: tokens that DynamoDB did not take wait in a queue and are committed later (F03, F24).
 
 A message holds everything a commit needs, tokens included: the queue is encrypted under the
-grants key. It is committed by the same rule as any other; what can never be committed stays in
-the queue until that hands it to its dead-letter queue, which has an alarm.
+grants key. The commit follows the same rule as any other. A message that can't be committed stays
+until SQS moves it to the dead-letter queue, which has an alarm.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ SCHEMA = 1
 
 
 class Rescued(StrEnum):
-    """What became of a message; each ends it."""
+    """The result for a message; the queue then deletes it."""
 
     COMMITTED = "committed"
     SUPERSEDED = "superseded"
@@ -53,7 +52,7 @@ class Rescued(StrEnum):
 
 
 def refresh_message(asked: Grant, new_tokens: NewTokens, owner: Owner | None = None) -> str:
-    """A refresh's answer, with what it was asked as, and whose account it is to pin."""
+    """A refresh's answer, with the grant it was asked for and the owner to pin."""
     kept = owner._asdict() if owner else {}
     return json.dumps(
         {"schema": SCHEMA, "asked": asdict(asked), "fresh": asdict(new_tokens), **kept}
@@ -61,7 +60,7 @@ def refresh_message(asked: Grant, new_tokens: NewTokens, owner: Owner | None = N
 
 
 def connect_message(request: AuthorizationRequest, new_tokens: NewTokens, owner: Owner) -> str:
-    """An exchange's answer, with the authorization request it belongs to."""
+    """An exchange's answer, with its authorization request."""
     return json.dumps(
         {
             "schema": SCHEMA,
@@ -79,18 +78,18 @@ def read_connect_message(message: str) -> tuple[AuthorizationRequest, NewTokens,
 
 
 def answer_message(asked: Grant, answer: Answer, asked_at: int) -> str:
-    """A refresh's answer as it came, where a fault of ours kept it from being read (F29)."""
+    """A refresh's raw answer, for when a fault of ours kept us from reading it (F29)."""
     return json.dumps({"schema": SCHEMA, "asked": asdict(asked), **_raw(answer, asked_at)})
 
 
 def exchange_message(request: AuthorizationRequest, answer: Answer, asked_at: int) -> str:
-    """An exchange's answer as it came, likewise."""
+    """Like `answer_message`, for an exchange."""
     return json.dumps({"schema": SCHEMA, "request": _kept(request), **_raw(answer, asked_at)})
 
 
 def _kept(request: AuthorizationRequest) -> dict[str, Any]:
-    """Without what is used up, nor an attribute that the version before does not know if it can be
-    left out: that version reads what waits here after a rollback."""
+    """Leaves out the used code and verifier, and ``pressed_by`` if it is None: after a rollback the
+    previous release reads these messages, and does not have that field."""
     values = asdict(replace(request, verifier="", code=None))
     if request.pressed_by is None:
         del values["pressed_by"]
@@ -104,7 +103,7 @@ def _raw(answer: Answer, asked_at: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Rescue:
-    """``settle`` commits a sign-in, or lets it wait for the admin's choice (`SignIns`)."""
+    """``settle`` commits a sign-in or lets it wait for the admin's choice (`SignIns`)."""
 
     commits: Commits
     settle: Callable[[AuthorizationRequest, NewTokens, Owner], Reason | None]
@@ -114,10 +113,8 @@ class Rescue:
     clock: Callable[[], float]
 
     def commit(self, message: str) -> Rescued:
-        """Commit a message. Raises whatever keeps it from that: the queue offers it again.
-
-        A message may come twice (SQS delivers at least once): the second finds its own commit.
-        """
+        """Commit a message. After any error that this raises, SQS delivers the message again. It
+        may also deliver a message twice: the second delivery finds its own commit."""
         content = json.loads(message)
         if content["schema"] != SCHEMA:
             raise ValueError("a message of another schema")
@@ -129,12 +126,12 @@ class Rescue:
         asked, owner = _grant(content["asked"]), _owner(content)
         new_tokens = self._new_tokens(content, asked.tenant, asked)
         if new_tokens is None:
-            return Rescued.REFUSED  # nothing that could be kept
+            return Rescued.REFUSED  # it holds no tokens
         kept = self.commits.refresh(asked, new_tokens, owner=owner if owner.keys else None)
         if kept is CommitResult.STANDS:
             return Rescued.COMMITTED
         if kept is CommitResult.OTHER_ACCOUNT:
-            return Rescued.REFUSED  # it is due until GoTo has heard
+            return Rescued.REFUSED  # the grant stays due until it is revoked
         if self.commits.must_revoke(asked.tenant):
             given = given_up(new_tokens)
             if not self._revoked(message, asked.tenant, asked.client_id, *given):
@@ -142,7 +139,7 @@ class Rescue:
         return Rescued.SUPERSEDED
 
     def _exchanged(self, message: str, content: dict[str, Any]) -> Rescued:
-        """One that came as it was has ended for the admin: its tokens are given up."""
+        """A raw answer's request has already failed for the admin, so its tokens are revoked."""
         request, owner = _request(content["request"]), _owner(content)
         new_tokens = self._new_tokens(content, request.tenant)
         refused: Reason | None = Reason.INTERNAL
@@ -151,7 +148,7 @@ class Rescue:
         if refused in (None, Reason.ACCOUNT_TO_CHOOSE):
             return Rescued.COMMITTED
         entry = ending(request, refused, self.clock(), owner)
-        # It may have ended in the meantime, and said so then.
+        # It may already have ended and been reported.
         with suppress(Conflict):
             self.requests.fail(request.key, int(self.clock()), ENDS[refused].status, refused, entry)
         given = given_up(new_tokens) if new_tokens else None
@@ -162,7 +159,7 @@ class Rescue:
     def _new_tokens(
         self, content: dict[str, Any], tenant: str, held: Grant | None = None
     ) -> NewTokens | None:
-        """None where an answer that came as it was holds no tokens."""
+        """None if a raw answer holds no tokens."""
         if "fresh" in content:
             return _checked(content["fresh"])
         verdict = judge(Answer(content["status"], base64.b64decode(content["body"])))
@@ -171,7 +168,7 @@ class Rescue:
         return self.commits.dated(tenant, verdict, content["asked_at"], held)
 
     def _revoked(self, message: str, tenant: str, client_id: str, token: str, ends_at: int) -> bool:
-        """Until GoTo has heard or the token has ended, the message comes back (S22, F36)."""
+        """Revoke a token. Until GoTo confirms or the token ends, requeue the message (S22, F36)."""
         told = self.revoker.attempt(tenant, client_id, token, ends_at)
         if told is Revocation.LATER:
             self.rescue_queue.send(message, REVOKE_AGAIN)
@@ -179,7 +176,7 @@ class Rescue:
 
 
 def _checked(values: dict[str, Any]) -> NewTokens:
-    """Read anew as at the entrance (S30): a version without that check may have kept it."""
+    """Check the scope again (S30): a release without that check may have queued it."""
     checked = {"token_type": "Bearer", "scope": untrusted_text.scope(values.get("scope"))}
     return NewTokens(**values | checked)
 

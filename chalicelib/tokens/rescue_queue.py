@@ -15,7 +15,7 @@ _WAITING: list[Any] = [
 
 
 class RescueQueue(Protocol):
-    """Keeps tokens that DynamoDB would not take; both raise `DependencyUnavailable`."""
+    """Keeps tokens that DynamoDB did not take. Both methods raise `DependencyUnavailable`."""
 
     def send(self, message: str, delay: int = 0) -> None: ...
 
@@ -28,14 +28,14 @@ class SqsRescueQueue:
         self._url = url
 
     def send(self, message: str, delay: int = 0) -> None:
-        """Keep a message, and offer it after ``delay`` seconds (900 at most). Raises
+        """Queue a message, for delivery after ``delay`` seconds (900 at most). Raises
         `DependencyUnavailable`."""
         later = {"DelaySeconds": delay} if delay else {}
         self._call("send_message", MessageBody=message, **later)
 
     def pending(self) -> int:
-        """How many messages wait or are being worked on, as far as SQS knows (it may lag by a
-        minute). Raises `DependencyUnavailable`."""
+        """How many messages wait or are in progress; SQS's count may lag by a minute. Raises
+        `DependencyUnavailable`."""
         answer = self._call("get_queue_attributes", AttributeNames=_WAITING)
         return sum(int(number) for number in answer["Attributes"].values())
 

@@ -1,8 +1,8 @@
-"""Use case of the operator: after a table came back from a backup (F19).
+"""Use case of the operator: repair the tables after restoring one from a backup (F19).
 
-A restored `Grants` row may hold a refresh token that GoTo has replaced since: using it would be
-refused, and with some providers would end the whole family of tokens. `Tokens`, where it is the
-newer table, knows better. Nothing here asks GoTo.
+A restored `Grants` row may hold a refresh token that GoTo has since replaced. GoTo would refuse it;
+some providers would end the whole family of tokens. If `Tokens` is newer, we can see that there.
+Nothing here asks GoTo.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from chalicelib.models import Connection, Grant, Status
 OPERATOR = "the operator"
 
 REFRESHED = (Status.CONNECTED, Status.DEGRADED)
-"""States in which a connection is refreshed."""
+"""Statuses in which a connection is refreshed."""
 
 
 class Found(StrEnum):
-    """What a look at one tenant came to."""
+    """The result for one tenant."""
 
     IN_STEP = "in_step"
     QUARANTINED = "quarantined"
@@ -43,12 +43,9 @@ class Restore:
     clock: Callable[[], float]
 
     def check(self, lane: int, *, both: bool) -> Counter[str]:
-        """Look at every tenant of a lane, and bring the two tables in step.
-
-        ``both``: both tables were restored, so that nothing tells which refresh tokens have been
-        replaced; every grant is then checked by a refresh in the next minutes. Raises
-        `DependencyUnavailable`; it can be run again.
-        """
+        """Check every tenant of a lane, and bring the two tables in step. ``both``: both tables
+        were restored, so nothing shows which refresh tokens were replaced; a refresh then checks
+        each grant within minutes. Raises `DependencyUnavailable`; run it again."""
         tenants = self.tables.tenants(lane)
         return Counter(str(self._check(tenant, both=both)) for tenant in sorted(tenants))
 
@@ -58,8 +55,8 @@ class Restore:
         stands = _in_step(grant, connection)
         if stands and (not both or connection is None):
             return Found.IN_STEP
-        # Of what may be old a tombstone knows better: the tenant was removed since. No row at all
-        # is a table that is yet to come back, and ends nothing.
+        # A tombstone overrides rows from a backup: the tenant was removed since. Without any row,
+        # `Tenants` may still have to be restored, so nothing ends.
         removed = self.tenants.removed(tenant)
         if stands and status is Status.DISCONNECTED and not removed:
             return Found.IN_STEP
@@ -78,7 +75,7 @@ class Restore:
     def _recheck(
         self, tenant: str, grant: Grant | None, connection: Connection | None, status: Status
     ) -> None:
-        """As far as can be told the refresh token is GoTo's latest: use it soon, and see."""
+        """The refresh token seems to be GoTo's latest: try it soon."""
         due = int(self.clock()) if status in REFRESHED else None
         if due is None and grant is not None and grant.ended_by is not None:
             due = grant.next_refresh_at  # its refresh token is kept until then
@@ -87,7 +84,7 @@ class Restore:
     def _disconnect(
         self, tenant: str, grant: Grant | None, connection: Connection | None, *, removed: bool
     ) -> None:
-        """The rep has ended it since: it stays so, and GoTo is told once more (S22)."""
+        """The rep has ended it since: keep it ended, and revoke the token again (S22)."""
         due = int(self.clock()) if grant is not None and grant.refresh_token else None
         status, entry = Status.DISCONNECTED, None
         if removed:
@@ -106,7 +103,7 @@ class Restore:
         )
 
     def _quarantine(self, tenant: str, grant: Grant | None, connection: Connection | None) -> None:
-        """There is no refresh token, or one that GoTo has replaced: it is never used again."""
+        """The refresh token is missing, or GoTo has replaced it: never use it again."""
         status = Status.REAUTHORIZATION_REQUIRED
         text = (
             "A backup was restored, and the refresh token in it is an old one."
@@ -121,8 +118,7 @@ def _counts(row: Grant | Connection) -> tuple[int, int]:
 
 
 def _newest_status(grant: Grant | None, connection: Connection | None) -> Status:
-    """What the row says that knows better. Of one that tells nothing more, what is refreshed: GoTo
-    then decides."""
+    """The newer row's status. If both are equally new, one that is refreshed: GoTo then decides."""
     rows = [row for row in (grant, connection) if row is not None]
     newest = max(map(_counts, rows))
     known = {row.status for row in rows if _counts(row) == newest}
@@ -130,15 +126,15 @@ def _newest_status(grant: Grant | None, connection: Connection | None) -> Status
 
 
 def _in_step(grant: Grant | None, connection: Connection | None) -> bool:
-    """Of a tenant that was removed, the grant's counters alone are left."""
+    """Whether both rows agree. A removed tenant has only its grant's counters."""
     if grant is None or connection is None:
         return connection is None and grant is not None and grant.status is Status.DISCONNECTED
     return (*_counts(grant), grant.status) == (*_counts(connection), connection.status)
 
 
 def _replaced(grant: Grant | None, connection: Connection | None) -> bool:
-    """Whether GoTo has issued another refresh token since: it is of another authorization, or its
-    life ends at another time."""
+    """Whether GoTo has issued another refresh token since: the authorization is newer, or the end
+    differs."""
     if grant is None:
         return True
     if connection is None or connection.generation < grant.generation:

@@ -1,4 +1,4 @@
-"""Gives tokens up at GoTo (RFC 7009): the one place for what must not live on (S22, F36)."""
+"""Revokes tokens at GoTo (RFC 7009); nothing else does (S22, F36)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ class Revoker:
     report: Callable[[Exception], None]
 
     def revoke(self, tenant: str, client_id: str, token: str, ends_at: int) -> Revocation:
-        """Give a token up, as the client that it was issued to.
-
-        Anything but GoTo's own word is `LATER`, until ``ends_at`` (epoch seconds), when the token
-        ends by itself. Raises `DependencyUnavailable`: GoTo could not be asked. A client that is
-        gone with its tenant is gone for ever.
-        """
+        """Revoke a token, as the client that it was issued to. Anything but GoTo's own answer is
+        `LATER`, until the token ends at ``ends_at`` (epoch seconds). A client removed with its
+        tenant never comes back: `REFUSED`. Raises `DependencyUnavailable` if GoTo can't be
+        asked."""
         try:
             client = self.client_in(self.tenants.get(tenant), tenant, client_id)
         except ClientGone:
@@ -36,12 +34,12 @@ class Revoker:
         return self.revoke_as(client, token, ends_at)
 
     def revoke_as(self, client: ClientCredentials, token: str, ends_at: int) -> Revocation:
-        """The same with the client in hand. Never raises."""
+        """`revoke` with a client already read. Never raises."""
         told = self.goto.revoke(client, token)
         return Revocation.ENDED if told is Revocation.LATER and self._ended(ends_at) else told
 
     def attempt(self, tenant: str, client_id: str, token: str, ends_at: int) -> Revocation:
-        """`revoke` that never raises: what could not be asked is `LATER`."""
+        """`revoke` that never raises: `LATER` if GoTo can't be asked."""
         try:
             return self.revoke(tenant, client_id, token, ends_at)
         except DependencyUnavailable as error:
@@ -49,11 +47,11 @@ class Revoker:
             return Revocation.LATER
 
     def client_of(self, tenant: str, client_id: str) -> ClientCredentials:
-        """The newest secret of a client. Raises `DependencyUnavailable`, `ClientGone`."""
+        """A client with its newest secret. Raises `DependencyUnavailable`, `ClientGone`."""
         return self.client_in(self.tenants.get(tenant), tenant, client_id)
 
     def client_in(self, current: Tenant | None, tenant: str, client_id: str) -> ClientCredentials:
-        """The same where the tenant has been read: it may have another client by now."""
+        """`client_of` for a tenant already read, which may have another client by now."""
         if current is not None and current.client_id == client_id and current.secret_version:
             return self.secret_store.credentials(tenant, current.secret_version)
         return self.secret_store.newest_of(tenant, client_id)
@@ -63,8 +61,8 @@ class Revoker:
 
 
 def given_up(new_tokens: NewTokens) -> tuple[str, int]:
-    """What to revoke of new tokens, and when it ends by itself: a refresh token takes its access
-    tokens with it (RFC 7009 2.1)."""
+    """The token to revoke, and its own end (epoch seconds). Revoking a refresh token also revokes
+    its access tokens (RFC 7009 2.1)."""
     if new_tokens.refresh_token is None:
         return new_tokens.access_token, new_tokens.expires_at
     return new_tokens.refresh_token, new_tokens.refresh_expires_at or 0
