@@ -85,7 +85,7 @@ def decide(failure: Failure, attempt: Attempt) -> Decision:
 def _confirmed(attempt: Attempt) -> bool:
     """Whether GoTo first refused it long enough ago, and no earlier answer can come (F10). Never
     while GoTo refuses nearly everybody. If it has given nobody tokens since the first refusal, it
-    may be refusing everybody, so we wait longer (F26). Past the grant's own end one is enough
+    may be refusing everybody, so we wait longer (F26). Past the grant's end, one is enough
     (F25)."""
     if not attempt.fleet_well or (attempt.unknown and attempt.answer_may_come):
         return False

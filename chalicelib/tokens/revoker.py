@@ -22,9 +22,8 @@ class Revoker:
 
     def revoke(self, tenant: str, client_id: str, token: str, ends_at: int) -> Revocation:
         """Revoke a token, as the client that it was issued to. Anything but GoTo's own answer is
-        `LATER`, until the token ends at ``ends_at`` (epoch seconds). A client removed with its
-        tenant never comes back: `REFUSED`. Raises `DependencyUnavailable` if GoTo can't be
-        asked."""
+        `LATER`, until the token ends at ``ends_at`` (epoch seconds). If the client was removed
+        with its tenant: `REFUSED`. Raises `DependencyUnavailable` if GoTo can't be asked."""
         try:
             client = self.client_in(self.tenants.get(tenant), tenant, client_id)
         except ClientGone:
