@@ -92,7 +92,7 @@ class Facts:
             client = self.secret_store.credentials(tenant, grant.secret_version)
         except ClientGone:
             return {"outcome": "not_connected", "facts": []}
-        found = [
+        facts = [
             *self._token_endpoint(client),
             *self._authorize(client.client_id),
             *self._api(connection, connection.access_token),
@@ -101,7 +101,7 @@ class Facts:
             *(Fact(name, assumed, "not asked: it would take a person", None)
               for name, assumed in NOT_ASKED),
         ]  # fmt: skip
-        return {"outcome": "asked", "facts": [asdict(fact) for fact in found]}
+        return {"outcome": "asked", "facts": [asdict(fact) for fact in facts]}
 
     def _token_endpoint(self, client: ClientCredentials) -> list[Fact]:
         refresh = {"grant_type": "refresh_token", "refresh_token": new_value()}
@@ -218,8 +218,8 @@ class Facts:
 
 def ticketed(event: object) -> tuple[str, str] | None:
     """The tenant and ticket in a payload; None if it has none."""
-    given = event if isinstance(event, Mapping) else {}
-    tenant, ticket = given.get("facts_of"), given.get("ticket")
+    payload = event if isinstance(event, Mapping) else {}
+    tenant, ticket = payload.get("facts_of"), payload.get("ticket")
     if isinstance(tenant, str) and isinstance(ticket, str) and well_formed(ticket):
         return tenant, ticket
     return None
@@ -234,12 +234,12 @@ def _life(name: str, assumed: int, ends: int, began: int) -> Fact:
 def _error(answer: Answer, words: bool) -> str:
     """Status, code and description of an OAuth error; otherwise only the names of the members."""
     fields = json_object(answer.body)
-    error, said = fields.get("error"), fields.get("error_description")
+    error, description = fields.get("error"), fields.get("error_description")
     if not isinstance(error, str):
         members = ", ".join(sorted(map(str, fields))) or "no JSON object"
         return _short(f"{answer.status} without an error: {members}")
-    told = f": {said}" if words and isinstance(said, str) and said else ""
-    return _short(f"{answer.status} {error}{told}")
+    suffix = f": {description}" if words and isinstance(description, str) and description else ""
+    return _short(f"{answer.status} {error}{suffix}")
 
 
 def _short(text: str) -> str:

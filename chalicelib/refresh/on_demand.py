@@ -95,21 +95,21 @@ _ENDED = {
 
 def read(event: object) -> RefreshRequest | RefreshAnswer:
     """Read an invocation's payload; the answer is ``invalid`` if it is not a request."""
-    given = event if isinstance(event, Mapping) else {}
-    tenant = given.get("tenant")
+    payload = event if isinstance(event, Mapping) else {}
+    tenant = payload.get("tenant")
     if not isinstance(tenant, str) or not 0 < len(tenant) <= 63:
         return RefreshAnswer(RefreshOutcome.INVALID, detail="tenant must be a name")
     names = ("min_valid_seconds", "rejected_version", "forbidden_version")
-    wanted = {name: given[name] for name in names if given.get(name) is not None}
-    if len(wanted) != 1:
+    options = {name: payload[name] for name in names if payload.get(name) is not None}
+    if len(options) != 1:
         return RefreshAnswer(RefreshOutcome.INVALID, detail=f"give one of {', '.join(names)}")
-    [(name, value)] = wanted.items()
+    [(name, value)] = options.items()
     if name == "min_valid_seconds" and not _whole(value, 0, LONGEST_MINIMUM):
         detail = f"min_valid_seconds must be 0 to {LONGEST_MINIMUM}"
         return RefreshAnswer(RefreshOutcome.INVALID, detail=detail)
     if name != "min_valid_seconds" and not _whole(value, 1, 2**53):
         return RefreshAnswer(RefreshOutcome.INVALID, detail=f"{name} must be a version")
-    return RefreshRequest(tenant, **wanted)
+    return RefreshRequest(tenant, **options)
 
 
 def _whole(value: object, least: int, most: int) -> bool:

@@ -301,7 +301,7 @@ class Refresher:
         readable = asked.whose and tokens.bearer
         owner = self.accounts.owner_of(tokens) if readable else None
         try:
-            kept = keep(
+            result = keep(
                 lambda: self.commits.refresh(grant, new_tokens, note, owner),
                 lambda: self.rescue_queue.send(refresh_message(grant, new_tokens, owner)),
                 pause=self.pause,
@@ -311,9 +311,9 @@ class Refresher:
         except DependencyUnavailable as error:
             self.report(error)
             return Outcome.LOST
-        if isinstance(kept, Queued):
+        if isinstance(result, Queued):
             return Outcome.RESCUED
-        match kept.value:
+        match result.value:
             case CommitResult.OTHER_ACCOUNT:
                 self._tell_at_once(grant.tenant)
                 return Outcome.OTHER_ACCOUNT
@@ -344,17 +344,17 @@ class Refresher:
 
     def _finish_revocation(self, grant: Grant) -> Outcome:
         """Revoke a grant at GoTo, retrying until GoTo confirms (S22)."""
-        told, later = Revocation.DONE, Outcome.TRANSIENT
+        revocation, later = Revocation.DONE, Outcome.TRANSIENT
         if grant.refresh_token is not None:
             try:
-                told = self.revoker.revoke(
+                revocation = self.revoker.revoke(
                     grant.tenant, grant.client_id, grant.refresh_token, grant.refresh_expires_at
                 )
             except DependencyUnavailable as error:
                 self.report(error)
-                told, later = Revocation.LATER, Outcome.INTERNAL
-        if told is not Revocation.LATER:
-            text = REVOKED[told]
+                revocation, later = Revocation.LATER, Outcome.INTERNAL
+        if revocation is not Revocation.LATER:
+            text = REVOKED[revocation]
             entry = JournalEntry(grant.tenant, self.clock(), Kind.REVOKED, SCHEDULER, text)
             self.connections.commit_revoked(grant, entry)
             return Outcome.REVOKED
@@ -366,8 +366,8 @@ class Refresher:
         fails, the rescue queue retries until GoTo confirms."""
         if not self.commits.must_revoke(grant.tenant):
             return
-        told = self.revoker.attempt(grant.tenant, grant.client_id, *given_up(new_tokens))
-        if told is Revocation.LATER:
+        revocation = self.revoker.attempt(grant.tenant, grant.client_id, *given_up(new_tokens))
+        if revocation is Revocation.LATER:
             self.rescue_queue.send(refresh_message(grant, new_tokens))
 
 

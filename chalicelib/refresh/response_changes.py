@@ -82,12 +82,12 @@ class ResponseChanges:
         if not self.met:
             return
         try:
-            known = self.provider.forms()
-            fresh = sorted(self.met - set(known))
-            first_life = not any(form.startswith(LIFE) for form in known)
-            news = [form for form in fresh if not (first_life and form.startswith(LIFE))]
-            if fresh:
-                self.provider.learn_forms(known, fresh, self._entry(news) if news else None)
+            old_forms = self.provider.forms()
+            new_forms = sorted(self.met - set(old_forms))
+            first_life = not any(form.startswith(LIFE) for form in old_forms)
+            news = [form for form in new_forms if not (first_life and form.startswith(LIFE))]
+            if new_forms:
+                self.provider.learn_forms(old_forms, new_forms, self._entry(news) if news else None)
         except Conflict:
             pass  # another function is reporting; we will see the rest again
         except DependencyUnavailable as error:

@@ -165,8 +165,8 @@ class Schedule:
         done = LaneReport()
         tried: set[str] = set()
         while done.outcomes[Outcome.OUT_OF_TIME] == 0:
-            found = itertools.chain(*(self._due(lane, LANE_BATCH) for lane in lanes))
-            batch = [row for row in found if row.tenant not in tried]
+            rows = itertools.chain(*(self._due(lane, LANE_BATCH) for lane in lanes))
+            batch = [row for row in rows if row.tenant not in tried]
             if not batch:
                 break
             tried |= {row.tenant for row in batch}
@@ -213,9 +213,9 @@ class Schedule:
             return None
 
     def _refreshed(self, refresher: Refresher, due: Iterable[Due]) -> LaneReport:
-        done = list(self.run(refresher.refresh, due))
-        lives = [each.seconds_left for each in done if each.seconds_left is not None]
-        return LaneReport(self._counted(each.outcome for each in done), min(lives, default=None))
+        results = list(self.run(refresher.refresh, due))
+        lives = [each.seconds_left for each in results if each.seconds_left is not None]
+        return LaneReport(self._counted(each.outcome for each in results), min(lives, default=None))
 
     def _counted(self, outcomes: Iterable[Outcome]) -> Counter[str]:
         """Count outcomes, and add them to the `#provider` row for the next decision."""
@@ -225,8 +225,8 @@ class Schedule:
         if asked:
             try:
                 refused = sum(counts[outcome] for outcome in _REFUSED)
-                given = any(counts[outcome] for outcome in _TOKENS_GIVEN)
-                given_at = int(self.clock()) if given else None
+                got_tokens = any(counts[outcome] for outcome in _TOKENS_GIVEN)
+                given_at = int(self.clock()) if got_tokens else None
                 self.provider.add(asked, failed, refused, limited, given_at)
             except (Conflict, DependencyUnavailable) as error:
                 self.report(error)

@@ -104,8 +104,8 @@ class AccountRule:
 
     def _holds(self, tenant: str, account: str) -> bool:
         """Whether the tenant is pinned to the account, or has no pin and its grant is for it."""
-        known = self.tenants.get(tenant)
-        if known is None or known.pinned_account is not None:
-            return known is not None and known.pinned_account == account
+        current = self.tenants.get(tenant)
+        if current is None or current.pinned_account is not None:
+            return current is not None and current.pinned_account == account
         grant = self.connections.grant_summary(tenant)
         return grant is not None and grant.stands and grant.account_key == account

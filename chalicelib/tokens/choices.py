@@ -77,20 +77,20 @@ class SignIns:
 
     def taken_up(self, key: str) -> tuple[AuthorizationRequest, NewTokens, Owner] | None:
         """Take up what waits for a request's choice, once; None if there is nothing to take up."""
-        found = self.choices.take_choice(key)
-        if found is None:
+        choice = self.choices.take_choice(key)
+        if choice is None:
             return None
-        _, new_tokens, owner = read_connect_message(found[1])
-        return found[0], new_tokens, owner
+        _, new_tokens, owner = read_connect_message(choice[1])
+        return choice[0], new_tokens, owner
 
     def expire(self, due: Due) -> bool:
         """End a sign-in without a choice in time, and revoke its tokens; False if GoTo has yet to
         revoke them. Raises `Conflict` if the admin chose at the last moment and the tokens are a
         connection; `DependencyUnavailable`."""
-        found = self.choices.waiting(due.tenant)
-        if found is None or found[1] != due.at:
+        row = self.choices.waiting(due.tenant)
+        if row is None or row[1] != due.at:
             return True
-        request, new_tokens, owner = read_connect_message(found[0])
+        request, new_tokens, owner = read_connect_message(row[0])
         reason, now = Reason.ACCOUNT_NOT_CHOSEN, self.clock()
         entry = ending(request, reason, now, owner)
         try:
@@ -98,9 +98,9 @@ class SignIns:
         except Conflict:  # it has already ended and been reported
             if self.choices.waiting(due.tenant) is None:
                 raise
-        given = given_up(new_tokens)
-        told = self.revoker.attempt(request.tenant, request.client_id, *given)
-        if told is Revocation.LATER:
+        to_revoke = given_up(new_tokens)
+        revocation = self.revoker.attempt(request.tenant, request.client_id, *to_revoke)
+        if revocation is Revocation.LATER:
             self.choices.put_off(due.tenant, int(now) + BACKOFF_CAP)
             return False
         self.choices.forget(due.tenant, request.tenant)

@@ -171,10 +171,10 @@ class Commits:
                 return _overtaken(before, request)
             pinned_only = self.accounts and before is not None and before.stands
             tenant = self.tenants.get(request.tenant)
-            found = of_sign_in(tenant, request, owner, pinned_only=pinned_only)
-            if isinstance(found, Reason):
-                return found
-            claim = self.rule.claim(found.account, request.tenant)
+            served = of_sign_in(tenant, request, owner, pinned_only=pinned_only)
+            if isinstance(served, Reason):
+                return served
+            claim = self.rule.claim(served.account, request.tenant)
             if claim is None:
                 return Reason.ACCOUNT_TAKEN
             try:
@@ -183,13 +183,13 @@ class Commits:
                     before,
                     new_tokens,
                     now=int(self.clock()),
-                    owner=found,
+                    owner=served,
                     pinned_only=pinned_only,
                     claim=claim,
                     usable=Usable.SCOPE_MISSING if lacking else Usable.UNKNOWN,
                     entry=connected(
                         request,
-                        found,
+                        served,
                         self.clock(),
                         again=_again(before),
                         lacking=lacking,
@@ -364,8 +364,8 @@ def _refresh_end(
     tokens: TokenSet, refresh_token: str | None, asked_at: int, held: Grant | None
 ) -> int | None:
     """The refresh token's end, if this answer sets or shortens it; None keeps the stored one."""
-    told = asked_at + tokens.refresh_expires_in if tokens.refresh_expires_in else None
+    end = asked_at + tokens.refresh_expires_in if tokens.refresh_expires_in else None
     if refresh_token is not None:
-        return told or refresh_token_expiry(refresh_token, asked_at, REFRESH_TOKEN_LIFETIME)
-    sooner = told is not None and held is not None and told < held.refresh_expires_at
-    return told if sooner else None
+        return end or refresh_token_expiry(refresh_token, asked_at, REFRESH_TOKEN_LIFETIME)
+    sooner = end is not None and held is not None and end < held.refresh_expires_at
+    return end if sooner else None

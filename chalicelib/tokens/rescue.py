@@ -53,9 +53,9 @@ class Rescued(StrEnum):
 
 def refresh_message(asked: Grant, new_tokens: NewTokens, owner: Owner | None = None) -> str:
     """A refresh's answer, with the grant it was asked for and the owner to pin."""
-    kept = owner._asdict() if owner else {}
+    owner_fields = owner._asdict() if owner else {}
     return json.dumps(
-        {"schema": SCHEMA, "asked": asdict(asked), "fresh": asdict(new_tokens), **kept}
+        {"schema": SCHEMA, "asked": asdict(asked), "fresh": asdict(new_tokens), **owner_fields}
     )
 
 
@@ -127,14 +127,14 @@ class Rescue:
         new_tokens = self._new_tokens(content, asked.tenant, asked)
         if new_tokens is None:
             return Rescued.REFUSED  # it holds no tokens
-        kept = self.commits.refresh(asked, new_tokens, owner=owner if owner.keys else None)
-        if kept is CommitResult.STANDS:
+        result = self.commits.refresh(asked, new_tokens, owner=owner if owner.keys else None)
+        if result is CommitResult.STANDS:
             return Rescued.COMMITTED
-        if kept is CommitResult.OTHER_ACCOUNT:
+        if result is CommitResult.OTHER_ACCOUNT:
             return Rescued.REFUSED  # the grant stays due until it is revoked
         if self.commits.must_revoke(asked.tenant):
-            given = given_up(new_tokens)
-            if not self._revoked(message, asked.tenant, asked.client_id, *given):
+            to_revoke = given_up(new_tokens)
+            if not self._revoked(message, asked.tenant, asked.client_id, *to_revoke):
                 return Rescued.POSTPONED
         return Rescued.SUPERSEDED
 
@@ -151,8 +151,8 @@ class Rescue:
         # It may already have ended and been reported.
         with suppress(Conflict):
             self.requests.fail(request.key, int(self.clock()), ENDS[refused].status, refused, entry)
-        given = given_up(new_tokens) if new_tokens else None
-        if given and not self._revoked(message, request.tenant, request.client_id, *given):
+        to_revoke = given_up(new_tokens) if new_tokens else None
+        if to_revoke and not self._revoked(message, request.tenant, request.client_id, *to_revoke):
             return Rescued.POSTPONED
         return Rescued.REFUSED
 
@@ -169,10 +169,10 @@ class Rescue:
 
     def _revoked(self, message: str, tenant: str, client_id: str, token: str, ends_at: int) -> bool:
         """Revoke a token. Until GoTo confirms or the token ends, requeue the message (S22, F36)."""
-        told = self.revoker.attempt(tenant, client_id, token, ends_at)
-        if told is Revocation.LATER:
+        revocation = self.revoker.attempt(tenant, client_id, token, ends_at)
+        if revocation is Revocation.LATER:
             self.rescue_queue.send(message, REVOKE_AGAIN)
-        return told is not Revocation.LATER
+        return revocation is not Revocation.LATER
 
 
 def _checked(values: dict[str, Any]) -> NewTokens:
@@ -187,8 +187,8 @@ def _owner(values: dict[str, Any]) -> Owner:
 
 
 def _accounts(values: dict[str, Any]) -> tuple[GoToAccount, ...]:
-    given = values.get("accounts", ())
-    keys = {untrusted_text.account_key(key): name for key, name in given}
+    pairs = values.get("accounts", ())
+    keys = {untrusted_text.account_key(key): name for key, name in pairs}
     return tuple(GoToAccount(key, untrusted_text.principal(keys[key])) for key in keys if key)
 
 

@@ -52,13 +52,13 @@ class Restore:
     def _check(self, tenant: str, *, both: bool) -> Found:
         grant, connection = self.connections.grant(tenant), self.connections.summary(tenant)
         status = _newest_status(grant, connection)
-        stands = _in_step(grant, connection)
-        if stands and (not both or connection is None):
+        in_step = _in_step(grant, connection)
+        if in_step and (not both or connection is None):
             return Found.IN_STEP
         # A tombstone overrides rows from a backup: the tenant was removed since. Without any row,
         # `Tenants` may still have to be restored, so nothing ends.
         removed = self.tenants.removed(tenant)
-        if stands and status is Status.DISCONNECTED and not removed:
+        if in_step and status is Status.DISCONNECTED and not removed:
             return Found.IN_STEP
         try:
             if removed or status is Status.DISCONNECTED:
@@ -121,8 +121,8 @@ def _newest_status(grant: Grant | None, connection: Connection | None) -> Status
     """The newer row's status. If both are equally new, one that is refreshed: GoTo then decides."""
     rows = [row for row in (grant, connection) if row is not None]
     newest = max(map(_counts, rows))
-    known = {row.status for row in rows if _counts(row) == newest}
-    return next((status for status in REFRESHED if status in known), min(known))
+    statuses = {row.status for row in rows if _counts(row) == newest}
+    return next((status for status in REFRESHED if status in statuses), min(statuses))
 
 
 def _in_step(grant: Grant | None, connection: Connection | None) -> bool:

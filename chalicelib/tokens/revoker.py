@@ -34,8 +34,8 @@ class Revoker:
 
     def revoke_as(self, client: ClientCredentials, token: str, ends_at: int) -> Revocation:
         """`revoke` with a client already read. Never raises."""
-        told = self.goto.revoke(client, token)
-        return Revocation.ENDED if told is Revocation.LATER and self._ended(ends_at) else told
+        answer = self.goto.revoke(client, token)
+        return Revocation.ENDED if answer is Revocation.LATER and self._ended(ends_at) else answer
 
     def attempt(self, tenant: str, client_id: str, token: str, ends_at: int) -> Revocation:
         """`revoke` that never raises: `LATER` if GoTo can't be asked."""
