@@ -1,5 +1,5 @@
-"""Every entry point: routes, schedule, direct functions, stream. Each parses, calls one use case,
-and answers. What a function needs is built at its first call, never at import."""
+"""Every entry point: routes, schedule, direct functions, queue and stream. Each parses, calls one
+use case and answers. What a function needs is built at its first call, not at import."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from chalicelib.web.views import Views
 
 JOURNAL_STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/Journal/stream/placeholder"
-"""Chalice wants an ARN here; the template puts the real stream in its place."""
+"""Chalice requires an ARN; the template replaces it with the real stream's."""
 
 RESCUE_QUEUE = "arn:aws:sqs:us-east-1:123456789012:placeholder"
-"""Likewise; with `queue=` instead, Chalice's own address would survive the merge."""
+"""The same; with `queue=` instead, Chalice's own address would survive the merge."""
 
 REFRESH_THREADS = 32
 
@@ -32,7 +32,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Service(Chalice):
-    """Chalice, with our page and headers also on the answers that Chalice makes itself."""
+    """Chalice, with our page and headers on Chalice's own answers too."""
 
     @closed
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
@@ -47,8 +47,8 @@ class Service(Chalice):
 app = Service(app_name="ha-goto")
 app.debug = False
 app.log.disabled = True
-"""Chalice would log an error that our own page of errors ends in: its text, and the path, which may
-be a link (S31). That it happened is a line of ours, cause ``unrouted``."""
+"""Chalice would log an error in our own error page with its text and its path, which may be a link
+(S31). We log only that it happened, with cause ``unrouted``."""
 
 
 @cache
@@ -70,7 +70,7 @@ def _metrics() -> Metrics:
 
 
 def answered(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Whatever goes wrong in a view ends in a page with a reference number and a line of the log.
+    """Turn every error of a view into a page with a reference number and a log line.
 
     Not a middleware: Chalice answers most exceptions of a view before a middleware sees them.
     """
@@ -109,7 +109,6 @@ def intake_page(link: str) -> Response:
 @app.route("/intake/{link}", methods=["POST"], content_types=[FORM])
 @answered
 def enter_credentials(link: str) -> Response:
-    """What the customer entered."""
     return _views().enter_credentials(link)
 
 
@@ -130,7 +129,7 @@ def start() -> Response:
 @app.route("/admin/settings/activities/status", methods=["GET"])
 @answered
 def status() -> Response:
-    """What the page polls while the credentials are being processed."""
+    """The page polls this while the credentials are processed."""
     return _views().status()
 
 
@@ -144,7 +143,7 @@ def healthz() -> Response:
 @app.lambda_function(name="complete")
 @closed
 def complete(event: dict[str, str], context: Any) -> None:
-    """Finish one authorization request; ``event`` holds its key alone."""
+    """Finish one authorization request; ``event`` holds only its key."""
     from chalicelib.bootstrap.complete import completion
 
     done = completion(deployment(), _time_left(context)).run(event["request"])
@@ -187,12 +186,12 @@ def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
 @app.lambda_function(name="refresh_lane")
 @closed
 def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Refresh what is due in some lanes; ``event``: their numbers, the rate and the first wait."""
+    """Refresh what is due in some lanes; ``event`` holds them, the rate and the first wait."""
     from chalicelib.bootstrap.refresh import response_changes, schedule
 
     changes = response_changes(deployment())
     fleet = schedule(deployment(), REFRESH_THREADS, _time_left(context), changes.met)
-    lanes = event.get("lanes") or [event["lane"]]  # as a tick of the version before this one sends
+    lanes = event.get("lanes") or [event["lane"]]  # sent by the previous version's tick
     done = fleet.lanes(lanes, float(event["rate"]), float(event.get("wait", 0)))
     counts = dict(done.outcomes)
     changes.tell()
@@ -208,7 +207,7 @@ def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
     from chalicelib.bootstrap.refresh import facts_asked, on_demand
 
     facts = facts_asked(deployment(), event)
-    if facts is not None:  # by a rep's command: no secret in it
+    if facts is not None:  # a rep's command; no secret in it
         logger().info("facts", outcome=facts["outcome"])
         return facts
     answer = on_demand(deployment(), _time_left(context)).refresh(event)
@@ -220,7 +219,7 @@ def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.on_sqs_message(queue_arn=RESCUE_QUEUE, batch_size=1, name="rescue")
 @closed
 def rescue(event: SQSEvent) -> None:
-    """Commit what GoTo gave and DynamoDB would not take. What fails stays in the queue."""
+    """Commit an answer of GoTo that DynamoDB refused. If that fails, it stays in the queue."""
     from chalicelib.bootstrap.rescue import rescue as bootstrap
 
     ours = bootstrap(deployment())
@@ -231,7 +230,7 @@ def rescue(event: SQSEvent) -> None:
 @app.lambda_function(name="after_restore")
 @closed
 def after_restore(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Check one lane after a table came back from a backup; ``both`` if both tables did."""
+    """Check one lane after a table was restored from a backup; ``both`` if both tables were."""
     from chalicelib.bootstrap.restore import restore
 
     counts = dict(restore(deployment()).check(int(event["lane"]), both=bool(event.get("both"))))
@@ -242,7 +241,7 @@ def after_restore(event: dict[str, Any], context: Any) -> dict[str, int]:
 @app.lambda_function(name="rep_command")
 @closed
 def rep_command(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One command of a rep. Its payload may hold a client secret and is never logged."""
+    """One rep command. Its payload may hold a client secret and is never logged."""
     from chalicelib.bootstrap.rep import run
 
     answer = run(deployment(), event, context.aws_request_id, context.invoked_function_arn)
@@ -255,7 +254,7 @@ def rep_command(event: dict[str, Any], context: Any) -> dict[str, Any]:
 )
 @closed
 def announce(event: DynamoDBEvent) -> None:
-    """Tell what the journal says: of the table's stream, or of the queue in which mails wait."""
+    """Announce entries from the journal's stream, or retry mails from the queue where they wait."""
     from chalicelib.bootstrap.notify import announcer
 
     ours, records = announcer(deployment()), event.to_dict()["Records"]
@@ -275,14 +274,14 @@ def announce(event: DynamoDBEvent) -> None:
 )
 @closed
 def mail_feedback(event: CloudWatchEvent) -> None:
-    """What became of a mail, as SES tells it on the account's own bus."""
+    """Record SES's bounces, complaints and rejects, which it sends to the account's own bus."""
     from chalicelib.bootstrap.notify import mail_feedback as bootstrap
 
     bootstrap(deployment()).note(event.detail)
 
 
 def _time_left(context: Any) -> Callable[[], float]:
-    """The function's remaining time in seconds, counted here: the clock of the context may jump."""
+    """The function's remaining time in seconds, by our own clock: the context's may jump."""
     end = time.monotonic() + context.get_remaining_time_in_millis() / 1000
     return lambda: end - time.monotonic()
 
@@ -298,6 +297,6 @@ def _problem(cause: Exception | int) -> Response:
 
     try:
         settings = deployment().settings
-    except Exception:  # the page must come even where the settings are the problem
+    except Exception:  # show the page even if the settings are the problem
         settings = None
     return problem(settings, cause)

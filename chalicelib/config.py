@@ -14,17 +14,17 @@ from chalicelib.permissions import SCOPE_NEEDED, SCOPE_READ
 from chalicelib.untrusted_text import address_fault
 
 PAGE_PATH = "/admin/settings/activities/"
-"""Path of the settings page, which is also the redirect URI. The slash at its end is part of it."""
+"""Path of the settings page and of the redirect URI. The final slash is part of it."""
 
 STATUS_PATH = PAGE_PATH + "status"
-"""What the settings page polls."""
+"""The settings page polls this."""
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class VisitorIdentity(StrEnum):
-    """Whether HA's front names the person at the door: it does not (*off*), may (*optional*), or
-    must, and no link is enough (*required*)."""
+    """Whether HA's front names the visitor: never (*off*), sometimes (*optional*), or always, and a
+    link alone opens nothing (*required*)."""
 
     OFF = "off"
     OPTIONAL = "optional"
@@ -33,15 +33,15 @@ class VisitorIdentity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What differs from stage to stage. ``tenant_origin`` may hold ``{tenant}``.
+    """Settings that differ between stages. ``tenant_origin`` may hold ``{tenant}``.
 
-    ``revoke_url``, ``api_url`` and ``admin_url`` (the names of accounts) are None for an OAuth
-    server that has no such endpoint; ``token_rate`` is in refreshes a second, over the whole
-    deployment; ``refresh_share`` is the share of a token's life after which its refresh is due.
-    ``support_email``: whom customers write to; that of the reps unless another is set,
-    None where there is neither. ``scope`` None asks for all of a client's scopes, which only
-    another OAuth server than GoTo's needs; a grant without ``needed_scopes`` is of no use.
-    ``visitor_key``: the secret that holds the keys which HA's front signs visitors' tokens with.
+    ``revoke_url``, ``api_url`` and ``admin_url`` (for account names) are None for an OAuth server
+    without such an endpoint. ``token_rate``: refreshes a second, over the whole deployment.
+    ``refresh_share``: the share of a token's life after which its refresh is due.
+    ``support_email``: where customers write, by default ``rep_mail``. ``scope`` None requests all
+    of a client's scopes, needed only with other OAuth servers than GoTo's; a grant without
+    ``needed_scopes`` is useless. ``visitor_key``: the secret with the keys that HA's front signs
+    visitor tokens with.
     """
 
     stage: str
@@ -103,7 +103,7 @@ class Settings:
         return re.fullmatch(re.escape(before) + label + re.escape(after), origin) is not None
 
     def status_url(self, tenant: str) -> str:
-        """What the settings page polls: 401 to one without a link, and nothing is written."""
+        """The settings page polls this. Without a link it answers 401; it never writes."""
         return self.origin(tenant) + STATUS_PATH
 
 
@@ -180,7 +180,7 @@ def _positive(env: Mapping[str, str], name: str, otherwise: str) -> int:
 
 
 def _share(env: Mapping[str, str], name: str, otherwise: str) -> float:
-    """A share that is given in percent."""
+    """Read a percentage as a share."""
     value = env.get(name) or otherwise
     if not value.isascii() or not value.isdigit() or not 10 <= int(value) <= 67:
         raise Misconfigured(f"{name} must be a whole number from 10 to 67, in percent")
@@ -203,7 +203,7 @@ def _https_or_none(env: Mapping[str, str], name: str) -> str | None:
 
 
 def _https(env: Mapping[str, str], name: str) -> str:
-    """An address that is https, or http on the loopback interface (S17)."""
+    """An https address, or http on the loopback interface (S17)."""
     value = _need(env, name)
     parts = urlsplit(value)
     host = parts.hostname or ""

@@ -1,4 +1,4 @@
-"""What a tenant's state is at a moment, and what is known of its connection. Pure."""
+"""A tenant's state at a given time, and facts about its connection. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from chalicelib.models import Connection, EndCause, Phase, Status, Tenant
 
 
 class GrantSummary(Protocol):
-    """A grant that was read without its secrets: all that `connect`, `web` and `rep` ever see of
-    one, so that the type checker refuses a refresh token there (S19)."""
+    """A grant without its secrets. `connect`, `web` and `rep` see nothing else, so the type checker
+    rejects a refresh token there (S19)."""
 
     @property
     def tenant(self) -> str: ...
@@ -51,8 +51,8 @@ class GrantSummary(Protocol):
 
 
 def state_of(tenant: Tenant, connection: Connection | None, now: float) -> Status:
-    """The state as it is shown. A dead token is shown as what it is, even before the schedule has
-    come round to writing it down (the function that would may be what is down)."""
+    """The state to show. An expired token counts as degraded even before the scheduler records it:
+    the scheduler may be down."""
     if connection is None:
         return Status.AWAITING_AUTHORIZATION if tenant.client_id else Status.AWAITING_CREDENTIALS
     if connection.status is Status.CONNECTED and connection.expires_at <= now:
@@ -61,15 +61,15 @@ def state_of(tenant: Tenant, connection: Connection | None, now: float) -> Statu
 
 
 def account_known(tenant: Tenant, connection: Connection) -> bool:
-    """Whether the pin is what GoTo itself has told of this connection (S25)."""
+    """Whether the pin is the account that GoTo itself named for this connection (S25)."""
     pin = tenant.pinned_account
     return pin is not None and pin == connection.account_key
 
 
 def ends_soon(connection: Connection, now: float) -> bool:
-    """Whether GoTo should have extended the grant long ago, and only the admin can save it.
+    """Whether GoTo is overdue to extend the grant, so that only the admin can save it.
 
-    Past that day too, until the grant is ended (F25); not where GoTo gives tokens all the same.
+    Also after its end date, until the grant is ended (F25), unless GoTo still issues tokens.
     """
     alive = connection.status in (Status.CONNECTED, Status.DEGRADED)
     ends = connection.reconnect_by

@@ -1,7 +1,7 @@
 """Values that stand for a person or a browser: emailed links, browser binding, CSRF, state.
 
-Pure. Everything that grants something is random, 256 bits, and known to the tables only by its
-SHA-256 (S01, S14).
+Pure. Every value that grants access has 256 random bits, and the tables hold only its SHA-256 (S01,
+S14).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def new_value() -> str:
 
 
 def well_formed(value: str | None) -> bool:
-    """Whether a value could be one of ours; spares the tables a look-up of anything else."""
+    """Whether a value could be one of ours; saves looking up anything else."""
     return value is not None and _OPAQUE.fullmatch(value) is not None
 
 
 def as_pasted(text: str) -> str:
-    """The value in what a mail program or a person made of it: without a full stop, bracket or
-    blank that stuck to it, percent-encoded or not. Anything else is returned as it is."""
+    """The value in a pasted link, percent-decoded, without blanks around it or punctuation after
+    it. Any other text is returned unchanged."""
     found = _PASTED.fullmatch(unquote(text))
     return found[1] if found else text
 
@@ -41,14 +41,14 @@ def digest(value: str) -> str:
 
 
 def browser_digest(browser: str, tenant: str) -> str:
-    """How a browser is known at one tenant: the same browser at two tenants is not linked."""
+    """A browser's id at one tenant; its ids at two tenants can't be linked."""
     return digest(f"browser\n{tenant}\n{browser}")
 
 
 def next_browser(browser: str, state: str) -> str:
-    """The value that a browser goes by once it has come back with this state (S02).
+    """The browser's new value after it came back with this state (S02).
 
-    Whoever planted or copied its old value does not know the state, so knows it no longer.
+    Anyone who planted or copied the old value doesn't know the state, so can't derive the new one.
     """
     derived = hashlib.sha256(f"browser\n{browser}\n{state}".encode()).digest()
     return base64.urlsafe_b64encode(derived).rstrip(b"=").decode("ascii")
@@ -60,19 +60,19 @@ def csrf_value(browser: str, link: str) -> str:
 
 
 def csrf_matches(given: str, browser: str, link: str) -> bool:
-    """Compare in constant time; any text may be given."""
+    """Compare in constant time; ``given`` may be any text."""
     return hmac.compare_digest(given.encode(), csrf_value(browser, link).encode())
 
 
 def told_seal(browser: str, link: str, text: str) -> str:
-    """Shows that a text was given to this browser at this link, by us."""
+    """Proves that we gave a text to this browser at this link."""
     return hmac.new(
         browser.encode(), f"told\n{digest(link)}\n{text}".encode(), hashlib.sha256
     ).hexdigest()
 
 
 def told_sealed(given: str, browser: str, link: str, text: str) -> bool:
-    """Compare in constant time; any text may be given."""
+    """Compare in constant time; ``given`` may be any text."""
     return hmac.compare_digest(given.encode(), told_seal(browser, link, text).encode())
 
 

@@ -1,6 +1,6 @@
-"""What a connection may read at GoTo: accounts, scopes, whether it is of use. Pure values.
+"""What a connection may read at GoTo: accounts, scopes, and whether it is usable. Pure values.
 
-GoTo's scopes are the client's, its permissions the person's: a token needs both (S27, F33).
+At GoTo scopes belong to the client and permissions to the person: a token needs both (S27, F33).
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from enum import StrEnum
 from typing import NamedTuple
 
 SCOPE_READ = "identity: cr.v1.read users.v1.read users.v1.lines.read"
-"""What HA's services read: call reports, and whose calls they are. Nothing that writes."""
+"""HA's services read call reports and whose calls they are, and write nothing."""
 
 SCOPE_NEEDED = "identity: cr.v1.read users.v1.read"
-"""Without these a report is empty. GoTo's portal has them behind two boxes."""
+"""Without these a report is empty. Two boxes in GoTo's portal grant them."""
 
 BOX_ADMIN_CENTER = "Admin Center"
 BOX_GOTOCONNECT = "GoToConnect"
 
 _WRITING = (".send", ".write", ".manage", ".create", ".update", ".delete", ".control")
-"""Ends of scopes that let a token change something at GoTo or act for its person."""
+"""Suffixes of scopes that let a token change something at GoTo or act for its person."""
 
 _ONLY_NOTIFIES = ".notifications.manage"
 """Manages the token's own subscriptions, nothing of the customer's."""
 
 
 class GoToAccount(NamedTuple):
-    """One of a person's GoTo accounts; ``name`` where GoTo told it."""
+    """One of a person's GoTo accounts; ``name`` if GoTo gave one."""
 
     key: str
     name: str | None = None
@@ -37,9 +37,9 @@ class GoToAccount(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """That an account becomes a tenant's own; None: there is none to claim. ``over``: the tenant
-    whose claim nothing supports any more, as it stood at ``edition``. ``sharers``: it becomes no
-    tenant's own; these have it too from now on, if nothing has changed since ``edition``."""
+    """Makes an account a tenant's own; with None there is nothing to claim. ``over``: the holder
+    whose claim is void, as read at ``edition``. ``sharers``: the account changes no owner; these
+    tenants share it from now on, if the row is still at ``edition``."""
 
     account: str | None = None
     over: str | None = None
@@ -51,8 +51,8 @@ NO_CLAIM = Claim()
 
 
 class Owner(NamedTuple):
-    """Whose tokens GoTo gave, as far as it tells: for which account they serve the tenant, who
-    signed in, and all accounts of that person."""
+    """Whose tokens these are, as far as GoTo says: the account they serve the tenant for, the
+    person who signed in, and all of that person's accounts."""
 
     account: str | None = None
     principal: str | None = None
@@ -60,12 +60,12 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, accounts: tuple[GoToAccount, ...], principal: str | None) -> Owner:
-        """Who signed in; one who has a single account did so for that one."""
+        """The person who signed in; with a single account, it is that one."""
         return cls(accounts[0].key if len(accounts) == 1 else None, principal, accounts)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every account that is known of, in no order that means anything."""
+        """The keys of all known accounts, in no meaningful order."""
         if self.accounts:
             return tuple(each.key for each in self.accounts)
         return (self.account,) if self.account else ()
@@ -78,7 +78,7 @@ class Owner(NamedTuple):
 
     @property
     def named(self) -> str:
-        """The account, or all that it may have been."""
+        """The account, or all candidates."""
         if self.account or not self.accounts:
             known = f"GoTo account {self.account}" if self.account else None
             return known or "a GoTo account that could not be read"
@@ -89,7 +89,7 @@ class Owner(NamedTuple):
 
 
 class Usable(StrEnum):
-    """Whether a living connection can read what HA reads, as readers find it."""
+    """Whether a live connection can read what HA reads, as readers see it."""
 
     YES = "yes"
     SCOPE_MISSING = "scope_missing"
@@ -99,14 +99,14 @@ class Usable(StrEnum):
 
 
 USELESS = (Usable.SCOPE_MISSING, Usable.FORBIDDEN, Usable.ACCOUNT_GONE)
-"""What a person must mend."""
+"""A person must fix these."""
 
 
 def missing(needed: Iterable[str], granted: str | None) -> tuple[str, ...]:
-    """The needed scopes that a grant lacks; none where GoTo did not say what it granted
-    (RFC 6749 5.1: then it is what was asked for).
+    """The needed scopes that a grant lacks; none if GoTo did not name what it granted (RFC 6749
+    5.1: then it granted what we requested).
 
-    ``identity:`` stands for any scope that begins with it.
+    ``identity:`` matches any scope that begins with it.
     """
     if granted is None:
         return ()
@@ -127,7 +127,7 @@ def writing(granted: str | None) -> tuple[str, ...]:
 
 
 def scope_sentence(lacking: Iterable[str]) -> str:
-    """What to check, where GoTo granted less than needed; all boxes where it did not say."""
+    """Which boxes to check if GoTo granted less than needed; all boxes if it did not say."""
     names = boxes(lacking) or (BOX_ADMIN_CENTER, BOX_GOTOCONNECT)
     what = f"the box {names[0]}" if len(names) == 1 else f"the boxes {' and '.join(names)}"
     return (
@@ -137,7 +137,7 @@ def scope_sentence(lacking: Iterable[str]) -> str:
 
 
 def boxes(scopes: Iterable[str]) -> tuple[str, ...]:
-    """The boxes of GoTo's portal that bring these scopes."""
+    """The boxes in GoTo's portal that grant these scopes."""
     found = {
         BOX_ADMIN_CENTER if each.startswith("identity:") else BOX_GOTOCONNECT for each in scopes
     }

@@ -1,6 +1,6 @@
-"""What every use case is built from: settings, clients, stores, clocks.
+"""The settings, clients, stores and clocks that every use case is built from.
 
-`live` makes it from the environment; tests make it from fakes and call the same builders.
+`live` creates them from the environment; tests use fakes with the same builders.
 """
 
 from __future__ import annotations
@@ -43,13 +43,12 @@ from chalicelib.tokens.rescue_queue import RescueQueue, SqsRescueQueue
 POOL = 32
 """Connections to one AWS service: at least as many as a tick has threads."""
 
-
 Each = TypeVar("Each")
 Result = TypeVar("Result")
 
 
 class Run(Protocol):
-    """Applies a piece of work to each; `map` is one."""
+    """Applies a function to each item, as `map` does."""
 
     def __call__(
         self, work: Callable[[Each], Result], each: Iterable[Each], /
@@ -57,7 +56,7 @@ class Run(Protocol):
 
 
 def pooled(threads: int) -> Run:
-    """Work with that many threads at once: one slow piece holds up one of them (F14)."""
+    """Work on ``threads`` items at once: one slow item blocks only its own thread (F14)."""
 
     def run(work: Callable[[Each], Result], each: Iterable[Each], /) -> Iterator[Result]:
         with ThreadPoolExecutor(threads) as pool:
@@ -82,7 +81,7 @@ class GoToFor(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """Everything from outside that use cases need. Stores and clients are made at first use."""
+    """Everything external that use cases need. Stores and clients are created at first use."""
 
     settings: Settings
     client: Client
@@ -143,7 +142,7 @@ class Deployment:
 
     @property
     def reads_accounts(self) -> bool:
-        """Whether GoTo can be asked whose tokens are (S25)."""
+        """Whether we can ask GoTo which accounts a token's person has (S25)."""
         return self.settings.api_url is not None
 
     @cached_property
@@ -155,7 +154,7 @@ class Deployment:
 
     @cached_property
     def visitor_keys(self) -> SharedKeys:
-        """With which HA's front signs; its client is made where a token comes first."""
+        """HA's front signs with these; the client is created when the first token arrives."""
         secret = self.settings.visitor_key or ""
         return SharedKeys(self.client("secretsmanager"), secret, self.clock)
 
@@ -174,12 +173,12 @@ class Deployment:
 
 
 def namespace(deployment: Deployment) -> str:
-    """Where a stage's metrics are found in CloudWatch."""
+    """The namespace of a stage's metrics in CloudWatch."""
     return f"ha-goto-{deployment.settings.stage}"
 
 
 def live(settings: Settings | None = None) -> Deployment:
-    """The deployment of these settings, or those of the environment. Raises `Misconfigured`."""
+    """The deployment for ``settings``, by default the environment's. Raises `Misconfigured`."""
     settings = settings or config.load()
     session = botocore.session.get_session()
     return Deployment(
@@ -208,7 +207,7 @@ def client_of(
 
 
 def _goto(settings: Settings, connections: int, ask_deadline: float | None = None) -> GoToClient:
-    # It imports requests, which costs a cold start: only functions that ask GoTo pay for it.
+    # This imports requests, which slows a cold start: only functions that call GoTo pay for it.
     from chalicelib.goto.client import connect
 
     return connect(settings, connections, ask_deadline)

@@ -22,7 +22,7 @@ def take(deployment: Deployment, event: Mapping[str, str]) -> Outcome:
 
 
 def credential_intake(deployment: Deployment) -> CredentialIntake:
-    """One per invocation, as its connection to GoTo is."""
+    """One per invocation, like its connection to GoTo."""
     return CredentialIntake(
         links=deployment.links,
         tables=IntakeTables(deployment.tables),

@@ -39,14 +39,12 @@ def announcer(deployment: Deployment) -> Announcer:
 
 
 def fleet_counts(deployment: Deployment) -> FleetCounts:
-    """The fleet's figures, kept from the journal."""
     return FleetCounts(
         tenants=deployment.tenants, connections=deployment.connections, fleet=deployment.fleet
     )
 
 
 def invitations(deployment: Deployment) -> Invitations:
-    """Links for the customer's people."""
     return Invitations(
         settings=deployment.settings,
         tenants=deployment.tenants,

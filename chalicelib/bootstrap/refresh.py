@@ -62,7 +62,7 @@ def schedule(
 
 
 def beat(deployment: Deployment) -> None:
-    """Send a tick's heartbeat through the journal's stream; if that fails, the silence tells."""
+    """Send a tick's heartbeat through the journal's stream; if that fails, its silence shows."""
     try:
         deployment.journal.beat(int(deployment.clock()))
     except DependencyUnavailable as error:
@@ -70,7 +70,6 @@ def beat(deployment: Deployment) -> None:
 
 
 def reminders(deployment: Deployment) -> Reminders:
-    """Asks again those who have not reconnected."""
     return Reminders(
         fleet=deployment.fleet,
         connections=deployment.connections,
@@ -81,7 +80,7 @@ def reminders(deployment: Deployment) -> Reminders:
 
 
 def facts(deployment: Deployment) -> Facts:
-    """How GoTo answers, for a rep who asks."""
+    """Compares GoTo's answers with what we assume, when a rep asks."""
     return Facts(
         tickets=FactsTickets(deployment.tables),
         connections=deployment.connections,
@@ -94,7 +93,7 @@ def facts(deployment: Deployment) -> Facts:
 
 
 def facts_asked(deployment: Deployment, event: object) -> dict[str, Any] | None:
-    """The same where ``event`` has a ticket of the rep's function; None where it has none."""
+    """The facts for an ``event`` with a ticket of the rep's function; None without a valid one."""
     asked = ticketed(event)
     return facts(deployment).of(*asked) if asked else None
 

@@ -1,4 +1,4 @@
-"""The `rep_command` function: everything that a rep's commands act through."""
+"""The `rep_command` function: the use cases behind a rep's commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMPORT_THREADS = 8
 def run(
     deployment: Deployment, event: Mapping[str, Any], reference: str, arn: str
 ) -> commands.Answer:
-    """One command. ``reference``: the invocation's; ``arn``: the function's own."""
+    """Run one command. ``reference``: the invocation's; ``arn``: the function's own."""
     return commands.run(
         desk(deployment),
         event,
@@ -41,7 +41,6 @@ def run(
 
 
 def desk(deployment: Deployment) -> Desk:
-    """The use cases of all commands."""
     refreshing, tenants = manual_refresh(deployment), onboarding(deployment)
     return Desk(
         onboarding=tenants,
@@ -70,7 +69,6 @@ def desk(deployment: Deployment) -> Desk:
 
 
 def caller_identity(deployment: Deployment) -> CallerIdentity:
-    """Finds out who calls, by asking STS."""
     return CallerIdentity(
         endpoint=deployment.client("sts").meta.endpoint_url,
         outbound=Outbound(connections=1),

@@ -1,4 +1,4 @@
-"""The `rescue` function: commits what waits in the rescue queue."""
+"""The `rescue` function: commits answers from the rescue queue."""
 
 from __future__ import annotations
 

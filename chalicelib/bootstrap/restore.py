@@ -1,4 +1,4 @@
-"""The `after_restore` function: checks grants after a table came back from a backup."""
+"""The `after_restore` function: checks grants after a table was restored from a backup."""
 
 from __future__ import annotations
 

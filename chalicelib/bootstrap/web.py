@@ -19,7 +19,7 @@ from chalicelib.web.views import Views
 
 
 def door(deployment: Deployment) -> Door:
-    """Who is let in to the pages."""
+    """Decides who may open the pages."""
     return Door(
         settings=deployment.settings,
         tenants=deployment.tenants,
@@ -65,7 +65,6 @@ def intake_visit(deployment: Deployment) -> IntakeVisit:
 
 
 def views(deployment: Deployment, request: Request) -> Views:
-    """The answers to one request."""
     return Views(
         request=request,
         settings=deployment.settings,
