@@ -70,10 +70,8 @@ def _metrics() -> Metrics:
 
 
 def answered(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Turn every error of a view into a page with a reference number and a log line.
-
-    Not a middleware: Chalice answers most exceptions of a view before a middleware sees them.
-    """
+    """Turn every error of a view into a page with a reference number and a log line. Not a
+    middleware: Chalice answers most exceptions of a view before a middleware sees them."""
 
     @wraps(view)
     def answer(**arguments: str) -> Response:

@@ -108,10 +108,8 @@ class Settings:
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read and check the settings.
-
-    Raises `Misconfigured` when one is missing or would let a token travel in the clear.
-    """
+    """Read and check the settings. Raises `Misconfigured` when one is missing or would let a token
+    travel in the clear."""
     env = os.environ if environment is None else environment
     settings = Settings(
         stage=_need(env, "STAGE"),

@@ -67,10 +67,8 @@ def account_known(tenant: Tenant, connection: Connection) -> bool:
 
 
 def ends_soon(connection: Connection, now: float) -> bool:
-    """Whether GoTo is overdue to extend the grant, so that only the admin can save it.
-
-    Also after its end date, until the grant is ended (F25), unless GoTo still issues tokens.
-    """
+    """Whether GoTo is overdue to extend the grant, so that only the admin can save it. Also after
+    its end date, until the grant is ended (F25), unless GoTo still issues tokens."""
     alive = connection.status in (Status.CONNECTED, Status.DEGRADED)
     ends = connection.reconnect_by
     if not alive or ends is None:

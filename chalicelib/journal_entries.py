@@ -1,5 +1,5 @@
-"""The journal's entries and their kinds: who causes each, who may read it, how often it can happen;
-which lines of a tenant's history people are shown.
+"""Journal entries and their kinds: who causes each, who may read it, whether it can be repeated;
+and which lines of a tenant's history people see.
 
 Pure. A kind that is not listed here is never shown to a customer.
 """
@@ -15,11 +15,11 @@ from chalicelib.models import Status
 from chalicelib.permissions import Owner
 
 LINK_HOLDER = "the holder of a link"
-"""Who acts where GoTo named nobody: the link proves no more than that."""
+"""The actor if GoTo named nobody: a link proves no more."""
 
 
 class Kind(StrEnum):
-    """What an entry tells. Stored and published as it stands here: never rename one."""
+    """The kind of an entry. Values are stored and published: never rename one."""
 
     TENANT_ADDED = "tenant_added"
     TENANT_CHANGED = "tenant_changed"
@@ -75,7 +75,7 @@ class Kind(StrEnum):
 
 
 class By(StrEnum):
-    """Who brings a kind of entry about."""
+    """Who causes a kind of entry."""
 
     CUSTOMER = "customer"
     REP = "rep"
@@ -84,9 +84,9 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """``shown``: customers read of it on their page, by `web/history_texts.py`. ``repeatable``:
-    whoever holds a link, or reads tokens, can make it happen again and again, so it must never hide
-    anything else (S29)."""
+    """``shown``: customers see it on their page, worded by `web/history_texts.py`. ``repeatable``:
+    anyone with a link or reading tokens can cause it again and again, so it must never hide other
+    entries (S29)."""
 
     by: By
     shown: bool = False
@@ -149,26 +149,24 @@ TRAITS: dict[str, Traits] = {
 }
 
 REMINDERS = (Kind.REMINDED_FIRST, Kind.REMINDED_AGAIN, Kind.REMINDED_LAST)
-"""One for each of `durations.REMINDED_AFTER`. Nobody is told of one after the recovery."""
+"""One for each of `durations.REMINDED_AFTER`. After a recovery they are not mailed."""
 
 _UNKNOWN = Traits(By.SERVICE)
 
 BEGINNINGS = (Kind.TENANT_ADDED, Kind.IMPORTED)
-"""A tenant's history begins with one of these. What is older is of another customer, who once had
-that name and was removed."""
+"""A tenant's history begins with one of these. Older entries are about a removed customer with the
+same name."""
 
 ENDS_LINKS = (Kind.LINKS_REVOKED, Kind.ADDRESS_CHANGED, Kind.PIN_LIFTED, Kind.DISCONNECTED)
-"""With each of these, links that were out are revoked; with a removal too."""
+"""Each of these revokes all earlier links, as does a removal."""
 
 REPEATABLE = tuple(kind for kind, traits in TRAITS.items() if traits.repeatable)
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One line of a tenant's history, in plain words; never a secret.
-
-    ``tried``: who signed in at GoTo without becoming the connection, for reps alone to read.
-    """
+    """One line of a tenant's history, in plain words; never a secret. ``tried``: the person whose
+    sign-in did not become the connection; only reps see it."""
 
     tenant: str
     at: float
@@ -181,11 +179,10 @@ class JournalEntry:
 
     @property
     def detail(self) -> str | None:
-        """``tried`` in words."""
         return self.tried.sentence if self.tried else None
 
     def for_customer(self) -> JournalEntry:
-        """The same without the name of a stranger who merely tried."""
+        """This entry without ``tried`` and that person's name."""
         if self.tried is None:
             return self
         who = LINK_HOLDER if self.who == self.tried.principal else self.who
@@ -193,22 +190,20 @@ class JournalEntry:
 
 
 def traits(kind: str) -> Traits:
-    """What holds for a kind, also for one that another version of the service has written."""
+    """A kind's traits; defaults for a kind that another version of the service wrote."""
     return TRAITS.get(kind, _UNKNOWN)
 
 
 LINES = 10
-"""Lines that the rep and the customer read."""
+"""The rep and the customer see this many."""
 
 MOST_REPEATABLE = 3
-"""Lines among them of kinds that a stranger can repeat, as long as there is anything else (S29)."""
+"""At most this many of a repeatable kind while there is anything else (S29)."""
 
 
 def lines(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
-    """The newest lines, newest first, of entries that come newest first.
-
-    Takes no more of them than it needs: they may be read from the table one by one.
-    """
+    """The newest lines; ``entries`` and result are newest first. Takes only as many entries as it
+    needs: they may be read from the table one by one."""
     chosen: list[tuple[int, JournalEntry]] = []
     spare: list[tuple[int, JournalEntry]] = []
     repeatable = 0
@@ -230,14 +225,14 @@ NOT_RETURNED = (
     " URI of the GoTo client is not exactly the one given here (the slash at the end is part of"
     " it); the person is not an administrator in GoTo; or GoTo's page was closed."
 )
-"""How a press that came to nothing is told of, with what usually is behind it."""
+"""The text for a click that nobody came back from, with the usual causes."""
 
 
 def without_presses(entries: Iterable[JournalEntry], now: float) -> Iterable[JournalEntry]:
-    """Of the presses of the button only the newest, and only if nobody came back from it.
+    """Drop all clicks on Get Access Token but the newest, and that too if somebody came back.
 
-    ``entries`` come newest first, so how a press ended comes before it. One that ended without a
-    line of its own, because that day has enough of them, is told of as if nobody came back.
+    ``entries`` are newest first, so the end of a click comes before it. A click that ended without
+    its own line, because the day has enough of them, shows as if nobody came back.
     """
     pressed, ended = False, set()
     for entry in entries:
@@ -251,5 +246,5 @@ def without_presses(entries: Iterable[JournalEntry], now: float) -> Iterable[Jou
 
 
 def for_customers(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
-    """Those that the customer may read of."""
+    """The entries that the customer may see."""
     return (entry for entry in entries if traits(entry.kind).shown)

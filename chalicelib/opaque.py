@@ -1,8 +1,5 @@
-"""Values that stand for a person or a browser: emailed links, browser binding, CSRF, state.
-
-Pure. Every value that grants access has 256 random bits, and the tables hold only its SHA-256 (S01,
-S14).
-"""
+"""Values that stand for a person or a browser: emailed links, browser binding, CSRF, state. Pure. A
+value that grants access is 256 random bits; tables hold only its SHA-256 (S01, S14)."""
 
 from __future__ import annotations
 
@@ -46,10 +43,8 @@ def browser_digest(browser: str, tenant: str) -> str:
 
 
 def next_browser(browser: str, state: str) -> str:
-    """The browser's new value after it came back with this state (S02).
-
-    Anyone who planted or copied the old value doesn't know the state, so can't derive the new one.
-    """
+    """The browser's new value after it came back with this state (S02). Anyone who planted or
+    copied the old value doesn't know the state, so can't derive the new one."""
     derived = hashlib.sha256(f"browser\n{browser}\n{state}".encode()).digest()
     return base64.urlsafe_b64encode(derived).rstrip(b"=").decode("ascii")
 

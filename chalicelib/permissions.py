@@ -1,7 +1,5 @@
-"""What a connection may read at GoTo: accounts, scopes, and whether it is usable. Pure values.
-
-At GoTo scopes belong to the client and permissions to the person: a token needs both (S27, F33).
-"""
+"""What a connection may read at GoTo: accounts, scopes, and whether it is usable. Pure values. At
+GoTo scopes belong to the client and permissions to the person: a token needs both (S27, F33)."""
 
 from __future__ import annotations
 
@@ -37,9 +35,9 @@ class GoToAccount(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Makes an account a tenant's own; with None there is nothing to claim. ``over``: the holder
-    whose claim is void, as read at ``edition``. ``sharers``: the account changes no owner; these
-    tenants share it from now on, if the row is still at ``edition``."""
+    """Makes an account a tenant's own; None claims nothing. ``over``: the holder whose claim is
+    void, as read at ``edition``. ``sharers``: the owner stays; these tenants share the account from
+    now on, if its row is still at ``edition``."""
 
     account: str | None = None
     over: str | None = None
@@ -60,7 +58,7 @@ class Owner(NamedTuple):
 
     @classmethod
     def of(cls, accounts: tuple[GoToAccount, ...], principal: str | None) -> Owner:
-        """The person who signed in; with a single account, it is that one."""
+        """The owner from a sign-in; a person with a single account signed in for that one."""
         return cls(accounts[0].key if len(accounts) == 1 else None, principal, accounts)
 
     @property
@@ -104,10 +102,7 @@ USELESS = (Usable.SCOPE_MISSING, Usable.FORBIDDEN, Usable.ACCOUNT_GONE)
 
 def missing(needed: Iterable[str], granted: str | None) -> tuple[str, ...]:
     """The needed scopes that a grant lacks; none if GoTo did not name what it granted (RFC 6749
-    5.1: then it granted what we requested).
-
-    ``identity:`` matches any scope that begins with it.
-    """
+    5.1: then it granted what we requested). ``identity:`` matches any scope that begins with it."""
     if granted is None:
         return ()
     held = granted.split()

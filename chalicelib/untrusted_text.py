@@ -60,8 +60,7 @@ def _unseen(character: str) -> bool:
 
 
 def principal(value: object) -> str | None:
-    """The person who authorized a connection, from GoTo: printable and cut; None if nothing is
-    left.
+    """The person who authorized a connection, from GoTo: printable and cut; None if empty.
 
     We show it within sentences, which a long text could continue: only an email address may be
     longer than a person's name.
@@ -90,8 +89,7 @@ def scope(value: object) -> str | None:
 
 
 def is_bearer(token_type: object) -> bool:
-    """Whether a token type is Bearer in any case (RFC 6749 7.1); a missing type counts as
-    Bearer."""
+    """Whether a token type is Bearer in any case (RFC 6749 7.1), or missing."""
     if token_type in (None, ""):
         return True
     return isinstance(token_type, str) and token_type.isascii() and token_type.lower() == "bearer"

@@ -1,7 +1,5 @@
-"""The settings, clients, stores and clocks that every use case is built from.
-
-`live` creates them from the environment; tests use fakes with the same builders.
-"""
+"""The settings, clients, stores and clocks that every use case is built from. `live` creates them
+from the environment; tests use fakes with the same builders."""
 
 from __future__ import annotations
 
@@ -102,9 +100,7 @@ class Deployment:
         self, function: str | None, payload: Mapping[str, Any], read_timeout: int
     ) -> dict[str, Any]:
         """Invoke another function of ours, once, and wait ``read_timeout`` seconds for its answer.
-
-        Raises `DependencyUnavailable`.
-        """
+        Raises `DependencyUnavailable`."""
         client = self.client("lambda", read_timeout=read_timeout, attempts=1)
         return lambda_invoke.invoke_now(client, function, payload)
 

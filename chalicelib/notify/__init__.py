@@ -1,1 +1,1 @@
-"""Tells people and systems what the journal says."""
+"""Announces journal entries to people and systems."""

@@ -1,8 +1,8 @@
-"""Use case: what the journal says, told to those who must know.
+"""Use case: announce journal entries to people and systems.
 
-Driven by the `Journal` table's stream, so nothing is announced that did not happen, and nothing
-that happened is lost. Every entry becomes an event on the bus; some become mails (`letters`). A
-mail that SES does not take waits in a queue of its own, and holds nothing else up.
+Driven by the `Journal` table's stream, so it announces only what happened and loses nothing. Every
+entry becomes an event on the bus; some become mails (`letters`). A mail that SES does not take
+waits in its own queue and delays nothing else.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ FLEET_NAME = "all customers"
 
 @dataclass(frozen=True, kw_only=True)
 class Announcer:
-    """``rep_mail``: where the reps read; None where nobody does. ``answered``: whether somebody
-    reads what customers reply."""
+    """``rep_mail``: the reps' address, if any. ``answered``: whether somebody reads customers'
+    replies."""
 
     rep_mail: str | None
     tenants: Tenants
@@ -47,12 +47,12 @@ class Announcer:
     answered: bool = False
 
     def announce(self, entry: JournalEntry, key: str) -> int:
-        """Tell of one entry; how many of its mails SES did not take. They wait (F34).
+        """Announce one entry; returns how many of its mails SES did not take. They wait (F34).
 
-        ``key``: the entry's own in the journal, by which a repetition is known. What is older than
-        a day is told to nobody: a stream keeps no record that long, so the row came back from a
-        backup (F35). Raises `DependencyUnavailable`; the stream then offers it again, and what was
-        told already is not told twice. Statistics come last, and hold up nobody (F30).
+        ``key``: the entry's own in the journal, which identifies a repetition. An entry older than
+        a day is not announced: a stream keeps no record that long, so it came from a backup (F35).
+        Raises `DependencyUnavailable`; the stream then delivers it again, and mails already sent
+        are skipped. Statistics come last and delay nothing (F30).
         """
         unsent = 0
         if entry.tenant != STREAM and self.clock() - entry.at <= TOLD_WITHIN:
@@ -64,7 +64,7 @@ class Announcer:
         return unsent
 
     def _count(self, entry: JournalEntry) -> None:
-        """Where it fails, the tenant's row is behind until its next entry, which reads all anew."""
+        """On failure the tenant's row is outdated until its next entry, which re-reads all."""
         try:
             if entry.tenant == STREAM:
                 self.fleet.heard(int(entry.text))
@@ -74,29 +74,27 @@ class Announcer:
             self.report(error)
 
     def send_waiting(self, key: str) -> int:
-        """Try an entry's mails again, of which some waited; how many SES still does not take.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Retry an entry's waiting mails; returns how many SES still does not take. Raises
+        `DependencyUnavailable`."""
         entry = self.journal.get(key)
         return self._mails(entry, key) if entry else 0
 
     def _mails(self, entry: JournalEntry, key: str) -> int:
         tenant = None if entry.tenant == PROVIDER else self.tenants.get(entry.tenant)
         if entry.kind in REMINDERS and not self.fleet.has_ended(entry.tenant):
-            return 0  # it has recovered meanwhile
+            return 0  # it has recovered since
         due = letters(entry)
         if due and tenant is not None:
             later = self._later(entry)
             if not later.isdisjoint(BEGINNINGS):
-                return 0  # the name is another customer's now
-            if not later.isdisjoint(ENDS_LINKS):  # its people may be others now (S14)
+                return 0  # another customer has this name now
+            if not later.isdisjoint(ENDS_LINKS):  # its contacts may have changed (S14)
                 due = {reader: due[reader] for reader in due if reader is Reader.REP}
         sent = [self._once(key, reader, letter, entry, tenant) for reader, letter in due.items()]
         return sent.count(False)
 
     def _later(self, entry: JournalEntry) -> set[str]:
-        """What has happened since: a mail may have waited for hours."""
+        """The kinds of later entries: a mail may have waited for hours."""
         history = self.journal.history(entry.tenant)
         return {each.kind for each in takewhile(lambda each: each.at > entry.at, history)}
 
@@ -108,11 +106,11 @@ class Announcer:
         entry: JournalEntry,
         tenant: Tenant | None,
     ) -> bool:
-        """False where SES did not take it. Noted only once it has: a mail is rather sent twice than
+        """Send one mail; False if SES did not take it. Noted after sending: better twice than
         lost."""
         address = self._address(reader, tenant)
         if address is None or (tenant is None and entry.tenant != PROVIDER):
-            return True  # nobody to tell, or the tenant has been removed since
+            return True  # no reader, or the tenant was removed since
         occasion = f"{_occasion(letter, entry, tenant, key)}#{reader}"
         sent_mails = self.sent_mails.told(occasion)
         if key in sent_mails or len(sent_mails) >= (letter.most_a_day or 1):
@@ -129,7 +127,7 @@ class Announcer:
         try:
             self.mail.send(address, message, tenant=entry.tenant, reader=reader)
         except MailRefused as error:
-            # Not to be repeated: it is this mail or its recipient, and would be refused again.
+            # No retry: SES would refuse this mail or recipient again.
             self.report(error)
             self._note_refusal(reader, tenant)
         except DependencyUnavailable as error:
@@ -153,7 +151,7 @@ class Announcer:
                     JournalEntry(tenant.name, self.clock(), Kind.MAIL_BOUNCED, "mail", text)
                 )
             except DependencyUnavailable as error:
-                self.report(error)  # the history holds up no mail (F30)
+                self.report(error)  # the history delays no mail (F30)
 
     def _link(self, letter: Letter, tenant: Tenant | None) -> str | None:
         if letter.link is None or tenant is None:
@@ -162,10 +160,10 @@ class Announcer:
 
 
 def _occasion(letter: Letter, entry: JournalEntry, tenant: Tenant | None, key: str) -> str:
-    """What mails are counted by: a letter's day at a tenant, or the entry alone.
+    """The key for counting mails: tenant, letter and day; the entry alone if there is no limit.
 
-    A new series of links begins the count again: a rep has ended what was before, or the name is
-    another customer's now, and what follows must be told.
+    A new link series restarts the count: the rep ended the earlier state, or another customer has
+    the name now, and what follows must be mailed.
     """
     if letter.most_a_day is None:
         return key

@@ -1,7 +1,5 @@
-"""The mails: what each journal entry tells whom, as text and as HTML from the same sentences. Pure.
-
-All words of mails are here, as those of pages are in `texts`.
-"""
+"""The mails for each journal entry and reader, as text and HTML from the same sentences. Pure. All
+mail texts are here; page texts are in `texts`."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from chalicelib.untrusted_text import inert
 
 
 class Reader(StrEnum):
-    """Who gets a letter: the tenant's registered admin, a second contact of theirs who is only
-    reminded, or the reps' own address."""
+    """Who gets a letter: the tenant's registered admin, their second contact (reminders only), or
+    the reps' address."""
 
     ADMIN = "admin"
     SECOND = "second"
@@ -25,22 +23,22 @@ class Reader(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One kind of mail. ``{name}``, ``{tenant}`` and ``{text}`` (the journal's own words) may
-    stand in it. ``button`` labels the link where one is brought."""
+    """One kind of mail. It may hold ``{name}``, ``{tenant}`` and ``{text}`` (the journal's words).
+    ``button`` labels the link, if any."""
 
     subject: str
     paragraphs: tuple[str, ...]
     link: LinkKind | None = None
     button: str = ""
     most_a_day: int | None = 3
-    """Mails of this letter to one reader about one tenant in a day. The holder of a link, or a user
-    of the customer's GoTo account, can repeat what most of them tell (S29). None: no limit, for
-    what only a rep or GoTo as a whole brings about."""
+    """Maximum for one reader about one tenant in a day. The holder of a link, or a user of the
+    customer's GoTo account, can repeat most events (S29). None: no limit, for events that only a
+    rep or GoTo as a whole can cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A mail as it is sent."""
+    """A mail ready to send."""
 
     subject: str
     text: str = field(repr=False)
@@ -262,7 +260,7 @@ _STEPS = (
 
 
 def _reminder(subject: str, *paragraphs: str) -> Letter:
-    """Asks again. The words differ each time: who has read the first ones reads no second time."""
+    """A reminder, each time in other words: people don't read the same mail twice."""
     return Letter(subject, (*paragraphs, _STEPS), LinkKind.CONNECT, "Reconnect", most_a_day=1)
 
 
@@ -306,16 +304,16 @@ _OF_PROVIDER: dict[str, Letter] = {
 }
 
 _SAME: dict[str, str] = {Kind.RECONNECTED: Kind.CONNECTED}
-"""Kinds that are told as others are."""
+"""Kinds that share another kind's letter."""
 
 
 def kind_told(entry: JournalEntry) -> str:
-    """The kind that an entry is told as."""
+    """The kind whose letter an entry gets."""
     return _SAME.get(entry.kind, entry.kind)
 
 
 def letters(entry: JournalEntry) -> dict[Reader, Letter]:
-    """Which mails an entry brings about: none for most."""
+    """The mails for an entry: none for most."""
     if entry.tenant == PROVIDER:
         told = _OF_PROVIDER.get(entry.kind)
         return {Reader.REP: told} if told else {}
@@ -330,14 +328,14 @@ def letters(entry: JournalEntry) -> dict[Reader, Letter]:
 
 
 def told(entry: JournalEntry, reader: Reader) -> str:
-    """The journal's words for one reader: who merely tried is told to reps alone."""
+    """The entry's text for one reader; only reps see who tried to sign in."""
     if reader is Reader.REP and entry.detail is not None:
         return f"{entry.text} {entry.detail}"
     return entry.text
 
 
 def _filled(paragraph: str, values: dict[str, str]) -> str:
-    """A name's own full stop, as in *Acme Inc.*, also ends the sentence."""
+    """The period of a name such as *Acme Inc.* also ends the sentence."""
     name = values["name"]
     return paragraph.format(**values).replace(f"{name}.", f"{name.removesuffix('.')}.")
 
@@ -352,10 +350,8 @@ def write(
     reader: Reader = Reader.ADMIN,
     answered: bool = False,
 ) -> Message:
-    """Fill a letter in. What is filled in is never markup, and never a second header (S30).
-
-    ``answered``: whether somebody reads a reply.
-    """
+    """Fill in a letter. Values never become markup or a second header (S30). ``answered``: whether
+    somebody reads replies."""
     values = {"name": inert(name), "tenant": inert(tenant), "text": inert(text)}
     subject = letter.subject.format(**values)
     said = [_filled(paragraph, values) for paragraph in letter.paragraphs]

@@ -22,10 +22,8 @@ class Bus:
     name: str
 
     def publish(self, entry: JournalEntry, key: str) -> None:
-        """Send one entry as an event; ``key`` tells a repetition.
-
-        Raises `DependencyUnavailable`.
-        """
+        """Send one entry as an event; ``key`` identifies repetitions. Raises
+        `DependencyUnavailable`."""
         detail = {
             "schema": SCHEMA,
             "id": key,

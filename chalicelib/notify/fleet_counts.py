@@ -1,8 +1,5 @@
-"""Use case: keep the fleet's counts in step with what the journal says has changed.
-
-Every entry makes the truth be read anew, so it does not matter in which order entries come, or how
-often.
-"""
+"""Use case: keep the fleet's counts in step with the journal. Each entry makes us re-read the
+tenant's state, so order and repetition don't matter."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from chalicelib.permissions import USELESS
 ATTEMPTS = 5
 
 LONG_AGO = 0
-"""A moment at which no token is dead: death by time alone is no change that the journal knows."""
+"""A time when no token has expired: the journal does not record expiry by time alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,7 @@ class FleetCounts:
     fleet: Fleet
 
     def note(self, entry: JournalEntry) -> None:
-        """Bring the tenant's row in step. Raises `DependencyUnavailable`."""
+        """Update the tenant's row. Raises `DependencyUnavailable`."""
         for _ in range(ATTEMPTS):
             before = self.fleet.get(entry.tenant)
             after = self._now(entry, before)
@@ -44,7 +41,7 @@ class FleetCounts:
         raise DependencyUnavailable("dynamodb", "conflicts")
 
     def has_ended(self, tenant: str) -> bool:
-        """Whether its admin must reconnect, at this moment. Raises `DependencyUnavailable`."""
+        """Whether the tenant's admin must reconnect now. Raises `DependencyUnavailable`."""
         connection = self.connections.summary(tenant)
         return connection is not None and connection.status is Status.REAUTHORIZATION_REQUIRED
 

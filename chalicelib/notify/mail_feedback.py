@@ -1,4 +1,4 @@
-"""Use case: what became of a mail, kept in the tenant's journal."""
+"""Use case: record in the tenant's journal what happened to a mail."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _ANSWERS = {
     "Reject": (Kind.MAIL_BOUNCED, "SES refused to send a mail to {address}."),
     "Complaint": (Kind.MAIL_COMPLAINED, "{address} has reported our mail as spam."),
 }
-"""SES's event types, as the journal tells of them."""
+"""SES's event types, with the journal's kind and text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MailFeedback:
-    """A bounce or a complaint becomes a line of the journal, from which the rep is told."""
+    """Turns a bounce or complaint into a journal entry, which is then mailed to the rep."""
 
     tenants: Tenants
     journal: Journal
     clock: Callable[[], float]
 
     def note(self, detail: Mapping[str, Any]) -> None:
-        """Take one event of SES's event publishing. A mail that is late only is no news, nor is one
-        of an address that has been corrected since. Raises `DependencyUnavailable`."""
+        """Handle one event of SES's event publishing. Ignores mails that are only late, and
+        addresses that have been corrected since. Raises `DependencyUnavailable`."""
         kind, text = _ANSWERS.get(str(detail.get("eventType")), (None, ""))
         mail = detail.get("mail", {})
         tags, addresses = mail.get("tags", {}), mail.get("destination", [])

@@ -1,8 +1,5 @@
-"""What alarms, service levels and the dashboard watch: the metrics by name. docs/slo.md says what
-is promised on them.
-
-None is a tenant's: each name would be a metric of its own, and paid for.
-"""
+"""The metrics that alarms, service levels (docs/slo.md) and the dashboard use. None is per tenant:
+each name would be a metric of its own, and paid for."""
 
 from __future__ import annotations
 
@@ -25,8 +22,8 @@ GROUPS = {
     "OutcomeUnknown": (Outcome.WAITING, Outcome.UNCONFIRMED),
     "NeedsPerson": ENDINGS,
 }
-"""Outcomes of refreshes by who must act on them. Those left out are nobody's business: another
-worker had the tenant, or the minute was over."""
+"""Refresh outcomes by who must act. The others need nobody: another worker had the tenant, or the
+minute was over."""
 
 METRICS = (
     *GROUPS,
@@ -63,7 +60,7 @@ class Metrics:
         self._tell(of_lanes(report))
 
     def on_demand(self, outcomes: Mapping[str, int]) -> None:
-        """One refresh for a service; none where the table alone could answer."""
+        """One refresh for a service; no metrics if the table alone could answer."""
         self._tell(of_refreshes(outcomes))
 
     def connect(self, report: CompletionReport | None) -> None:
@@ -83,7 +80,7 @@ class Metrics:
 
 
 def of_refreshes(outcomes: Mapping[str, int]) -> dict[str, float]:
-    """The metrics of some refreshes; none where there was nothing to count."""
+    """The metrics of some refreshes; empty if there is nothing to count."""
     found = {
         name: float(sum(outcomes.get(each, 0) for each in kinds)) for name, kinds in GROUPS.items()
     }
@@ -91,13 +88,13 @@ def of_refreshes(outcomes: Mapping[str, int]) -> dict[str, float]:
 
 
 def of_lanes(report: LaneReport) -> dict[str, float]:
-    """The metrics of their refreshes, and how near its end the token was that was nearest to it."""
+    """The metrics of some lanes' refreshes, with the shortest token life that was left."""
     found, left = of_refreshes(report.outcomes), report.least_left
     return found if left is None else found | {"LeastSecondsToExpiry": float(left)}
 
 
 def of_tick(report: TickReport, seconds: float) -> dict[str, float]:
-    """The metrics of one tick that took ``seconds``: itself, and the fleet as it found it."""
+    """The metrics of one tick that took ``seconds``, and of the fleet as the tick found it."""
     values = {
         "TickSeconds": seconds,
         "TicksOnTime": float(seconds < TICK_IN_TIME),
@@ -115,7 +112,7 @@ def of_tick(report: TickReport, seconds: float) -> dict[str, float]:
 
 
 def of_mails(unsent: int) -> dict[str, float]:
-    """The metrics of one batch of mails; none where all were sent."""
+    """The metrics of one batch of mails; empty if all were sent."""
     return {"MailsUnsent": float(unsent)} if unsent else {}
 
 

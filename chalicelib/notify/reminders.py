@@ -1,7 +1,7 @@
-"""Use case: ask again those whose connection has ended and who have not reconnected.
+"""Use case: remind people whose connection has ended to reconnect.
 
-Runs with the refresh tick. It writes lines of the journal, from which the mails are sent; whether
-the connection is still down is looked at here, and again before a mail goes out.
+Runs with the refresh tick. It writes journal entries, from which the mails are sent. It checks that
+the connection is still down; the announcer checks again before sending.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ class Reminders:
     report: Callable[[Exception], None]
 
     def send(self) -> int:
-        """Have the reminders that are due sent, every `REMINDER_TURN`; how many there were.
-
-        Never raises: refreshing is more urgent, and the next look finds them again.
-        """
+        """Write the due reminders, every `REMINDER_TURN`; returns how many. Never raises:
+        refreshing is more urgent, and the next check finds them again."""
         now = int(self.clock())
         if now % REMINDER_TURN >= 60:
             return 0

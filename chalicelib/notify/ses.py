@@ -13,17 +13,17 @@ from chalicelib.notify.email_templates import Message, Reader
 SENDER_NAME = "hireanalytiX"
 
 _REFUSED = ("BadRequestException", "InvalidParameterValue")
-"""What SES says of one mail or its recipient, and would say again.
+"""SES's codes for a mail or recipient that it would refuse again.
 
-Not `MessageRejected`: SES answers that for a *sender* that is not verified, and for every recipient
-while the account is in its sandbox, so it holds for all mails until an operator acts (F34). AWS:
-"Amazon SES API errors", SES Developer Guide."""
+Not `MessageRejected`: SES returns that for an unverified *sender*, and for every recipient while
+the account is in its sandbox, so all mails fail until an operator acts (F34). AWS: "Amazon SES API
+errors", SES Developer Guide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """``configuration``: the configuration set through which SES tells what became of a mail.
-    ``reply_to``: where answers go; None, to the sender."""
+    """``configuration``: the configuration set that publishes what happened to a mail.
+    ``reply_to``: where replies go; None: to the sender."""
 
     client: clients.SESV2Client
     sender: str

@@ -11,13 +11,13 @@ from chalicelib.errors import Misconfigured
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingMails:
-    """The queue brings each key again until its mails are sent; after a day a person is told."""
+    """The queue redelivers each key until its mails are sent; after a day it alerts a person."""
 
     client: clients.SQSClient
     url: str | None
 
     def add(self, key: str) -> None:
-        """Have an entry's mails tried later. Raises `DependencyUnavailable`, `Misconfigured`."""
+        """Retry an entry's mails later. Raises `DependencyUnavailable`, `Misconfigured`."""
         if self.url is None:
             raise Misconfigured("the queue of waiting mails is not set")
         with aws_errors("sqs"):
