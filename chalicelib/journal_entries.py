@@ -85,8 +85,8 @@ class By(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Traits:
     """``shown``: customers see it on their page, worded by `web/history_texts.py`. ``repeatable``:
-    anyone with a link or reading tokens can cause it again and again, so it must never hide other
-    entries (S29)."""
+    anyone who holds a link or reads tokens can cause it again and again, so it must never hide
+    other entries (S29)."""
 
     by: By
     shown: bool = False
@@ -229,7 +229,7 @@ NOT_RETURNED = (
 
 
 def without_presses(entries: Iterable[JournalEntry], now: float) -> Iterable[JournalEntry]:
-    """Drop all clicks on Get Access Token but the newest, and that too if somebody came back.
+    """Drop clicks on Get Access Token, except the newest if nobody came back from it in time.
 
     ``entries`` are newest first, so the end of a click comes before it. A click that ended without
     its own line, because the day has enough of them, shows as if nobody came back.

@@ -62,7 +62,7 @@ def schedule(
 
 
 def beat(deployment: Deployment) -> None:
-    """Send a tick's heartbeat through the journal's stream; if that fails, its silence shows."""
+    """Send a tick's heartbeat through the journal's stream; a missing one is noticed (F35)."""
     try:
         deployment.journal.beat(int(deployment.clock()))
     except DependencyUnavailable as error:
