@@ -144,11 +144,11 @@ def complete(event: dict[str, str], context: Any) -> None:
     """Finish one authorization request; ``event`` holds only its key."""
     from chalicelib.bootstrap.complete import completion
 
-    done = completion(deployment(), _time_left(context)).run(event["request"])
-    _metrics().connect(done)
-    if done is not None and done.unwritten is not None:
-        raise done.unwritten
-    logger().info("authorization request finished", reason=done.reason if done else None)
+    ending = completion(deployment(), _time_left(context)).run(event["request"])
+    _metrics().connect(ending)
+    if ending is not None and ending.unwritten is not None:
+        raise ending.unwritten
+    logger().info("authorization request finished", reason=ending.reason if ending else None)
 
 
 @app.lambda_function(name="intake")
@@ -170,14 +170,14 @@ def refresh_tick(event: CloudWatchEvent) -> dict[str, int]:
 
     started, changes = time.monotonic(), response_changes(deployment())
     fleet = schedule(deployment(), REFRESH_THREADS, _time_left(event.context), changes.met)
-    done = fleet.tick()
-    counts = dict(done.outcomes)
+    tick_report = fleet.tick()
+    counts = dict(tick_report.outcomes)
     beat(deployment())
     changes.tell()
     reminded = reminders(deployment()).send()
     taken = time.monotonic() - started
     logger().info("tick", outcomes=counts, seconds=round(taken, 3), reminded=reminded)
-    _metrics().tick(done, taken)
+    _metrics().tick(tick_report, taken)
     return counts
 
 
@@ -190,11 +190,11 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
     changes = response_changes(deployment())
     fleet = schedule(deployment(), REFRESH_THREADS, _time_left(context), changes.met)
     lanes = event.get("lanes") or [event["lane"]]  # sent by the previous version's tick
-    done = fleet.lanes(lanes, float(event["rate"]), float(event.get("wait", 0)))
-    counts = dict(done.outcomes)
+    lane_report = fleet.lanes(lanes, float(event["rate"]), float(event.get("wait", 0)))
+    counts = dict(lane_report.outcomes)
     changes.tell()
     logger().info("lane", lanes=lanes, outcomes=counts)
-    _metrics().lane(done)
+    _metrics().lane(lane_report)
     return counts
 
 
@@ -220,9 +220,9 @@ def rescue(event: SQSEvent) -> None:
     """Commit an answer of GoTo that DynamoDB refused. If that fails, it stays in the queue."""
     from chalicelib.bootstrap.rescue import rescue as bootstrap
 
-    ours = bootstrap(deployment())
+    use_case = bootstrap(deployment())
     for record in event:
-        logger().warning("rescue", outcome=ours.commit(record.body))
+        logger().warning("rescue", outcome=use_case.commit(record.body))
 
 
 @app.lambda_function(name="after_restore")
@@ -255,15 +255,15 @@ def announce(event: DynamoDBEvent) -> None:
     """Announce entries from the journal's stream, or retry mails from the queue where they wait."""
     from chalicelib.bootstrap.notify import announcer
 
-    ours, records = announcer(deployment()), event.to_dict()["Records"]
+    use_case, records = announcer(deployment()), event.to_dict()["Records"]
     keys = [record["body"] for record in records if "body" in record]
     images = [record["dynamodb"].get("NewImage") for record in records if "dynamodb" in record]
-    waiting = sum(map(ours.send_waiting, keys))
+    waiting = sum(map(use_case.send_waiting, keys))
     _metrics().mails(waiting)
     if waiting:
         raise MailsWait("SES still does not take a mail")
     for image in filter(None, images):
-        _metrics().mails(ours.announce(journal.read(image), journal.key(image)))
+        _metrics().mails(use_case.announce(journal.read(image), journal.key(image)))
 
 
 @app.on_cw_event(

@@ -208,11 +208,11 @@ def lines(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
     spare: list[tuple[int, JournalEntry]] = []
     repeatable = 0
     for place in enumerate(entries):
-        again = traits(place[1].kind).repeatable
-        if again and repeatable == MOST_REPEATABLE:
+        is_repeatable = traits(place[1].kind).repeatable
+        if is_repeatable and repeatable == MOST_REPEATABLE:
             spare.append(place)
             continue
-        repeatable += again
+        repeatable += is_repeatable
         chosen.append(place)
         if len(chosen) == LINES:
             break

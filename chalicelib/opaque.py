@@ -28,8 +28,8 @@ def well_formed(value: str | None) -> bool:
 def as_pasted(text: str) -> str:
     """The value in a pasted link, percent-decoded, without blanks around it or punctuation after
     it. Any other text is returned unchanged."""
-    found = _PASTED.fullmatch(unquote(text))
-    return found[1] if found else text
+    match = _PASTED.fullmatch(unquote(text))
+    return match[1] if match else text
 
 
 def digest(value: str) -> str:
@@ -73,5 +73,5 @@ def told_sealed(given: str, browser: str, link: str, text: str) -> bool:
 
 def new_reference() -> str:
     """A number to read out on the phone: 10 characters, none that look alike."""
-    drawn = "".join(secrets.choice(_REFERENCE_ALPHABET) for _ in range(10))
-    return f"{drawn[:5]}-{drawn[5:]}"
+    characters = "".join(secrets.choice(_REFERENCE_ALPHABET) for _ in range(10))
+    return f"{characters[:5]}-{characters[5:]}"

@@ -78,8 +78,8 @@ class Owner(NamedTuple):
     def named(self) -> str:
         """The account, or all candidates."""
         if self.account or not self.accounts:
-            known = f"GoTo account {self.account}" if self.account else None
-            return known or "a GoTo account that could not be read"
+            account = f"GoTo account {self.account}" if self.account else None
+            return account or "a GoTo account that could not be read"
         labels = sorted(each.label for each in self.accounts)
         if len(labels) == 1:
             return f"GoTo account {labels[0]}"
@@ -105,8 +105,8 @@ def missing(needed: Iterable[str], granted: str | None) -> tuple[str, ...]:
     5.1: then it granted what we requested). ``identity:`` matches any scope that begins with it."""
     if granted is None:
         return ()
-    held = granted.split()
-    return tuple(scope for scope in needed if not any(map(_covers(scope), held)))
+    scopes = granted.split()
+    return tuple(scope for scope in needed if not any(map(_covers(scope), scopes)))
 
 
 def _covers(scope: str) -> Callable[[str], bool]:
@@ -115,9 +115,9 @@ def _covers(scope: str) -> Callable[[str], bool]:
 
 def writing(granted: str | None) -> tuple[str, ...]:
     """The scopes of a grant that let its token write."""
-    held = (granted or "").split()
+    scopes = (granted or "").split()
     return tuple(
-        scope for scope in held if scope.endswith(_WRITING) and not scope.endswith(_ONLY_NOTIFIES)
+        scope for scope in scopes if scope.endswith(_WRITING) and not scope.endswith(_ONLY_NOTIFIES)
     )
 
 
@@ -133,7 +133,7 @@ def scope_sentence(lacking: Iterable[str]) -> str:
 
 def boxes(scopes: Iterable[str]) -> tuple[str, ...]:
     """The boxes in GoTo's portal that grant these scopes."""
-    found = {
+    names = {
         BOX_ADMIN_CENTER if each.startswith("identity:") else BOX_GOTOCONNECT for each in scopes
     }
-    return tuple(sorted(found))
+    return tuple(sorted(names))

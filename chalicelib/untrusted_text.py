@@ -39,8 +39,8 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 def pasted(text: str) -> str:
     """A pasted client id or secret without invisible characters (BOM, zero-width space, soft
     hyphen), blanks around it, its label, and one pair of quotes."""
-    seen = "".join(each for each in text if unicodedata.category(each) != "Cf").strip()
-    bare = _LABELED.sub("", seen)
+    visible = "".join(each for each in text if unicodedata.category(each) != "Cf").strip()
+    bare = _LABELED.sub("", visible)
     pair = len(bare) > 2 and bare[0] + bare[-1] in _QUOTES
     return bare[1:-1].strip() if pair else bare
 
@@ -67,8 +67,8 @@ def principal(value: object) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    seen = (" " if _unseen(each) else each for each in value)
-    text = " ".join("".join(seen).split())
+    characters = (" " if _unseen(each) else each for each in value)
+    text = " ".join("".join(characters).split())
     longest = LONGEST_NAME if address_fault(text) else LONGEST_ADDRESS
     return text[:longest].rstrip() or None
 

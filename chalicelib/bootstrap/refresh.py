@@ -94,8 +94,8 @@ def facts(deployment: Deployment) -> Facts:
 
 def facts_asked(deployment: Deployment, event: object) -> dict[str, Any] | None:
     """The facts for an ``event`` with a ticket of the rep's function; None without a valid one."""
-    asked = ticketed(event)
-    return facts(deployment).of(*asked) if asked else None
+    ticket = ticketed(event)
+    return facts(deployment).of(*ticket) if ticket else None
 
 
 def on_demand(deployment: Deployment, time_left: Callable[[], float]) -> OnDemand:

@@ -85,10 +85,10 @@ class Announcer:
             return 0  # it has recovered since
         due = letters(entry)
         if due and tenant is not None:
-            later = self._later(entry)
-            if not later.isdisjoint(BEGINNINGS):
+            later_kinds = self._later(entry)
+            if not later_kinds.isdisjoint(BEGINNINGS):
                 return 0  # another customer has this name now
-            if not later.isdisjoint(ENDS_LINKS):  # its contacts may have changed (S14)
+            if not later_kinds.isdisjoint(ENDS_LINKS):  # its contacts may have changed (S14)
                 due = {reader: due[reader] for reader in due if reader is Reader.REP}
         sent = [self._once(key, reader, letter, entry, tenant) for reader, letter in due.items()]
         return sent.count(False)

@@ -315,16 +315,16 @@ def kind_told(entry: JournalEntry) -> str:
 def letters(entry: JournalEntry) -> dict[Reader, Letter]:
     """The mails for an entry: none for most."""
     if entry.tenant == PROVIDER:
-        told = _OF_PROVIDER.get(entry.kind)
-        return {Reader.REP: told} if told else {}
+        letter = _OF_PROVIDER.get(entry.kind)
+        return {Reader.REP: letter} if letter else {}
     if entry.kind in _REMINDERS:
         return dict.fromkeys((Reader.ADMIN, Reader.SECOND), _REMINDERS[entry.kind])
-    found = {
+    by_reader = {
         reader: _LETTERS.get((kind_told(entry), reader))
         or (_OF_STATUS.get((entry.status, reader)) if entry.status else None)
         for reader in Reader
     }
-    return {reader: letter for reader, letter in found.items() if letter}
+    return {reader: letter for reader, letter in by_reader.items() if letter}
 
 
 def told(entry: JournalEntry, reader: Reader) -> str:
@@ -354,15 +354,15 @@ def write(
     somebody reads replies."""
     values = {"name": inert(name), "tenant": inert(tenant), "text": inert(text)}
     subject = letter.subject.format(**values)
-    said = [_filled(paragraph, values) for paragraph in letter.paragraphs]
+    paragraphs = [_filled(paragraph, values) for paragraph in letter.paragraphs]
     footer = [_filled(_FOOTER, values)] if reader is not Reader.REP else []
     footer += [_QUESTIONS] if answered and reader is not Reader.REP else []
-    lines = ["Hello,", *said, *([link] if link else []), "hireanalytiX", *footer]
-    blocks = [f"<p>{escape(line)}</p>" for line in ["Hello,", *said]]
+    lines = ["Hello,", *paragraphs, *([link] if link else []), "hireanalytiX", *footer]
+    blocks = [f"<p>{escape(line)}</p>" for line in ["Hello,", *paragraphs]]
     if link:
         blocks.append(_BUTTON.format(url=escape(link), label=escape(letter.button)))
-    small = "<br>".join(map(escape, footer)) or "hireanalytiX"
-    html = _HTML.format(subject=escape(subject), body="\n".join(blocks), footer=small)
+    footer_html = "<br>".join(map(escape, footer)) or "hireanalytiX"
+    html = _HTML.format(subject=escape(subject), body="\n".join(blocks), footer=footer_html)
     return Message(subject, "\n\n".join(lines) + "\n", html)
 
 

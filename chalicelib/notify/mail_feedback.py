@@ -40,5 +40,5 @@ class MailFeedback:
         tenant = self.tenants.get(tags["tenant"][0])
         if tenant is None or tenant.admin_email not in addresses:
             return
-        told = text.format(address=tenant.admin_email)
-        self.journal.append(JournalEntry(tenant.name, self.clock(), kind, "mail", told))
+        entry_text = text.format(address=tenant.admin_email)
+        self.journal.append(JournalEntry(tenant.name, self.clock(), kind, "mail", entry_text))

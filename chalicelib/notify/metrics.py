@@ -81,16 +81,16 @@ class Metrics:
 
 def of_refreshes(outcomes: Mapping[str, int]) -> dict[str, float]:
     """The metrics of some refreshes; empty if there is nothing to count."""
-    found = {
+    counts = {
         name: float(sum(outcomes.get(each, 0) for each in kinds)) for name, kinds in GROUPS.items()
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in counts.items() if value}
 
 
 def of_lanes(report: LaneReport) -> dict[str, float]:
     """The metrics of some lanes' refreshes, with the shortest token life that was left."""
-    found, left = of_refreshes(report.outcomes), report.least_left
-    return found if left is None else found | {"LeastSecondsToExpiry": float(left)}
+    values, left = of_refreshes(report.outcomes), report.least_left
+    return values if left is None else values | {"LeastSecondsToExpiry": float(left)}
 
 
 def of_tick(report: TickReport, seconds: float) -> dict[str, float]:

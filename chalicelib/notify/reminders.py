@@ -50,8 +50,8 @@ class Reminders:
         connection = self.connections.get(row.tenant)
         if connection is None or connection.status is not _ENDED:
             return False
-        missing = datetime.fromtimestamp(row.since, UTC)
-        text = f"Your reports have had no new calls since {missing:%B %-d}."
+        ended = datetime.fromtimestamp(row.since, UTC)
+        text = f"Your reports have had no new calls since {ended:%B %-d}."
         entry = JournalEntry(row.tenant, self.clock(), kind, "the scheduler", text)
         return self.sent.remind(entry, row.since, now)
 

@@ -484,8 +484,8 @@ PROTECTIONS = (
         "S30",
         "who authorized is printable",
         OUTSIDE,
-        'seen = (" " if _unseen(each) else each for each in value)',
-        "seen = value",
+        'characters = (" " if _unseen(each) else each for each in value)',
+        "characters = value",
     ),
     Protection(
         "S30",
@@ -694,8 +694,8 @@ PROTECTIONS = (
         "S14",
         "a mail that waited past a revocation brings no link",
         "chalicelib/notify/announcer.py",
-        "if not later.isdisjoint(ENDS_LINKS):",
-        "if not later.isdisjoint(()):",
+        "if not later_kinds.isdisjoint(ENDS_LINKS):",
+        "if not later_kinds.isdisjoint(()):",
     ),
     Protection(
         "S29",
@@ -757,8 +757,8 @@ PROTECTIONS = (
         "S29",
         "three lines are a stranger's",
         "chalicelib/journal_entries.py",
-        "if again and repeatable == MOST_REPEATABLE:",
-        "if again and repeatable == LINES:",
+        "if is_repeatable and repeatable == MOST_REPEATABLE:",
+        "if is_repeatable and repeatable == LINES:",
     ),
     Protection(
         "S18",
