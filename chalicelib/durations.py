@@ -221,8 +221,7 @@ PROBE_JITTER = 5_400
 and a second probe, a loss is found within a day (F33)."""
 
 PROBE_CONFIRMED_AFTER = 600
-"""Until a second probe checks a first bad result of the daily one: GoTo, too, refuses valid tokens
-for minutes."""
+"""Until a second probe checks a bad daily one: GoTo, too, refuses valid tokens for minutes."""
 
 PROBE_GAP = 0.5
 """Between two probes by one function: they have their own rate, so refreshes never wait."""

@@ -154,8 +154,7 @@ REMINDERS = (Kind.REMINDED_FIRST, Kind.REMINDED_AGAIN, Kind.REMINDED_LAST)
 _UNKNOWN = Traits(By.SERVICE)
 
 BEGINNINGS = (Kind.TENANT_ADDED, Kind.IMPORTED)
-"""A tenant's history begins with one of these. Older entries are about a removed customer with the
-same name."""
+"""A tenant's history begins with one of these; older entries belong to a removed namesake."""
 
 ENDS_LINKS = (Kind.LINKS_REVOKED, Kind.ADDRESS_CHANGED, Kind.PIN_LIFTED, Kind.DISCONNECTED)
 """Each of these revokes all earlier links, as does a removal."""

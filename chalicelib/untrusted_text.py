@@ -27,8 +27,7 @@ _QUOTES = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c")
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(
     map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
 )
-"""Letters and marks that are invisible too (Unicode's Default_Ignorable_Code_Point), and the
-Braille blank."""
+"""Invisible letters and marks (Unicode's Default_Ignorable_Code_Point), and the Braille blank."""
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SCOPE_TOKEN = re.compile(r"[!#-\[\]-~]+")

@@ -30,8 +30,7 @@ FLEET_NAME = "all customers"
 
 @dataclass(frozen=True, kw_only=True)
 class Announcer:
-    """``rep_mail``: the reps' address, if any. ``answered``: whether somebody reads customers'
-    replies."""
+    """``rep_mail``: the reps' address, if any. ``answered``: whether somebody reads replies."""
 
     rep_mail: str | None
     tenants: Tenants
@@ -106,8 +105,7 @@ class Announcer:
         entry: JournalEntry,
         tenant: Tenant | None,
     ) -> bool:
-        """Send one mail; False if SES did not take it. Noted after sending: better twice than
-        lost."""
+        """Send one mail, then note it: better twice than lost. False if SES did not take it."""
         address = self._address(reader, tenant)
         if address is None or (tenant is None and entry.tenant != PROVIDER):
             return True  # no reader, or the tenant was removed since

@@ -22,8 +22,7 @@ class Bus:
     name: str
 
     def publish(self, entry: JournalEntry, key: str) -> None:
-        """Send one entry as an event; ``key`` identifies repetitions. Raises
-        `DependencyUnavailable`."""
+        """Send one entry as an event; ``key`` identifies it. Raises `DependencyUnavailable`."""
         detail = {
             "schema": SCHEMA,
             "id": key,
