@@ -1,10 +1,10 @@
-"""Take what a destroyed stack has left into a new stack of the same name: `make adopt`.
+"""Import what a destroyed stack left behind into a new stack of the same name: `make adopt`.
 
     python -m infra.adopt STAGE [--yes]
 
-CloudFormation remembers a deleted stack for 90 days, and what it left: tables, keys, and the queues
-of GoTo's answers. They become a stack of their own, by a change set of type IMPORT; `make deploy`
-then adds all the rest. Nothing in them is read or changed. AWS: "Import AWS resources into a
+CloudFormation lists a deleted stack for 90 days, with what it left: tables, keys, and the queues of
+GoTo's answers. A change set of type IMPORT makes them a new stack; `make deploy` then adds the
+rest. Their contents are neither read nor changed. Source: "Import AWS resources into a
 CloudFormation stack", CloudFormation User Guide (import-resources.html).
 """
 
@@ -23,11 +23,11 @@ from infra.deploy import EXPECTED
 from infra.stack import POLL, Stack, StackFailed
 
 IDENTIFIERS = dict(zip(changes.KEPT, ("TableName", "KeyId", "QueueUrl"), strict=True))
-"""What each kind is imported by; its value is what CloudFormation calls the physical id."""
+"""Each type's import identifier. Its value is the resource's physical id."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: 1 where something was refused or failed, in one sentence."""
+    """Return the exit code: 1 if something was refused or failed, with one sentence printed."""
     parser = argparse.ArgumentParser(prog="adopt", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -44,8 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Adopter:
-    """What one person does to one stage's remains."""
-
     def __init__(
         self,
         session: Any,
@@ -61,7 +59,7 @@ class Adopter:
         self._yes, self._ask, self._poll = yes, ask, dict(poll)
 
     def adopt(self, template: str, given: Mapping[str, str]) -> int:
-        """Import everything that the newest destroyed stack of this name has left."""
+        """Import what the last destroyed stack of this name left. Raises `StackFailed`."""
         if Stack(self._session, self._name, self._endpoint).live is not None:
             raise StackFailed(f"There is a stack {self._name}: destroy it first, or go on with it.")
         left = self._left()
@@ -84,7 +82,7 @@ class Adopter:
         ]
         for stack in sorted(gone, key=lambda one: one["DeletionTime"], reverse=True):
             found = self._skipped(stack["StackId"])
-            # A first deployment that failed has left tables without keys, and empty.
+            # A failed first deployment leaves only empty tables, without keys.
             if any(one["ResourceType"] == "AWS::KMS::Key" for one in found):
                 return found
         raise StackFailed(f"No destroyed stack {self._name} has left anything in the last 90 days.")
@@ -125,9 +123,9 @@ class Adopter:
 
 
 def remains(template: str, left: list[dict[str, Any]]) -> str:
-    """A package's template with nothing but the resources that are left; those alone may be in it.
+    """The template reduced to the resources that are left: an import allows no others.
 
-    Raises `StackFailed` where one of them needs what is not left.
+    Raises `StackFailed` if one of them refers to a resource that is not left.
     """
     made = cloudformation.load(template)
     names = {one["LogicalResourceId"] for one in left}
@@ -148,7 +146,7 @@ def _entry(one: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _referred(part: Any) -> set[str]:
-    """Resources and parameters that a part of a template names; AWS's own names left out."""
+    """Resources and parameters that a part of a template refers to, except AWS's own."""
     if isinstance(part, list):
         return set().union(*map(_referred, part))
     if not isinstance(part, dict):

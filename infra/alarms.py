@@ -1,7 +1,7 @@
-"""What follows from the alarms: what they have in common, and their part of the dashboard.
+"""Completes the alarms with what they have in common, and the dashboard with what they watch.
 
-Added when the fragments merge. An alarm that a composite one is made of tells nobody itself; every
-other one tells `Alarms`.
+Runs when the fragments merge. An alarm that is part of a composite alarm notifies nobody itself;
+every other alarm notifies the topic `Alarms`.
 """
 
 import json
@@ -19,18 +19,18 @@ _OURS: dict[str, Any] = {
     "Namespace": {"Fn::Sub": "ha-goto-${Stage}"},
     "Dimensions": [{"Name": "service", "Value": "goto-connection"}],
 }
-"""Where an alarm names no other namespace, it watches a metric of ours."""
+"""For an alarm that names no namespace: it watches one of our metrics."""
 
 _TELLS = {"AlarmActions": [{"Ref": "Alarms"}], "OKActions": [{"Ref": "Alarms"}]}
 
 _ARN = "arn:${{AWS::Partition}}:cloudwatch:${{AWS::Region}}:${{AWS::AccountId}}:alarm:${{{}}}"
 
 _WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
-"""Of a widget, in CloudWatch's grid of 24 columns."""
+"""A widget's size in CloudWatch's grid of 24 columns, and widgets in a row."""
 
 
 def complete(resources: dict[str, Any]) -> None:
-    """Add to alarms what they leave out, and to the dashboard what an alarm watches."""
+    """Fill in, in place, what the alarms leave out, and add to the dashboard what they watch."""
     alarms = {name: each for name, each in resources.items() if each.get("Type") == ALARM}
     composites = [each for each in resources.values() if each.get("Type") == COMPOSITE]
     parts = set(re.findall(r"\$\{(\w+)\}", str([each["Properties"] for each in composites])))
@@ -48,8 +48,8 @@ def complete(resources: dict[str, Any]) -> None:
 
 
 def _shown(body: dict[str, Any], alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The dashboard with every alarm in its list, and a widget of its own, below the others, for
-    each metric of ours that has alarms and stands in no widget."""
+    """The dashboard with every alarm in its list. Each of our metrics that has alarms but no widget
+    gets one, below the others."""
     widgets = body["widgets"]
     for widget in widgets:
         if widget["type"] == "alarm":
@@ -68,7 +68,7 @@ def _shown(body: dict[str, Any], alarms: Mapping[str, dict[str, Any]]) -> dict[s
 
 
 def _widget(metric: str, alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """A metric as its alarms look at it, and the lines that it must not cross."""
+    """A metric, by its alarms' statistics, with their thresholds as lines."""
     dimensions = [text for each in _OURS["Dimensions"] for text in each.values()]
     looks = sorted({(alarm["Statistic"], alarm["Period"]) for alarm in alarms.values()})
     return {

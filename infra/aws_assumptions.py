@@ -1,6 +1,6 @@
-"""What these pages believe of AWS and only AWS can confirm, each with how to look and what then.
+"""What we believe about AWS and only AWS can confirm: how to check it, and what to do if false.
 
-Looking changes nothing that lasts. A belief that the local cloud can't show says so.
+A check changes nothing lasting. If the local cloud can't show a belief, its check says so.
 """
 
 import json
@@ -17,27 +17,27 @@ from infra import runtime
 from infra.smoke import TICK
 
 PATIENCE, PAUSE = 240, 5
-"""Seconds that an alarm or a mail is waited for, and between two looks."""
+"""Seconds to wait for an alarm or a mail, and between two looks."""
 
 TENANT = "prove-aws"
 NOBODY = "success@simulator.amazonses.com"
-"""SES's mailbox simulator: it takes every mail, and nobody reads it."""
+"""SES's mailbox simulator, which accepts every mail."""
 
 ACCEPTS = ("text/html", "*/*", "application/json", None)
 HEADER = "default-src; form-action; frame-ancestors; base-uri"
 
 
 class NotSo(Exception):
-    """It is not as believed; the text is one sentence on what was seen."""
+    """The belief is false; the message says in one sentence what was seen."""
 
 
 class Unproven(Exception):
-    """It can't be seen here; the text is the reason, in one sentence."""
+    """The belief can't be checked here; the message says why in one sentence."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A deployed stage. ``rep`` asks one of the rep's commands; ``local``: the local cloud's."""
+    """A deployed stage. ``rep`` sends one of the rep's commands; ``local``: on the local cloud."""
 
     stack: Mapping[str, Any]
     outputs: Mapping[str, str]
@@ -49,12 +49,12 @@ class Stage:
     pause: Callable[[float], None]
 
     def on_aws(self, why: str) -> None:
-        """Raise `Unproven` on the local cloud, which ``why``."""
+        """Raise `Unproven` on the local cloud; ``why`` continues "The local cloud"."""
         if self.local:
             raise Unproven(f"The local cloud {why}.")
 
     def until(self, looks: Callable[[], bool]) -> bool:
-        """Look again and again for a few minutes."""
+        """Repeat a check for `PATIENCE` seconds; whether it succeeded."""
         for _ in range(PATIENCE // PAUSE):
             if looks():
                 return True
@@ -64,7 +64,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Belief:
-    """``look`` answers what was seen, or raises. ``then``: what to do where it is not so."""
+    """``look`` returns what was seen, or raises `NotSo` or `Unproven`. ``then``: what to do."""
 
     says: str
     look: Callable[[Stage], str]
@@ -120,7 +120,7 @@ ROLES = (
     ("RefreshTickRole", "secretsmanager:GetSecretValue", "", True),
     ("AnnounceRole", "dynamodb:Scan", "TenantsTable", False),
 )
-"""Role, action, the table that it is on (or the stage's secrets), and whether it is allowed."""
+"""Role, action, its table (empty: the stage's secrets), and whether IAM must allow it."""
 
 
 def _roles(stage: Stage) -> str:
@@ -215,7 +215,7 @@ def _mail_goes_out(stage: Stage) -> str:
 
 
 def _sent(stage: Stage) -> bool:
-    """Whether the announcer has noted the mail, which it does once SES has it."""
+    """Whether the announcer has recorded the mail, which it does once SES has accepted it."""
     dynamodb = stage.client("dynamodb")
     rows = dynamodb.query(
         TableName=stage.outputs["JournalTable"],
@@ -253,7 +253,7 @@ def _key_that_is_away(stage: Stage) -> str:
     kms, key = stage.client("kms"), stage.resources["GrantsKey"]
     kms.disable_key(KeyId=key)
     try:
-        stage.pause(PATIENCE)  # DynamoDB and SQS keep data keys for minutes
+        stage.pause(PATIENCE)  # DynamoDB and SQS cache data keys for minutes
         during = _ticked(stage)
     finally:
         kms.enable_key(KeyId=key)

@@ -1,7 +1,7 @@
 """The bucket of a stack's packages, which CloudFormation reads with the operator's rights.
 
-Names of buckets are the world's and this one can be guessed: whoever made it first would choose the
-code that is deployed. So each request says whose it must be.
+Bucket names are global, and this one can be guessed: another account that created it first could
+choose the code that we deploy. So each request states the expected owner.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ _CLOSED = {
 
 
 class NotOurs(Exception):
-    """The bucket is another account's; the message is one sentence."""
+    """The bucket is another account's, or we may not use it; the message is one sentence."""
 
 
 class Bucket:
-    """The stack ``name``'s, in the account and region of a boto3 session; made where there is none.
+    """The bucket of the stack ``name`` in a boto3 session's account and region; made if missing.
 
-    Everything raises what botocore raises, AccessDenied where the bucket changed hands.
+    Every method raises botocore's errors: AccessDenied if the bucket now has another owner.
     """
 
     def __init__(self, session: Any, name: str, endpoint: str | None = None) -> None:
@@ -34,7 +34,7 @@ class Bucket:
         self._s3 = session.client("s3", endpoint_url=endpoint)
         account = session.client("sts", endpoint_url=endpoint).get_caller_identity()["Account"]
         self._ours = {"ExpectedBucketOwner": account}
-        # 63 characters at most: 20 of the stage's name, 14 of the region's.
+        # S3 allows 63 characters; a stage's name has at most 20, a region's 14.
         self.name = f"{name}-code-{account}-{session.region_name}"
         self._make_sure(str(session.region_name))
 
@@ -60,26 +60,26 @@ class Bucket:
         )
 
     def upload(self, file: Path, key: str) -> None:
-        """A file, of any size."""
+        """Upload a file of any size."""
         self._s3.upload_file(str(file), self.name, key, ExtraArgs=self._ours)
 
     def put(self, key: str, text: str) -> str:
-        """A text; the address at which CloudFormation finds it."""
+        """Store a text; returns its address for CloudFormation."""
         self._s3.put_object(Bucket=self.name, Key=key, Body=text.encode(), **self._ours)
         return f"{self._s3.meta.endpoint_url}/{self.name}/{key}"
 
     def get(self, key: str) -> str:
-        """A text that was put."""
+        """The text that `put` stored."""
         found = self._s3.get_object(Bucket=self.name, Key=key, **self._ours)
         return str(found["Body"].read().decode())
 
     def ages(self) -> Iterator[tuple[str, datetime]]:
-        """Every key, and since when it is there."""
+        """Every key, and when it was last written."""
         pages = self._s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.name, **self._ours):
             for kept in page.get("Contents", ()):
                 yield kept["Key"], kept["LastModified"]
 
     def delete(self, key: str) -> None:
-        """Whether or not it is there."""
+        """Succeeds even if there is no such key."""
         self._s3.delete_object(Bucket=self.name, Key=key, **self._ours)

@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsics, resolved with given parameters: what IAM would see of a template."""
+"""Resolves a template's intrinsic functions with given parameters, to show what IAM would see."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _REF_IS_ARN = ("AWS::IAM::ManagedPolicy", "AWS::SNS::Topic")
 
 
 def made_of(resources: Mapping[str, Any]) -> dict[str, str]:
-    """What Ref and GetAtt of a stack's resources would give."""
+    """What Ref and GetAtt would return for a stack's resources."""
     made = {}
     for name, resource in resources.items():
         kind = resource.get("Type", "")
@@ -42,11 +42,9 @@ def made_of(resources: Mapping[str, Any]) -> dict[str, str]:
 
 
 class Resolver:
-    """One stack: a template, its parameters, and what Ref and GetAtt of its resources give."""
-
     def __init__(self, template: Mapping[str, Any], made: Mapping[str, str], **given: Any) -> None:
         """``made``: values of `Logical` (Ref) and `Logical.Attribute` (GetAtt); ``given``: the
-        stack's parameters. Raises `ValueError` where one is unknown or not as its pattern says."""
+        stack's parameters. Raises `ValueError` if one is unknown or does not match its pattern."""
         self._made = made
         self._conditions = template.get("Conditions", {})
         declared = template.get("Parameters", {})
@@ -62,7 +60,7 @@ class Resolver:
             self._parameters[name] = value.split(",") if is_list else value
 
     def resolve(self, value: Any) -> Any:
-        """The value as CloudFormation would hand it on; what is AWS::NoValue is left out."""
+        """The value as CloudFormation would pass it on, without parts that are AWS::NoValue."""
         if isinstance(value, list):
             return [one for part in value if (one := self.resolve(part)) is not _NO_VALUE]
         if not isinstance(value, dict):
@@ -77,7 +75,7 @@ class Resolver:
         return {name: part for name, part in resolved.items() if part is not _NO_VALUE}
 
     def holds(self, name: str) -> bool:
-        """Whether a condition of the template holds."""
+        """Whether one of the template's conditions is true."""
         return self._test(self._conditions[name])
 
     def _ref(self, name: str) -> Any:

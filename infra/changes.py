@@ -1,8 +1,8 @@
-"""What a change set would do, resource by resource, and what of it would lose data. Pure.
+"""What a change set would do, resource by resource, and which changes would lose data. Pure.
 
-Reads CloudFormation's `ResourceChange` documents. A property that replaces its resource under some
-conditions only, such as a table's `KeySchema`, is reported as ``Replacement: Conditional``.
-CloudFormation then decides while it runs, so here that counts as replaced.
+Reads CloudFormation's `ResourceChange` documents. If a changed property may replace its resource,
+as a table's `KeySchema` may, CloudFormation reports ``Replacement: Conditional`` and decides during
+the update. Here that counts as replaced.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ REPLACES: dict[str, frozenset[str]] = {
     "AWS::KMS::Key": frozenset(),
     "AWS::SQS::Queue": frozenset({"FifoQueue", "QueueName"}),
 }
-"""Of what holds something that exists nowhere else, the properties that can replace it, as the
-registry's schemas say. (The local cloud says `Conditional` of all that a key has.)"""
+"""Types that hold what exists nowhere else, and the properties that can replace such a resource, by
+the registry's schemas. (The local cloud reports all properties of a key as `Conditional`.)"""
 
 KEPT = tuple(REPLACES)
 
@@ -23,7 +23,7 @@ _RECREATES = ("Always", "Conditionally")
 
 
 def line(change: Mapping[str, Any]) -> str:
-    """One change, for the operator."""
+    """One change, as a line for the operator."""
     named = f"{change['Action']:<7} {change['LogicalResourceId']:<32} {change['ResourceType']}"
     how = _REPLACED.get(change.get("Replacement", ""), "")
     because = ", ".join(_causes(change))
@@ -31,7 +31,7 @@ def line(change: Mapping[str, Any]) -> str:
 
 
 def loses(change: Mapping[str, Any]) -> bool:
-    """Whether it takes something in `KEPT` out of the stack, surely or perhaps."""
+    """Whether the change removes or replaces, or might, a resource of a type in `KEPT`."""
     if change["ResourceType"] not in KEPT:
         return False
     replaced = change.get("Replacement") == "True"
@@ -43,7 +43,7 @@ def loses(change: Mapping[str, Any]) -> bool:
 
 
 def _causes(change: Mapping[str, Any]) -> list[str]:
-    """Names of the properties for which it is replaced."""
+    """Names of the properties that cause the replacement."""
     targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
     return sorted(
         {

@@ -1,8 +1,8 @@
-"""CloudFormation templates as files: read with their intrinsics in the long form, and put together.
+"""Reads CloudFormation templates, with intrinsic functions in their long form, and merges them.
 
-`infra/template/` is what `chalice package` merges over its own part: dictionaries merge, lists are
-replaced, and a wrong logical id would be packaged silently, so a test holds every resource to a
-type and every function to its own role.
+`chalice package` merges `infra/template/` over its own template: it merges dictionaries and
+replaces lists. It would package a wrong logical id silently, so a test checks that every resource
+has a type and every function its own role.
 """
 
 from pathlib import Path
@@ -16,9 +16,9 @@ FRAGMENTS = Path(__file__).resolve().parent / "template"
 
 
 class _Loader(yaml.CSafeLoader):
-    """Reads CloudFormation's short forms as the long ones, and no key twice: the last would win.
+    """Reads short forms as long ones, and refuses a repeated key: the last one would win silently.
 
-    By libyaml, which takes a tenth of the time."""
+    Uses libyaml, which takes a tenth of the time."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -43,13 +43,13 @@ _Loader.add_multi_constructor("!", _long_form)
 
 
 def load(text: str) -> dict[str, Any]:
-    """A template, from its text."""
+    """Parse a template."""
     loaded: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 # nosec B506 - a SafeLoader, with tags
     return loaded
 
 
 def merged(folder: Path = FRAGMENTS) -> dict[str, Any]:
-    """The fragments as one template. Raises `ValueError` where two of them say the same thing."""
+    """The fragments as one template. Raises `ValueError` if two of them define the same entry."""
     whole: dict[str, Any] = {}
     for file in sorted(folder.glob("*.yaml")):
         for section, content in load(file.read_text()).items():

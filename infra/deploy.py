@@ -2,8 +2,8 @@
 
     python -m infra.deploy {deploy,diff,rollback,destroy} STAGE [--yes] [--lose]
 
-Account, region and rights are those of the AWS environment (profile, variables). What is wrong
-with the parameters is said before anything is touched.
+Account, region and rights come from the AWS environment (profile, variables). Wrong parameters are
+reported before anything changes.
 """
 
 import argparse
@@ -28,7 +28,7 @@ EXPECTED = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: 1 where something was refused or failed, in one sentence."""
+    """Return the exit code: 1 if something was refused or failed, with one sentence printed."""
     parser = argparse.ArgumentParser(prog="deploy", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("command", choices=("deploy", "diff", "rollback", "destroy"))
     parser.add_argument("stage")
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Operator:
-    """What one person does to one stage. ``smoke`` raises `StackFailed` where it finds smoke."""
+    """One stage's commands. ``smoke`` tests a deployment and raises `StackFailed` if it is bad."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class Operator:
         self._ask = ask
 
     def check(self, lambda_: Any, built: package.Package) -> None:
-        """Raises `BadParameters` where the account has not what the stack would need."""
+        """Raises `BadParameters` if the account lacks something that the stack needs."""
         preflight.check_concurrency(lambda_, built.template, lambda: self._stack.resources)
 
     def diff(self, built: package.Package, given: dict[str, str]) -> int:
-        """Show what a deployment would change, and change nothing."""
+        """Show what a deployment would change in the stack, without changing it."""
         self._stack.publish(built)
         plan = self._stack.plan(built.digest, given)
         self._show(plan)
@@ -90,7 +90,7 @@ class Operator:
         return 0
 
     def deploy(self, built: package.Package, given: dict[str, str]) -> int:
-        """Show the change set, carry it out, try the product; go back where it does not work."""
+        """Show and carry out the change set, and test the product; undo an update that fails."""
         self._stack.publish(built)
         plan = self._stack.plan(built.digest, given)
         same = built.digest == self._stack.versions.live
@@ -110,7 +110,7 @@ class Operator:
         return 0
 
     def rollback(self) -> int:
-        """Put the version before back, with the parameters as they are."""
+        """Restore the previous version, with the current parameters."""
         if not self._carry_out(self._stack.plan_back()):
             return 1
         self._smoke(self._stack.outputs)
@@ -118,7 +118,7 @@ class Operator:
         return 0
 
     def destroy(self) -> int:
-        """Delete the stack, but for what exists nowhere else."""
+        """Delete the stack, except for what exists nowhere else."""
         print("Tables, keys, client secrets and the queues of GoTo's answers stay; the stack goes.")
         if not self._yes and self._ask(f"Type {self._stage} to destroy it: ") != self._stage:
             print("Nothing was touched.")
@@ -128,7 +128,7 @@ class Operator:
         return 0
 
     def _back(self) -> None:
-        """Not where going back would lose a table: a person decides on that."""
+        """Restore the previous version, unless that would lose a table: a person decides that."""
         plan = self._stack.plan_back()
         if plan is None:
             return
@@ -140,7 +140,7 @@ class Operator:
         self._smoke(self._stack.outputs)
 
     def _carry_out(self, plan: Plan | None) -> bool:
-        """False where it was refused, and nothing was changed."""
+        """Show the plan and carry it out. False if it was refused and nothing was changed."""
         self._show(plan)
         if plan is None:
             return True

@@ -1,7 +1,7 @@
-"""Events of a stack: why one operation failed, and no other; or what it is still at.
+"""Reads from a stack's events why one operation failed, or what it is still doing.
 
-CloudFormation tells them newest first, a page at a time, of all operations of ninety days; each
-carries the token of the operation that it belongs to.
+CloudFormation lists the events of all operations of the last 90 days, newest first, in pages. Each
+carries its operation's token.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled")
-"""Said of what was under way when something else failed."""
+"""Reasons of resources that CloudFormation stopped because another one failed."""
 
 _WAITS_FOR = {
     "AWS::CertificateManager::Certificate": (
@@ -17,11 +17,11 @@ _WAITS_FOR = {
     ),
     "AWS::DynamoDB::Table": "DynamoDB, which builds an index",
 }
-"""What a kind of resource waits for, where it is known to wait long."""
+"""What resources of these types wait for, often long."""
 
 
 def still_at(cloudformation: Any, stack: str) -> str | None:
-    """What a stack's operation is at now, resource by resource; None where it has ended."""
+    """What a stack's operation is doing now, resource by resource; None if it has ended."""
     status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
     if not status.endswith("_IN_PROGRESS"):
         return None
@@ -42,9 +42,9 @@ def _waiting(resource: Mapping[str, Any]) -> str:
 
 
 def first_failure(cloudformation: Any, stack: str, token: str) -> str:
-    """What failed first in the operation of that ClientRequestToken, and why.
+    """What failed first in the operation with this ClientRequestToken, and why.
 
-    Where no resource did: why CloudFormation went back, an alarm or a person.
+    If no resource failed: why CloudFormation rolled back (an alarm, or a person).
     """
     failed, back = "", "no reason given"
     for event in _of(cloudformation, stack, token):
@@ -57,7 +57,7 @@ def first_failure(cloudformation: Any, stack: str, token: str) -> str:
 
 
 def _of(cloudformation: Any, stack: str, token: str) -> Iterator[Mapping[str, Any]]:
-    """The operation's events, newest first, down to its beginning."""
+    """The operation's events, from the newest back to its first."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack)
     for event in (event for page in pages for event in page["StackEvents"]):
         if event.get("ClientRequestToken") == token:

@@ -1,8 +1,8 @@
-"""The deployable package: what `chalice package` makes of app.py and infra/, slimmed and compiled.
+"""Builds the deployable package: `chalice package` from app.py and infra/, slimmed and compiled.
 
-The same package for the local cloud and for AWS. Lambda's file system is read-only: without
-bytecode in the package every cold start compiles every module. Cached by what goes in, because
-the packager takes seconds; the same input makes the same archive, byte for byte.
+The local cloud and AWS get the same package. Lambda's file system is read-only, so without bytecode
+in the package every cold start would compile every module. Packaging takes seconds, so packages are
+cached by their inputs; the same inputs make the same archive, byte for byte.
 """
 
 import fcntl
@@ -28,35 +28,34 @@ from infra import cloudformation, roles, runtime
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".sandbox" / "packages"
 KEPT = 4
-"""How many there are at most: whoever reads an older one, such as a run of the tests that began
-before a change, goes on."""
+"""Packages to keep: a test run that began before a change still uses an older one."""
 STAGE = "main"
 
 SERVICES = frozenset(
     {"dynamodb", "events", "kms", "lambda", "secretsmanager", "sesv2", "sqs", "sts"}
 )
-"""AWS services that chalicelib calls; botocore describes four hundred."""
+"""AWS services that chalicelib calls, of botocore's four hundred."""
 
 _ENDPOINTS = SERVICES - {"sesv2"} | {"email"}
-"""The same as `endpoints.json` names them."""
+"""`SERVICES` by their names in `endpoints.json`."""
 
 _INPUTS = ("app.py", "requirements.txt", "chalicelib", ".chalice", "infra")
 _NOT_INPUTS = ("__pycache__", "deployments", "stages")
-"""Parameters of a stage are no part of its package: a deployment that changes nothing else, such as
-naming who may use a key, is no new version to go back from."""
+"""A stage's parameters are not part of its package: a deployment that changes only them, such as
+who may use a key, makes no new version to roll back."""
 
 _PACKAGER = "from chalice.cli import main; main()"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The date of every file in the archive: the earliest that a zip can hold."""
+"""Date of every file in the archive: the earliest that a zip can hold."""
 
 
 class NotPackaged(Exception):
-    """There is no package; the message is one sentence that says why."""
+    """There is no package; the message says why in one sentence."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """The merged SAM template, the code, and a digest of the sources of both."""
+    """The merged SAM template, the code, and a digest of their sources."""
 
     template: Path
     code: Path
@@ -64,13 +63,13 @@ class Package:
 
 
 def require_runtime() -> None:
-    """Raise `NotPackaged` where what is made here would not be what Lambda is to run."""
+    """Raise `NotPackaged` if this Python can't package for AWS."""
     if said := runtime.fault():
         raise NotPackaged(said)
 
 
 def build() -> Package:
-    """The package of the sources as they are. Raises `NotPackaged`."""
+    """The package of the current sources, built unless cached. Raises `NotPackaged`."""
     sources = digest()
     folder = FOLDER / sources[:16]
     package = Package(folder / "sam.yaml", folder / "deployment.zip", sources)
@@ -82,7 +81,7 @@ def build() -> Package:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Two processes at once would write the same files: the second finds them made."""
+    """Keep other processes from writing the same files: they wait, then find them built."""
     FOLDER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     FOLDER.mkdir(exist_ok=True)
     with FOLDER.with_suffix(".lock").open("w") as lock:
@@ -107,13 +106,13 @@ def _make(package: Package, made: Path) -> None:
 
 
 def _forget_old() -> None:
-    """Leave the packages that were used last."""
+    """Delete all but the most recently used packages."""
     for old in sorted(FOLDER.iterdir(), key=lambda each: each.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old)
 
 
 def build_unslimmed(folder: Path) -> None:
-    """What `chalice package` makes: `deployment.zip` and `sam.yaml`. Raises `NotPackaged`."""
+    """Write `chalice package`'s `deployment.zip` and `sam.yaml`. Raises `NotPackaged`."""
     with _alone():
         _package(folder)
 
@@ -129,7 +128,7 @@ def _package(folder: Path) -> None:
 
 
 def _ours() -> dict[str, Any]:
-    """What is merged over Chalice's part: the fragments, and the functions' roles."""
+    """The template to merge over Chalice's: the fragments, and the functions' roles."""
     ours = cloudformation.merged()
     return {**ours, "Resources": ours["Resources"] | roles.resources()}
 
@@ -151,9 +150,9 @@ def _chalice(command: list[str]) -> None:
 def is_shipped(name: str) -> bool:
     """Whether a file of the unslimmed archive goes to Lambda.
 
-    Not: other services' descriptions; native code, for which each library here has Python to fall
-    back on, so that one package serves every architecture; time zones, which nothing asks for;
-    bytecode, which is made anew: a checkout still has that of modules that are gone.
+    Left out: other services' descriptions; native code, which every library here can replace with
+    Python, so that one package serves every architecture; time zones, which nothing uses; and
+    bytecode, which is compiled again because a checkout may hold that of deleted modules.
     """
     path = PurePosixPath(name)
     if path.suffix in (".so", ".pyi") or "__pycache__" in path.parts:
@@ -166,10 +165,8 @@ def is_shipped(name: str) -> bool:
 
 
 def _shorten(data: Path) -> None:
-    """Take out of botocore's descriptions what no call reads: they are parsed at each cold start.
-
-    Prose, and the endpoints of services that are not called.
-    """
+    """Remove from botocore's descriptions, which each cold start parses, what no call reads: prose,
+    and the endpoints of services that we do not call."""
     for file in [*data.rglob("*.json"), *data.rglob("*.json.gz")]:
         packed = file.suffix == ".gz"
         raw = file.read_bytes()
@@ -187,7 +184,7 @@ def _shorten(data: Path) -> None:
 
 
 def _drop_prose(described: object) -> None:
-    """Without the key ``documentation`` wherever its value is text; a member of that name stays."""
+    """Delete each ``documentation`` whose value is text; an API's member of that name stays."""
     if isinstance(described, dict):
         if isinstance(described.get("documentation"), str):
             del described["documentation"]
@@ -199,9 +196,9 @@ def _drop_prose(described: object) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Bytecode for the Python that `chalice package` names as the runtime: the one it runs on.
+    """Compile for the Python that runs this; `chalice package` names the same one as the runtime.
 
-    Unchecked: nothing on Lambda changes a source, so nothing need be compared at each import.
+    Unchecked: nothing on Lambda changes a source, so an import need not compare it.
     """
     where = ["-s", str(folder), "-p", "/var/task"]
     command = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *where]
@@ -227,7 +224,7 @@ def _archive(folder: Path, target: Path) -> None:
 
 
 class _Flat(yaml.CSafeDumper):
-    """Writes what is the same twice: CloudFormation reads no YAML aliases."""
+    """Writes repeated parts in full: CloudFormation does not accept YAML aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -239,7 +236,7 @@ def _flatten(template: Path) -> None:
 
 
 def digest() -> str:
-    """SHA-256 over the names and contents of everything that the package is made of."""
+    """SHA-256 over the names and contents of all inputs of the package."""
     total = hashlib.sha256(f"python {sys.version_info[:2]}".encode())
     for file in _inputs():
         total.update(f"\0{file.relative_to(ROOT)}\0".encode())

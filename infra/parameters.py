@@ -1,6 +1,6 @@
-"""The parameters of a stage: a file of the operator's, held against the template before anything.
+"""A stage's parameters: reads the operator's file and checks it against the template.
 
-`infra/stages/<stage>.json` holds names and values; the stage itself is the file's name.
+`infra/stages/<stage>.json` holds names and values; the file's name is the stage.
 """
 
 import json
@@ -16,18 +16,18 @@ from infra import cloudformation
 STAGES = Path(__file__).resolve().parent / "stages"
 
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
-"""A host's name as certificates and API Gateway take it: small letters, no port."""
+"""A host name as certificates and API Gateway accept it: lowercase, no port."""
 
 _STAGE = re.compile(r"[a-z0-9-]{1,20}")
 _LOOPBACK = ("localhost", "127.0.0.1")
 
 
 class BadParameters(Exception):
-    """A parameter is missing or wrong; the message is one sentence that says which."""
+    """A parameter is missing or wrong; the message says which in one sentence."""
 
 
 def read(stage: str, template: Path, stages: Path = STAGES) -> dict[str, str]:
-    """A stage's parameters, as the template wants them. Raises `BadParameters`."""
+    """A stage's parameters, checked. Raises `BadParameters`."""
     if not _STAGE.fullmatch(stage):
         raise BadParameters(
             f"{stage!r} is no name of a stage: small letters, digits and dashes, 20 at most."
@@ -55,13 +55,13 @@ def declared(template: Path) -> dict[str, dict[str, Any]]:
 
 
 def declared_in(text: str) -> dict[str, dict[str, Any]]:
-    """The same from its text."""
+    """Like `declared`, from the template's text."""
     found: dict[str, dict[str, Any]] = cloudformation.load(text)["Parameters"]
     return found
 
 
 def check(given: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]]) -> None:
-    """Hold values against what is declared, as CloudFormation would. Raises `BadParameters`."""
+    """Check values against their declarations, as CloudFormation would. Raises `BadParameters`."""
     unknown = sorted(set(given) - set(wanted))
     if unknown:
         raise BadParameters(f"The template has no parameter {unknown[0]}.")
@@ -83,7 +83,7 @@ def _fits(name: str, value: str, parameter: Mapping[str, Any]) -> None:
         )
     pattern = parameter.get("AllowedPattern")
     if pattern and not re.fullmatch(pattern, value):
-        # Whoever took one for the other has put the key itself there.
+        # The operator may have entered the key itself instead of its secret's name.
         given = "" if name == "VisitorKey" else f" is {value!r}, which"
         raise BadParameters(f"{name}{given} is none: {parameter['Description']}")
     if parameter["Type"] == "Number":
@@ -93,7 +93,7 @@ def _fits(name: str, value: str, parameter: Mapping[str, Any]) -> None:
 
 
 def _consistent(given: Mapping[str, str]) -> None:
-    """What no pattern can say: tokens travel by https, but for this very machine (S17)."""
+    """Check what no pattern can: tokens travel by https, except on this machine (S17)."""
     addresses = {name: value for name, value in given.items() if name.endswith(("Url", "Origin"))}
     for name, value in addresses.items():
         if not value:
@@ -115,7 +115,7 @@ def _mail(name: str, address: str) -> None:
 
 
 def _front(given: Mapping[str, str]) -> None:
-    """One of the three ways to stand in front, whole: see docs/deploying.md."""
+    """Check the settings of the front, one of the three in docs/deploying.md."""
     origin, front = given["TenantOrigin"], given.get("Front", "forwarded")
     if set("{}") & set(origin.replace("{tenant}", "")) or origin.count("{tenant}") > 1:
         raise BadParameters(f"TenantOrigin is {origin!r}; it may say {{tenant}} once, no more.")

@@ -16,19 +16,19 @@ from infra import cloudformation
 from infra.parameters import BadParameters
 
 UNRESERVED = 100
-"""Concurrent executions that Lambda keeps for functions that reserve none."""
+"""Concurrent executions that Lambda keeps free for functions that reserve none."""
 
 
 def session() -> boto3.Session:
-    """The operator's. AWS_REGION is what AWS's other tools read; boto3 knows AWS_DEFAULT_REGION and
-    profiles, and would deploy into the profile's region."""
+    """The operator's session. Reads AWS_REGION, as AWS's other tools do: boto3 reads only
+    AWS_DEFAULT_REGION and profiles, and would deploy to the profile's region."""
     return boto3.Session(region_name=os.environ.get("AWS_REGION"))
 
 
 def check_zone(route53: Any, given: Mapping[str, str]) -> None:
-    """The zone named by HostedZoneId, if any, is public and contains TenantOrigin.
+    """Check that the zone named by HostedZoneId, if any, is public and contains TenantOrigin.
 
-    Raises `BadParameters`, or what botocore raises where there is no such zone.
+    Raises `BadParameters`, or botocore's error if there is no such zone.
     """
     if not given.get("HostedZoneId"):
         return
@@ -44,11 +44,11 @@ def check_zone(route53: Any, given: Mapping[str, str]) -> None:
 def check_concurrency(
     lambda_: Any, template: Path, resources: Callable[[], Mapping[str, str]]
 ) -> None:
-    """Hold what the template's functions reserve against what the account has left.
+    """Check that the account has enough concurrency left for what the template's functions reserve.
 
-    ``resources``: AWS's names of what the stack has, by those in the template; asked only where
-    the account has not enough, as functions may have it already. Who may not ask the account is
-    left to CloudFormation. Raises `BadParameters`, or what botocore raises.
+    ``resources`` returns AWS's names of the stack's resources by their template names. It is called
+    only if the account has too little: functions may hold their reservations already. Skipped if
+    the operator may not read the account's limits. Raises `BadParameters` or botocore's errors.
     """
     wanted = _reserved_by(template)
     try:
@@ -72,7 +72,7 @@ def check_concurrency(
 
 
 def _reserved_by(template: Path) -> dict[str, int]:
-    """Concurrent executions that each function reserves, by its name in the template."""
+    """Each function's reserved concurrent executions, by its template name."""
     resources = cloudformation.load(template.read_text())["Resources"].items()
     reserved = {
         name: made.get("Properties", {}).get("ReservedConcurrentExecutions")
@@ -82,7 +82,7 @@ def _reserved_by(template: Path) -> dict[str, int]:
 
 
 def _left(lambda_: Any) -> int:
-    """Concurrent executions of the account that no function has reserved."""
+    """The account's concurrent executions that no function has reserved."""
     return int(lambda_.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"])
 
 

@@ -1,11 +1,11 @@
-"""Prove on a real account what the pages only believe of AWS: `make prove`.
+"""Check on a real account what the pages only believe about AWS: `make prove`.
 
     python -m infra.prove STAGE [--spare]
 
-Each belief is a line: *as believed*, *not so* with what to do then, or *unproven* with the reason.
-Run it once after the first deployment. It pages the people on call once, adds and removes a tenant
-of its own, and prints no secret. ``--spare`` also disables a key for a while and restores a table:
-only for a stage that nobody needs. On the local cloud most lines are unproven.
+Prints a line for each belief: *as believed*, *not so* with what to do, or *unproven* with the
+reason. Run it once after the first deployment. It pages the people on call once, adds and removes
+its own tenant, and prints no secret. ``--spare`` also disables a key for a while and restores a
+table: only for a stage that nobody needs. On the local cloud most lines are unproven.
 """
 
 import argparse
@@ -28,14 +28,13 @@ AS_BELIEVED, NOT_SO, UNPROVEN = "as believed", "not so", "unproven"
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one belief; ``told`` says what was seen, or why nothing could be."""
+    """The result for one belief; ``told`` says what was seen, or why it could not be checked."""
 
     belief: Belief
     verdict: str
     told: str
 
     def line(self) -> str:
-        """For the operator."""
         first = f"{self.verdict:<12} {self.belief.says}"
         seen = f"\n{'':<13}{self.told}" if self.told else ""
         then = f"\n{'':<13}And then: {self.belief.then}" if self.verdict == NOT_SO else ""
@@ -43,7 +42,7 @@ class Finding:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: 1 where something is not as believed."""
+    """Return the exit code: 1 if a belief is false or the stage can't be read."""
     parser = argparse.ArgumentParser(prog="prove", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage")
     parser.add_argument("--spare", action="store_true", help="a stage that nobody needs")
@@ -63,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 def stage_of(
     session: Any, stack: Stack, name: str, *, local: bool, endpoint: str | None = None
 ) -> aws_assumptions.Stage:
-    """What beliefs look at. Raises `StackFailed` where there is no such stack."""
+    """The stage to check. Raises `StackFailed` if there is no such stack."""
     live = stack.live
     if live is None:
         raise StackFailed(f"There is no stack {stack.name}.")
@@ -93,7 +92,7 @@ def _rep(service: Service) -> Callable[..., dict[str, Any]]:
 
 
 def prove(stage: aws_assumptions.Stage, say: Callable[[str], None], *, spare: bool = False) -> int:
-    """Look at each belief, saying a line of each; 1 where one is not so."""
+    """Check each belief and print a line for it; 1 if one is false."""
     found = [_finding(one, stage, say) for one in aws_assumptions.ALL if spare or not one.spare]
     counts: Mapping[str, int] = {
         verdict: sum(one.verdict == verdict for one in found)
@@ -113,7 +112,7 @@ def _finding(belief: Belief, stage: aws_assumptions.Stage, say: Callable[[str], 
     except NotSo as error:
         finding = Finding(belief, NOT_SO, str(error))
     except ClientError as error:
-        # The code alone: a message may quote what was asked.
+        # Only the code: a message may quote the request.
         finding = Finding(
             belief, UNPROVEN, f"AWS would not tell: {error.response['Error']['Code']}."
         )

@@ -1,9 +1,9 @@
-"""Put the rows of a restored table into the stack's own: `make restore`.
+"""Copy the rows of a restored table into the stack's own table: `make restore`.
 
     python -m infra.restore STAGE TABLE SOURCE [--over]
 
-They go from one to the other through this process's memory: many are tokens, so none is written
-to a file or shown. What the stack's table has stays, unless ``--over``. Cut off, run it again.
+Many rows hold tokens, so they pass only through this process's memory: none is written to a file or
+shown. Rows that the stack's table has stay, unless ``--over``. If interrupted, run it again.
 """
 
 import argparse
@@ -21,15 +21,14 @@ from infra import preflight, schedule
 from infra.stack import Stack, StackFailed
 
 COUNTED = {"Tenants": ("link_series", "sequence")}
-"""Counters of restored rows jump to now in epoch seconds: more than were drawn since any backup
-was made, and at each restore more than at the one before. A link that has been revoked since stays
-dead, as do all others of that time (S14), and the next sign-in counts as newer than what stands in
-`Grants` (F23)."""
+"""Restored counters jump to the current time in epoch seconds: higher than any value drawn since a
+backup, and higher at each restore. Links revoked since the backup stay dead, as do all others of
+that time (S14), and the next sign-in counts as newer than the one in `Grants` (F23)."""
 
 DROPPED = {"Tenants": ("pinned_account", "pin_lifted", "choosing")}
-"""What no restored row brings back: an account that was another's since, or the leave to replace it
-(S25), or the count of sign-ins that waited for a choice then and would keep the tenant from being
-removed for ever (S22). The next refresh pins the account of the grant that lives."""
+"""Attributes that a restore leaves out: the account, which may belong to another tenant by now, the
+permission to replace it (S25), and the count of sign-ins waiting for a choice, which would block
+removing the tenant forever (S22). The next refresh pins the account of the live grant."""
 
 TOLD_AGAIN = {
     "Journal": (
@@ -38,14 +37,14 @@ TOLD_AGAIN = {
         " are published again under the ids that they had.\n"
     )
 }
-"""What else a table's rows bring about when they are written."""
+"""What else happens when a table's rows are written: printed for the operator."""
 
 AT_ONCE = 16
-"""Rows that are written at the same time."""
+"""Rows written in parallel."""
 
 
 def main(arguments: list[str] | None = None, session: Any = None) -> int:
-    """The command's exit code: 1 where something was refused or failed, in one sentence."""
+    """Return the exit code: 1 if something was refused or failed, with one sentence printed."""
     parser = argparse.ArgumentParser(prog="restore", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage")
     parser.add_argument("table", help="as the stack's outputs name it: Grants, Tokens ...")
@@ -68,7 +67,7 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
 
 
 def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
-    """Raise `StackFailed` while anything may refresh: it would use what is not checked (F19)."""
+    """Raise `StackFailed` while anything may refresh: it would use unchecked rows (F19)."""
     functions, events = session.client("lambda"), session.client("events")
     for name, on in schedule.rules(functions, events, outputs["RefreshTickFunction"]).items():
         if on:
@@ -82,11 +81,10 @@ def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
 def put_back(
     dynamodb: Any, source: str, target: str, *, over: bool, kind: str = ""
 ) -> Counter[bool]:
-    """Copy rows from table to table; how many were written, and how many were left as they are.
+    """Copy rows from table to table; returns how many were written (True) and left alone (False).
 
-    ``kind``: the table's name in the stack; its `COUNTED` jump and its `DROPPED` go on the way.
-
-    Raises `StackFailed` where the two are not of one kind, and what DynamoDB refuses.
+    ``kind``: the table's name in the stack, which selects `COUNTED` and `DROPPED`. Raises
+    `StackFailed` if the tables' keys differ, or DynamoDB's errors.
     """
     keys = [
         dynamodb.describe_table(TableName=name)["Table"]["KeySchema"] for name in (source, target)

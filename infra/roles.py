@@ -1,8 +1,8 @@
 """The policies of the functions' roles, expanded from the table `infra/roles.yaml`.
 
 What the table does not name is denied. `chalice package` gives every function a role that may only
-log (`.chalice/logs-only.json`), and what stands here replaces that policy: a function whose name is
-misspelt in the table may do nothing else. `python -m infra.roles [FUNCTION]` prints them.
+log (`.chalice/logs-only.json`); these policies replace that one. If the table misspells a
+function's name, it may still only log. `python -m infra.roles [FUNCTION]` prints the policies.
 """
 
 import json
@@ -25,7 +25,7 @@ _VERBS = {**_READS, **_WRITES, "describe": "DescribeTable"}
 
 _READING = ["Decrypt", "DescribeKey"]
 _WRITING = [*_READING, "Encrypt", "GenerateDataKey*", "ReEncrypt*"]
-"""What DynamoDB does with the key of a table in its caller's name."""
+"""What DynamoDB does with a table's key on behalf of its caller."""
 
 _RETURNED = {
     "": [],
@@ -34,11 +34,11 @@ _RETURNED = {
     "UPDATED": ["UPDATED_NEW", "UPDATED_OLD"],
     "UPDATED_NEW": ["UPDATED_NEW"],
 }
-"""What a write may return, as the table says it; `NONE` always."""
+"""What a write may return, by the table's word for it; `NONE` is always allowed."""
 
 _SECRETS_KEY = "SecretsKey"
 _STORES = {"CreateSecret", "PutSecretValue"}
-"""What encrypts a secret; Secrets Manager then tries to decrypt by the key too."""
+"""Actions that encrypt a secret. Secrets Manager also tries to decrypt with the key then."""
 
 _TYPES = {
     "bus": "AWS::Events::EventBus",
@@ -50,8 +50,8 @@ _PARTS = {"tables", "secrets", "shared_keys", "queues", "invokes", "publishes", 
 
 
 def policies() -> dict[str, list[Statement]]:
-    """Every function's statements, by the function's logical id. Raises `ValueError` where the
-    table names what there is not."""
+    """Each function's statements, by its logical id. Raises `ValueError` if the table names
+    something that does not exist."""
     table = cloudformation.load(TABLE.read_text())
     template, sets = cloudformation.merged(), table["sets"] | {"DETAILS": [*DETAILS]}
     return {
@@ -61,7 +61,7 @@ def policies() -> dict[str, list[Statement]]:
 
 
 def resources() -> dict[str, Any]:
-    """The roles as `chalice package` is to merge them over its own."""
+    """The roles, for `chalice package` to merge over its own."""
     return {
         role(function): {"Properties": {"Policies": [_named(role(function), statements)]}}
         for function, statements in policies().items()
@@ -83,7 +83,7 @@ def _named(name: str, statements: list[Statement]) -> dict[str, Any]:
 
 
 class _Role:
-    """One function's part of the table, beside the template."""
+    """Expands one function's part of the table."""
 
     def __init__(
         self,
@@ -120,13 +120,13 @@ class _Role:
         return found
 
     def _properties(self, name: str, what: str) -> Mapping[str, Any]:
-        """Of a resource of the template. Raises `ValueError` where it is none of that kind."""
+        """A resource's properties. Raises `ValueError` if the template has none of that kind."""
         kind = {one: made for one, made in self._made.items() if made.get("Type") == _TYPES[what]}
         found: Mapping[str, Any] = _known(name, kind, what)["Properties"]
         return found
 
     def _logs(self) -> Iterator[Statement]:
-        """CloudFormation makes up the end of a name that the template does not give."""
+        """If the template does not name the function, CloudFormation makes up the name's end."""
         properties = self._made.get(self._function, {}).get("Properties", {})
         made_up = {"Fn::Sub": f"${{AWS::StackName}}-{self._function}-*"}
         name = properties.get("FunctionName", made_up)["Fn::Sub"]
@@ -158,7 +158,7 @@ class _Role:
         if isinstance(attributes, dict):
             return _leading(**attributes)
         returned = ["NONE", *_known(returning, _RETURNED, "returned value")]
-        # A read of whole rows names no attribute, and would pass `ForAllValues`.
+        # A read of whole rows names no attributes, so `ForAllValues` alone would allow it.
         return {
             "ForAllValues:StringEquals": {"dynamodb:Attributes": self._expanded(attributes)},
             "Null": {"dynamodb:Attributes": "false"},
@@ -168,7 +168,7 @@ class _Role:
         }
 
     def _expanded(self, names: Iterable[str]) -> list[str]:
-        """Attributes, with the members of sets, which are in capitals, in their place."""
+        """The attributes, with each set (a name in capitals) replaced by its members."""
         found: list[str] = []
         for name in names:
             inside = [name] if name.islower() else self._expanded(_known(name, self._sets, "set"))
@@ -193,11 +193,11 @@ class _Role:
             yield _through("SecretsManager", _SECRETS_KEY, ["Decrypt", *stores])
 
     def _shared_keys(self) -> Iterator[Statement]:
-        """Secrets Manager's own key, under which they are, serves whoever may read the secret."""
+        """They are under Secrets Manager's own key, which any role that may read them can use."""
         for parameter, condition in self._of("shared_keys").items():
             _known(parameter, self._template["Parameters"], "parameter")
             _known(condition, self._template["Conditions"], "condition")
-            # A secret's ARN ends with six characters that AWS makes up.
+            # A secret's ARN ends with six characters that AWS chooses.
             place = _here("secretsmanager", f"secret:${{{parameter}}}-??????")
             allowed = _allow(f"Read{parameter}", "secretsmanager", ["GetSecretValue"], place)
             yield {"Fn::If": [condition, allowed, {"Ref": "AWS::NoValue"}]}
@@ -222,27 +222,27 @@ class _Role:
             if what == "mail":
                 place = _here("ses", "identity/*")
                 yield _allow("LookAtSender", "ses", ["GetEmailIdentity"], place)
-                yield _allow("LookAtMailAccount", "ses", ["GetAccount"], "*")  # AWS knows no other
+                yield _allow("LookAtMailAccount", "ses", ["GetAccount"], "*")  # AWS allows no other
             else:
                 self._properties(what, "key")
                 yield _allow(f"LookAt{what}", "kms", ["DescribeKey"], _arn(what))
 
 
 def _known(name: str, known: Any, what: str) -> Any:
-    """What is known by a name, or the name. Raises `ValueError` where it is not known."""
+    """The entry of that name, or the name in a mere list. Raises `ValueError` if it is missing."""
     if name not in known:
         raise ValueError(f"infra/roles.yaml: there is no {what} {name}.")
     return known[name] if isinstance(known, Mapping) else name
 
 
 def _spoken(said: str) -> tuple[list[str], str]:
-    """The verbs of a row, and what a write may return."""
+    """A row's verbs, and what a write may return."""
     verbs, _, returning = said.partition(" returning ")
     return verbs.split(", "), returning
 
 
 def _stream(table: str) -> Iterator[Statement]:
-    """AWS knows no resource for a list of streams."""
+    """`ListStreams` can't be limited to a resource."""
     reads = ["DescribeStream", "GetRecords", "GetShardIterator"]
     stream = {"Fn::GetAtt": [table, "StreamArn"]}
     yield _allow(f"Read{table}Stream", "dynamodb", reads, stream)
@@ -250,7 +250,7 @@ def _stream(table: str) -> Iterator[Statement]:
 
 
 def _leading(*, keys: str) -> Statement:
-    """Rows whose partition key is like this."""
+    """The condition that partition keys match the pattern ``keys``."""
     leading = "dynamodb:LeadingKeys"
     return {"ForAllValues:StringLike": {leading: [keys]}, "Null": {leading: "false"}}
 
@@ -263,7 +263,7 @@ def _both(one: Statement | None, other: Statement) -> Statement:
 
 
 def _through(service: str, key: str, actions: list[str]) -> Statement:
-    """A key, by way of the one service that needs it."""
+    """Allow the use of a key, but only through one service."""
     via = {"Fn::Sub": f"{service.lower()}.${{AWS::Region}}.amazonaws.com"}
     condition = {"StringEquals": {"kms:ViaService": via}}
     return _allow(f"{key}Through{service}", "kms", actions, _arn(key), condition)
@@ -292,7 +292,7 @@ def _here(service: str, rest: str) -> dict[str, str]:
 
 
 def main(asked: list[str]) -> int:
-    """Print the policies of the functions that are named, or of all."""
+    """Print the policies of the named functions, or of all."""
     known = policies()
     if strange := [name for name in asked if name not in known]:
         print(f"There is no function {strange[0]}: {', '.join(known)}.", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""Rollback triggers: alarms at which CloudFormation undoes an update by itself.
+"""Rollback triggers: alarms that make CloudFormation undo an update.
 
-CloudFormation keeps a stack's triggers for the operations that follow, so each operation names its
-own, also where it wants none.
+CloudFormation keeps a stack's triggers for later operations, so each operation sets its own, even
+if it has none.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 WATCHED = ("CompletionFails", "OwnFailures", "PagesFail", "TickFails", "TickMissing")
-"""Alarms that undo an update; CloudFormation takes five."""
+"""Alarms that undo an update; CloudFormation allows five."""
 
 WATCHED_MINUTES = 5
 
 NONE = {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
-"""Nothing undoes it. An omitted list would be the one of the operation before."""
+"""No triggers. If the list were omitted, the previous operation's would apply."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """The alarms of `WATCHED` that a stack has: their names in AWS, by those in the template."""
+    """The alarms of `WATCHED` that a stack has: their names in AWS, by their template names."""
 
     alarms: Mapping[str, str]
     ringing: Collection[str] = ()
-    """Those, as the template names them, that ring already: each would undo whatever is done."""
+    """Template names of alarms that are already ringing: each would undo any update."""
 
     def configuration(self, stack: str) -> dict[str, Any]:
-        """CloudFormation's RollbackConfiguration for the stack of that ARN."""
+        """CloudFormation's RollbackConfiguration for the stack with this ARN."""
         account = ":".join(stack.split(":")[:5]).replace("cloudformation", "cloudwatch")
         quiet = sorted(real for name, real in self.alarms.items() if name not in self.ringing)
         return {
@@ -39,9 +39,9 @@ class Watched:
 
 
 def watched(cloudwatch: Any, resources: Mapping[str, str]) -> Watched:
-    """The alarms to watch among a stack's resources, and which of them ring now."""
+    """The alarms to watch among a stack's resources, and which of them are ringing."""
     alarms = {name: resources[name] for name in WATCHED if name in resources}
-    if not alarms:  # without names CloudWatch would tell of everybody's
+    if not alarms:  # without names CloudWatch would return all alarms
         return Watched({})
     told = cloudwatch.describe_alarms(AlarmNames=list(alarms.values()))["MetricAlarms"]
     ringing = {alarm["AlarmName"] for alarm in told if alarm["StateValue"] == "ALARM"}

@@ -1,10 +1,10 @@
-"""The rules by which EventBridge invokes a function: whether it runs by itself."""
+"""EventBridge's rules that invoke a function, and whether they are enabled."""
 
 from typing import Any
 
 
 def rules(functions: Any, events: Any, function: str) -> dict[str, bool]:
-    """The rules that invoke a function, and whether each is enabled. Raises what botocore does."""
+    """The rules that invoke a function, and whether each is enabled. Raises botocore's errors."""
     found = functions.get_function(FunctionName=function)
     address = found["Configuration"]["FunctionArn"]
     names = events.list_rule_names_by_target(TargetArn=address)["RuleNames"]
@@ -12,6 +12,6 @@ def rules(functions: Any, events: Any, function: str) -> dict[str, bool]:
 
 
 def enabled(functions: Any, events: Any, function: str) -> bool:
-    """Whether any of its rules is, or it has none."""
+    """Whether any of the function's rules is enabled, or it has none."""
     found = rules(functions, events, function)
     return not found or any(found.values())

@@ -1,7 +1,7 @@
-"""The smoke test of a deployment, which decides whether the version before is put back.
+"""The smoke test of a deployment, which decides whether to restore the previous version.
 
-Only what is asked through Lambda itself decides: the operator's machine may have a proxy, old
-certificates or a DNS that does not know a new host yet. What it sees from outside is a warning.
+Only calls through Lambda itself decide: the operator's machine may have a proxy, old certificates,
+or a DNS that does not have a new host yet. What it finds from outside is only a warning.
 """
 
 import json
@@ -31,7 +31,7 @@ TICK = {
     "resources": [],
     "detail": {},
 }
-"""What EventBridge sends each minute. One tick more than the schedule's has no effect (F17)."""
+"""What EventBridge sends each minute. An extra tick has no effect (F17)."""
 
 HEALTH = {
     "resource": "/healthz",
@@ -50,25 +50,25 @@ HEALTH = {
 """What API Gateway sends for `GET /healthz`."""
 
 LOOK_SECONDS, PAUSE_SECONDS = 60, 5
-"""How long a new host has to be known from outside, and how long to wait between two tries."""
+"""Seconds allowed for a new host to become reachable from outside, and between two tries."""
 
 TICK_SECONDS = 130
-"""How long a tick is waited for; it ends by itself after 120."""
+"""Seconds to wait for a tick; it ends by itself after 120."""
 
 
 def pages_of(outputs: Mapping[str, str]) -> str:
-    """Where a stage's pages answer: as the stack says, or at the cloud that AWS's own variable
-    names instead of AWS, which no name of the world's leads to."""
+    """The address of a stage's pages: from the stack's outputs, or at the local cloud, which
+    AWS_ENDPOINT_URL names and no public host name leads to."""
     elsewhere = os.environ.get("AWS_ENDPOINT_URL")
     if not elsewhere:
-        # A version that is gone back to may be older than that output.
+        # After a rollback the version may be older than this output.
         return outputs.get("PagesURL") or outputs["EndpointURL"].rstrip("/")
     stage = f"{outputs['ApiId']}/{outputs['ApiStage']}"
     return f"{elsewhere.rstrip('/')}/_aws/execute-api/{stage}"
 
 
 class Smoke:
-    """Tries a deployment: the web function answers, a tick runs through; and looks from outside."""
+    """Tests a deployment: the web function answers, a tick completes. Also looks from outside."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Smoke:
         pause: Callable[[float], None] = time.sleep,
         warn: Callable[[str], None] = print,
     ) -> None:
-        """``pages``: where the pages answer, where it is not as the stack says."""
+        """``pages``: the address of the pages, if the stack's outputs do not have it."""
         config = Config(read_timeout=TICK_SECONDS, retries={"total_max_attempts": 1})
         self._session = session
         self._elsewhere = endpoint or os.environ.get("AWS_ENDPOINT_URL")
@@ -89,7 +89,7 @@ class Smoke:
         self._warn = warn
 
     def __call__(self, outputs: Mapping[str, str]) -> None:
-        """Raises `StackFailed` where the version is bad; all else is a warning."""
+        """Raises `StackFailed` if the version is bad; everything else is a warning."""
         self._try_pages(outputs["WebFunction"])
         self._try_tick(outputs["RefreshTickFunction"])
         self._look_from_here((self._pages or pages_of(outputs)) + "/healthz")
@@ -102,7 +102,7 @@ class Smoke:
             raise StackFailed("The web function answers, but not that it is well.")
 
     def _try_tick(self, function: str) -> None:
-        """Not while its rule is disabled: an operator has stopped refreshing on purpose (F19)."""
+        """Skipped while its rule is disabled: an operator stopped refreshing on purpose (F19)."""
         if not schedule.enabled(self._lambda, self._events, function):
             self._warn("The rule of RefreshTick is disabled, so no tick was tried.")
             return
@@ -119,7 +119,7 @@ class Smoke:
         return answer
 
     def _look_from_here(self, address: str) -> None:
-        """Tried for a minute: a new host takes its time to be known."""
+        """Try for a minute: a new host takes time to become reachable."""
         said = self._fault(address)
         for _ in range(LOOK_SECONDS // PAUSE_SECONDS):
             if said is None:
@@ -137,7 +137,7 @@ class Smoke:
             return str(error)
 
     def _request(self, address: str) -> urllib.request.Request:
-        """Signed for the local cloud, which answers nobody else; AWS's pages are open to all."""
+        """Signed for the local cloud, which requires it; on AWS the pages are public."""
         asked = AWSRequest("GET", address)
         if self._elsewhere and address.startswith(self._elsewhere):
             key = self._session.get_credentials()
@@ -145,7 +145,7 @@ class Smoke:
         return urllib.request.Request(address, headers=dict(asked.headers.items()))  # noqa: S310 # nosec B310 - likewise
 
     def _look_within(self, function: str) -> None:
-        """What the doctor finds, and a tenant's page through whatever stands in front."""
+        """Warn of what the doctor finds, and try a tenant's page through the front."""
         try:
             found = self._invoked(function, {"command": "doctor"}, "The doctor")
         except StackFailed as error:

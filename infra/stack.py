@@ -1,7 +1,7 @@
-"""One CloudFormation stack of the product: published, planned as a change set, carried out.
+"""One CloudFormation stack of the product: publish a package, plan a change set, carry it out.
 
-The same on AWS and on the local cloud. The stack's package and the one before stay in its bucket
-under their digests, so that it can be put back; the stack's own outputs tell which they are.
+Works the same on AWS and on the local cloud. The bucket keeps the current package and the previous
+one, by their digests, for a rollback; the stack's outputs name both.
 """
 
 import time
@@ -18,23 +18,22 @@ from infra.package import Package
 from infra.versions import Versions
 
 POLL = {"Delay": 2, "MaxAttempts": 900}
-"""Half an hour: tables and indexes take their time."""
+"""Half an hour in all: tables and indexes take long."""
 
 WAITS_SECONDS = 86_400
-"""A package's least time in the bucket: a change set or an update may be about to take it."""
+"""Minimum time a package stays in the bucket: a pending change set or update may need it."""
 
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed", "no changes")
 
 
 class StackFailed(Exception):
-    """CloudFormation would not; the message is one sentence that says why."""
+    """CloudFormation refused or failed; the message says why in one sentence."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A change set that waits: its address, what it would do, line by line, and what it would
-    lose: things in `changes.KEPT` that it removes, replaces or perhaps replaces. Alarms that are
-    ``ringing`` undo nothing."""
+    """A change set, not yet carried out: its address, one line for each change, and the changes
+    that `changes.loses`. Alarms that are already ``ringing`` do not undo it."""
 
     address: str
     kind: str
@@ -58,7 +57,7 @@ class Stack:
 
     @property
     def live(self) -> dict[str, Any] | None:
-        """The stack as CloudFormation describes it; None where there is none."""
+        """The stack as CloudFormation describes it; None if there is none."""
         try:
             found: dict[str, Any] = self._cloudformation.describe_stacks(StackName=self.name)[
                 "Stacks"
@@ -71,15 +70,14 @@ class Stack:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What the stack tells. Raises `StackFailed` where there is none."""
+        """The stack's outputs. Raises `StackFailed` if there is no stack."""
         live = self._required()
         return {output["OutputKey"]: output["OutputValue"] for output in live["Outputs"]}
 
     @property
     def resources(self) -> dict[str, str]:
-        """What AWS calls each resource, by its name in the template. All of them, page by page:
-        `DescribeStackResources` would end with the hundredth and not say so. None without a stack.
-        """
+        """AWS's name of each resource, by its template name; empty if there is no stack. Read in
+        pages, because `DescribeStackResources` silently stops after 100."""
         if self.live is None:
             return {}
         pages = self._cloudformation.get_paginator("list_stack_resources")
@@ -92,11 +90,11 @@ class Stack:
 
     @property
     def versions(self) -> Versions:
-        """The package that the stack runs, and the one that it ran before."""
+        """The package that the stack runs, and the previous one."""
         return versions.of(self.live)
 
     def publish(self, package: Package) -> None:
-        """Put code and template where CloudFormation finds them. Raises `StackFailed`."""
+        """Upload code and template for CloudFormation. Raises `StackFailed`."""
         code = f"{package.digest}.zip"
         self._bucket.upload(package.code, code)
         template = package.template.read_text().replace(
@@ -106,7 +104,7 @@ class Stack:
         self._clear()
 
     def _clear(self) -> None:
-        """Delete what the stack neither runs nor can go back to."""
+        """Delete old packages that the stack neither runs nor can go back to."""
         known = self.versions
         for key, since in list(self._bucket.ages()):
             wanted = key.partition(".")[0] in (known.live, known.before)
@@ -114,9 +112,9 @@ class Stack:
                 self._bucket.delete(key)
 
     def plan(self, digest: str, given: Mapping[str, str]) -> Plan | None:
-        """What putting a published package there would do; None: nothing. Raises `StackFailed`.
+        """What deploying a published package would do; None if nothing. Raises `StackFailed`.
 
-        An alarm that rings already does not undo it: it may be the very fix.
+        An alarm that is already ringing does not undo it: the deployment may be the fix.
         """
         values = [{"ParameterKey": key, "ParameterValue": given[key]} for key in sorted(given)]
         live = self.live
@@ -127,9 +125,9 @@ class Stack:
         return plan and replace(plan, ringing=tuple(watched.ringing))
 
     def plan_back(self) -> Plan | None:
-        """What putting the package before back would do, with the parameters as they are now.
+        """What restoring the previous package, with the current parameters, would do; or None.
 
-        No alarm undoes it: those that call for it ring on while it runs. Raises `StackFailed`.
+        No alarm undoes it: those that call for it may still be ringing. Raises `StackFailed`.
         """
         before = self.versions.before
         if before is None:
@@ -183,15 +181,15 @@ class Stack:
         )
 
     def forget(self, plan: Plan) -> None:
-        """Leave everything as it is."""
+        """Discard the plan."""
         self._cloudformation.delete_change_set(ChangeSetName=plan.address)
-        if plan.kind == "create":  # else an empty stack would stay, in review for ever
+        if plan.kind == "create":  # or an empty stack would stay in review forever
             self._cloudformation.delete_stack(StackName=self.name)
 
     def carry_out(self, plan: Plan) -> None:
-        """Do what was planned, and protect the stack from deletion by anything but `delete`.
+        """Carry out the plan, and protect the stack from deletion by anything but `delete`.
 
-        Raises `StackFailed`: CloudFormation has gone back by itself, or is still at it.
+        Raises `StackFailed` if CloudFormation rolled back or has not finished.
         """
         token = f"carry-out-{time.time_ns()}"
         self._cloudformation.execute_change_set(
@@ -201,7 +199,7 @@ class Stack:
         self._protect(on=True)
 
     def delete(self) -> None:
-        """Delete the stack; tables, keys and queues with answers stay. Raises `StackFailed`."""
+        """Delete the stack; its tables, keys and answer queues stay. Raises `StackFailed`."""
         self._required()
         self._protect(on=False)
         token = f"delete-{time.time_ns()}"
@@ -209,13 +207,13 @@ class Stack:
         self._wait("stack_delete_complete", token)
 
     def _protect(self, *, on: bool) -> None:
-        """Against a deletion in the console or by another's command."""
+        """Turn protection from deletion in the console or by another command on or off."""
         self._cloudformation.update_termination_protection(
             StackName=self.name, EnableTerminationProtection=on
         )
 
     def _wait(self, until: str, token: str) -> None:
-        """For the end of the operation with that token. Raises `StackFailed`."""
+        """Wait until the operation with that token ends. Raises `StackFailed`."""
         try:
             waiter = self._cloudformation.get_waiter(until)
             waiter.wait(StackName=self.name, WaiterConfig=self._poll)
@@ -233,7 +231,7 @@ class Stack:
         return live
 
     def _described(self, address: str) -> dict[str, Any]:
-        """The change set, once it is made."""
+        """The change set, once CloudFormation has created it. Raises `StackFailed`."""
         for _ in range(self._poll["MaxAttempts"]):
             described: dict[str, Any] = self._cloudformation.describe_change_set(
                 ChangeSetName=address, StackName=self.name

@@ -1,7 +1,7 @@
-"""Versions of a stack: digests of the package that it runs, and of the one that it ran before.
+"""A stack's versions: digests of the package that it runs, and of the previous one.
 
-Two outputs of the stack tell them, so CloudFormation changes them with everything else, and takes
-them back with everything else: at no moment does anybody else's note say what runs.
+Two outputs of the stack hold them. CloudFormation changes them and rolls them back with everything
+else, so they always match what runs.
 """
 
 import json
@@ -15,23 +15,23 @@ LIVE, BEFORE = "Package", "PackageBefore"
 """Outputs of the stack."""
 
 TAGS = {LIVE: "package", BEFORE: "package-before"}
-"""Tags of the stack that told the same; CloudFormation put them on every table and key, too."""
+"""The stack's tags that once held the same; CloudFormation put them on every table and key, too."""
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What runs and what ran before; None where there is none."""
+    """The current and the previous package; None if there is none."""
 
     live: str | None = None
     before: str | None = None
 
     def after(self, digest: str) -> "Versions":
-        """What they are once a package has been put there; the same one again changes nothing."""
+        """The versions after deploying a package; the current one again changes nothing."""
         return self if digest == self.live else Versions(digest, self.live)
 
 
 def of(stack: Mapping[str, Any] | None) -> Versions:
-    """Those of a stack as CloudFormation describes it."""
+    """The versions of a stack as CloudFormation describes it."""
     told = {each["OutputKey"]: each["OutputValue"] for each in (stack or {}).get("Outputs", ())}
     if LIVE not in told:
         tags = {each["Key"]: each["Value"] for each in (stack or {}).get("Tags", ())}
@@ -40,7 +40,7 @@ def of(stack: Mapping[str, Any] | None) -> Versions:
 
 
 def telling(template: str, versions: Versions) -> str:
-    """A package's template, also one of before there were these outputs, with them."""
+    """A package's template with these outputs, even if it is older than they are."""
     made = cloudformation.load(template)
     told = {LIVE: versions.live, BEFORE: versions.before}
     outputs = {name: {"Value": digest} for name, digest in told.items() if digest}
@@ -48,7 +48,7 @@ def telling(template: str, versions: Versions) -> str:
 
 
 def kept_tags(stack: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
-    """The stack's tags without `TAGS`; None where it has none of those, and no tag is to change."""
+    """The stack's tags without `TAGS`; None if it has none of those, so none need change."""
     tags = (stack or {}).get("Tags", ())
     kept = [tag for tag in tags if tag["Key"] not in TAGS.values()]
     return None if len(kept) == len(tags) else kept
