@@ -6,8 +6,8 @@
     token = reader.forbidden(token)     # after a 403: token.usable says why
 
 `ha_goto_tokens.requests_auth` and `ha_goto_tokens.httpx_auth` do that for an HTTP client;
-`ha_goto_tokens.testing` has a reader for your tests. What the table holds, and what is promised
-about it: docs/contract.md of the service.
+`ha_goto_tokens.testing` has a reader for your tests. The service's docs/contract.md describes the
+table and what is promised about it.
 """
 
 from ha_goto_tokens.aio import AsyncTokenReader

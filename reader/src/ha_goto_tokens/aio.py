@@ -1,7 +1,7 @@
 """`AsyncTokenReader`: the same reader for asyncio, for any number of loops and threads.
 
-What is cached never leaves the loop. boto3 blocks, so a read runs in a thread of the reader's own.
-It holds nothing of a loop: one that is stopped in the middle leaves nothing behind.
+A cached token is returned without leaving the loop. boto3 blocks, so a read runs in one of the
+reader's own threads. The reader keeps no state of a loop: you may stop a loop at any time.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from ha_goto_tokens.reader import MIN_VALID, TokenReader
 
 
 class AsyncTokenReader:
-    """Wraps a `TokenReader`, whose memory both share."""
+    """Wraps a `TokenReader` and shares its memory."""
 
     def __init__(self, reader: TokenReader) -> None:
         self.reader = reader
 
     async def get(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken:
-        """As `TokenReader.get`. Tasks that miss together wait for one read, whatever their loop."""
+        """Like `TokenReader.get`. Tasks that need the same read share it, even across loops."""
         token = self.reader.cached(tenant, min_valid_seconds)
         while token is None:
             flight = self.reader.begin(tenant, min_valid_seconds)
@@ -32,23 +32,23 @@ class AsyncTokenReader:
         return token
 
     async def rejected(self, token: AccessToken, min_valid_seconds: int = MIN_VALID) -> AccessToken:
-        """As `TokenReader.rejected`."""
+        """Like `TokenReader.rejected`."""
         self.reader.reject(token)
         return await self.get(token.tenant, min_valid_seconds)
 
     async def forbidden(self, token: AccessToken) -> AccessToken:
-        """As `TokenReader.forbidden`."""
+        """Like `TokenReader.forbidden`."""
         return await asyncio.to_thread(self.reader.forbidden, token)
 
     async def get_many(
         self, tenants: Iterable[str], min_valid_seconds: int = MIN_VALID
     ) -> dict[str, AccessToken | TokenError]:
-        """As `TokenReader.get_many`."""
+        """Like `TokenReader.get_many`."""
         return await asyncio.to_thread(self.reader.get_many, list(tenants), min_valid_seconds)
 
 
 async def _landed(flight: Future[AccessToken]) -> None:
-    """Wait for a flight. To be cancelled here ends the waiting, not the flight."""
+    """Wait for a flight. Cancelling this ends the wait, not the flight."""
     loop = asyncio.get_running_loop()
     waiting = loop.create_future()
 

@@ -1,5 +1,5 @@
-"""Adapters for AWS: boto3's clients with their deadlines, the names a stage publishes, and the
-service's function `refresh_now`, which never answers a token."""
+"""Adapters for AWS: boto3 clients with deadlines, the names that a stage publishes, and the
+service's function `refresh_now`, which never returns a token."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from ha_goto_tokens.errors import Unavailable
 from ha_goto_tokens.process import Process, process
 
 ASK_AGAIN = 5
-"""Seconds after which to ask again where AWS names no time."""
+"""Seconds to wait before asking again, if the answer names no time."""
 
 LONGEST_MINIMUM = 1_800
-"""Seconds of life that the service lets a reader ask for."""
+"""The most seconds of life that a reader may ask the service for."""
 
 LONGEST_PAUSE = 300
-"""Seconds: an answer that names a longer ``retry_after`` is asked again after this."""
+"""Seconds. A longer ``retry_after`` is cut to this."""
 
 REFRESHED = "refreshed"
 ALIVE = "alive"
@@ -36,14 +36,14 @@ _DYNAMODB = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=50,
 )
-"""Seconds. A read takes milliseconds; a caller would rather hear than wait."""
+"""Seconds. A read takes milliseconds; a caller would rather get an error than wait."""
 
 _LAMBDA = Config(
     connect_timeout=2,
     read_timeout=40,
     retries={"mode": "standard", "total_max_attempts": 1},
 )
-"""Seconds. The service gives GoTo 30 s; asked twice, the function would only wait for itself."""
+"""Seconds. The service gives GoTo 30 s. No retry: a second call would only wait for the first."""
 
 _SSM = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"})
 
@@ -51,7 +51,7 @@ _CONFIGS = {"dynamodb": _DYNAMODB, "lambda": _LAMBDA, "ssm": _SSM}
 
 
 class ForkedClient(Exception):
-    """A client that was handed in before a fork: its connections belong to the parent process."""
+    """The client was passed in before a fork: its connections belong to the parent process."""
 
     what_to_do = (
         "The operator must have the service hand in a function that makes the client, as in"
@@ -63,10 +63,10 @@ class ForkedClient(Exception):
 
 
 class Client:
-    """One of boto3's clients, made where it is first used: a process never uses another's.
+    """A boto3 client, made at its first use, so that no process uses another's.
 
-    ``given`` is None, a function that makes the client, or the client itself, which is then good
-    for the process it was handed in to and for no fork of it.
+    ``given`` is None, a function that makes the client, or the client itself. A client itself works
+    only in the process that it was passed to, not in a fork.
     """
 
     def __init__(self, service: str, given: Any, given_in: Process) -> None:
@@ -106,26 +106,26 @@ _UNPUBLISHED = {
         "Use the role of the stage's reader-access stack.",
     ),
 }
-"""What went wrong where a stage is looked up, and what to do, by AWS's name or botocore's."""
+"""What went wrong when looking up a stage, and what to do, by AWS's code or botocore's class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The table's name or ARN, and the refresh function's; None where readers may not ask."""
+    """Names or ARNs of the table and the refresh function; None if readers may not ask."""
 
     table: str
     refresh_function: str | None
 
 
 def client(service: str) -> Any:
-    """boto3's client, of a session of its own: sessions are not to be shared between threads."""
-    # AWS_REGION is what AWS's other tools read; boto3 knows AWS_DEFAULT_REGION and profiles.
+    """A boto3 client with its own session: threads must not share sessions."""
+    # AWS's other tools read AWS_REGION; boto3 reads only AWS_DEFAULT_REGION and profiles.
     session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
     return session.client(service, config=_CONFIGS[service])  # type: ignore[call-overload]  # by its name
 
 
 def names(stage: str, ssm: Any = None) -> Names:
-    """What a deployment's reader-access stack has published. Raises `Unavailable`."""
+    """The names that a deployment's reader-access stack published. Raises `Unavailable`."""
     try:
         with process().calling():
             asked = ssm or client("ssm")
@@ -141,8 +141,8 @@ def names(stage: str, ssm: Any = None) -> Names:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `refresh_now` answered: ``version`` of the stored token; ``retry_after`` in seconds, or
-    None where it named no time; ``detail`` says why."""
+    """The answer of `refresh_now`. ``version``: the stored token's; ``retry_after``: seconds, or
+    None if it named no time; ``detail``: why."""
 
     outcome: str
     version: int | None = None
@@ -151,14 +151,14 @@ class Answer:
 
     @property
     def pause(self) -> int:
-        """Seconds after which to ask again."""
+        """Seconds to wait before asking again."""
         return ASK_AGAIN if self.retry_after is None else self.retry_after
 
 
 class RefreshClient:
     def __init__(self, client: Callable[[], Any], function: str | None) -> None:
-        """``client`` gives boto3's for Lambda; ``function`` is a name or ARN, None where readers
-        may not ask."""
+        """``client`` returns a boto3 client for Lambda; ``function`` is a name or ARN, or None if
+        readers may not ask."""
         self._client = client
         self._function = function
 
@@ -166,7 +166,7 @@ class RefreshClient:
         """Invoke the function with ``min_valid_seconds``, ``rejected_version`` or
         ``forbidden_version``.
 
-        Never raises for what AWS does: no answer is the answer ``later``.
+        Never raises an error of AWS: no answer counts as the answer ``later``.
         """
         if self._function is None:
             return Answer(LATER, detail="this reader has no refresh function")
@@ -187,14 +187,14 @@ class RefreshClient:
 
 
 def code_of(error: ClientError | BotoCoreError) -> str:
-    """What AWS calls it, or the name of botocore's error where AWS did not answer."""
+    """AWS's error code, or the name of botocore's error if AWS did not answer."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "ClientError"))
     return type(error).__name__
 
 
 def _read(answer: Any) -> Answer:
-    """What the function answered. Members that this library does not know are ignored."""
+    """Parse the function's answer, ignoring members that this library does not know."""
     if not isinstance(answer, dict) or not isinstance(answer.get("outcome"), str):
         return Answer(LATER, detail="refresh_now gave no answer that can be read")
     pause, version, outcome = answer.get("retry_after"), answer.get("version"), answer["outcome"]

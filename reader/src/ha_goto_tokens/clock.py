@@ -1,6 +1,6 @@
-"""The time by which a token's life is judged: what AWS's own answers say, carried on by the
-monotonic clock. This machine's clock of the day may be wrong, drift or jump; it is believed only
-before the first answer, and watched for what the monotonic clock can't see: a machine that slept.
+"""The time by which we judge whether a token is alive: taken from AWS's answers, and carried on by
+the monotonic clock. This machine's wall clock may be wrong, drift or jump. We trust it only before
+the first answer, and use it to detect a machine that slept, which the monotonic clock can't see.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 DRIFT = 0.01
-"""By what share the monotonic clock may be wrong. No crystal is that bad: after 20 minutes
-without an answer it costs 12 s of a token's life."""
+"""The share by which the monotonic clock may be wrong. No crystal is that bad: after 20 minutes
+without an answer this costs 12 s of a token's life."""
 
 STEADY = 2.0
-"""Seconds by which the two clocks may part before what was measured is measured again."""
+"""Seconds by which the two clocks may diverge before we measure again."""
 
 PLAUSIBLE = 900
-"""Seconds: a `Date` that is further from both of our clocks is not AWS's, which takes no signature
-that is five minutes off."""
+"""Seconds. A `Date` further than this from both of our clocks is not AWS's: AWS rejects signatures
+that are five minutes off."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """``low`` and ``high``: between them lies the true time less the monotonic, at the monotonic
-    time ``at``. ``parted``: the clock of the day less the monotonic, then."""
+    """At the monotonic time ``at``, the true time minus the monotonic time is between ``low`` and
+    ``high``, and the wall clock minus the monotonic time is ``parted``."""
 
     low: float
     high: float
@@ -41,21 +41,21 @@ class Clock:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``wall`` gives epoch seconds. ``assumed_error`` is by how many seconds it may be wrong,
-        as long as nothing has been measured."""
+        """``wall`` returns epoch seconds. ``assumed_error``: seconds by which it may be wrong until
+        something has been measured."""
         self._assumed_error = assumed_error
         self._wall = wall
         self.monotonic = monotonic
         self._bounds = self._assume()
 
     def latest(self) -> float:
-        """The latest that it may be, in epoch seconds: a token that outlives it is alive."""
+        """The latest that the time can be, in epoch seconds: a token that outlives it is alive."""
         bounds, now = self._bounds, self.monotonic()
         slept = self._wall() - now - bounds.parted
         return now + bounds.high + max(slept, DRIFT * (now - bounds.at))
 
     def error(self) -> float:
-        """By how many seconds `latest` may be ahead; without an answer, the assumed error."""
+        """Seconds by which `latest` may be ahead; the assumed error until AWS has answered."""
         if not self._bounds.measured:
             return self._assumed_error
         return self.latest() - (self.monotonic() + self._bounds.low)
@@ -66,10 +66,10 @@ class Clock:
         return abs(self._wall() - now - bounds.parted) < STEADY + DRIFT * (now - bounds.at)
 
     def measure(self, date: str | None, begun: float) -> None:
-        """Learn from an answer's `Date` header to a request begun at that monotonic time.
+        """Learn from the `Date` header of an answer; its request began at monotonic time ``begun``.
 
-        It names the second in which AWS answered, which lies between the request and now. What
-        several answers say together is narrower than what each says, so they are intersected.
+        The header names the second in which AWS answered, between the request and now. Several
+        answers together narrow the time more than one does, so their ranges are intersected.
         """
         now, wall, before = self.monotonic(), self._wall(), self._bounds
         answered = _epoch(date)
@@ -81,7 +81,7 @@ class Clock:
         if before.measured and self.steady():
             widened = DRIFT * (now - before.at)
             both = max(low, before.low - widened), min(high, before.high + widened)
-            if both[0] < both[1]:  # else one of them is wrong, and the newer is believed
+            if both[0] < both[1]:  # else one of them is wrong: trust the newer
                 low, high = both
         self._bounds = _Bounds(low, high, now, wall - now)
 

@@ -2,17 +2,17 @@
 
 TokenError
 +-- NotConnected              the rep: nobody has connected this tenant, or it was disconnected
-+-- ReauthorizationRequired   the admin: connect again; or the rep: enter the client's secret anew
-+-- Refreshing                nobody: another worker is at it, ask again in a moment
-+-- Unavailable               nobody, or the operator where it lasts: AWS or GoTo did not answer
++-- ReauthorizationRequired   the admin: connect again; or the rep: enter the client's secret again
++-- Refreshing                nobody: another worker is refreshing, ask again in a moment
++-- Unavailable               nobody, or the operator if it lasts: AWS or GoTo did not answer
 """
 
 
 class TokenError(Exception):
-    """Base of all answers that are no token. No message holds a token or a secret.
+    """Base of all reasons why there is no token. No message contains a token or a secret.
 
     ``whose_turn`` is ``admin``, ``rep``, ``operator`` or ``nobody``; ``retry_after`` is in seconds,
-    None where asking again changes nothing before a person has acted.
+    or None if asking again is useless until a person has acted.
     """
 
     whose_turn = "nobody"
@@ -45,7 +45,7 @@ class NotConnected(TokenError):
 
 
 class ReauthorizationRequired(TokenError):
-    """GoTo has refused the grant or the client; only a person brings it back."""
+    """GoTo has refused the grant or the client; only a person can fix that."""
 
     whose_turn = "admin"
 
@@ -55,4 +55,4 @@ class Refreshing(TokenError):
 
 
 class Unavailable(TokenError):
-    """No token can be had at the moment, and nobody has been refused anything."""
+    """No token is available at the moment, although GoTo has refused nothing."""

@@ -1,4 +1,4 @@
-"""Where an access token may be sent, and what an answer of GoTo's says about it."""
+"""Where an access token may be sent, and what GoTo's answer says about it."""
 
 import json
 from enum import Enum
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 LONGEST_BODY = 65_536
-"""Bytes of a 403's body that are looked at; GoTo's errors have some hundred."""
+"""Bytes. A 403 with a longer body is not parsed; GoTo's errors have some hundred."""
 
 
 class Verdict(Enum):
@@ -19,10 +19,7 @@ class Verdict(Enum):
 
 
 def check(url: str) -> None:
-    """Over TLS, or to this machine while practicing.
-
-    Raise `ValueError` where a token would travel in the clear.
-    """
+    """Raise `ValueError` if a token would travel unencrypted, except to this machine (practice)."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "https" or host in _THIS_MACHINE or host.endswith(".localhost"):
@@ -31,8 +28,8 @@ def check(url: str) -> None:
 
 
 def verdict(status: int, body: bytes) -> Verdict:
-    """401 rejects the token; so does a 403 that says `InvalidToken`, as GoTo's older hosts answer
-    a dead one. Any other 403 forbids what was asked."""
+    """A 401 rejects the token; so does a 403 with `InvalidToken`, with which GoTo's older hosts
+    answer a dead one. Any other 403 forbids the request."""
     if status == 401 or (status == 403 and _invalid_token(body)):
         return Verdict.REJECTED
     return Verdict.FORBIDDEN if status == 403 else Verdict.FINE

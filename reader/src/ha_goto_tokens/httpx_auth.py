@@ -1,5 +1,4 @@
-"""An auth class for `httpx`, its sync and its async client: adds the header, handles one 401, and
-reports a 403.
+"""An auth class for `httpx`, sync and async: adds the header, handles one 401, and reports a 403.
 
 httpx.get(url, auth=GoToAuth(reader, "acme"))
 """
@@ -15,7 +14,7 @@ from ha_goto_tokens.reader import TokenReader
 
 
 class GoToAuth(httpx.Auth):
-    """The token of one tenant. Holds none itself: each request asks the reader."""
+    """Sends one tenant's token. Stores none: each request asks the reader."""
 
     def __init__(self, reader: TokenReader | AsyncTokenReader, tenant: str) -> None:
         self._async = reader if isinstance(reader, AsyncTokenReader) else AsyncTokenReader(reader)
@@ -25,7 +24,7 @@ class GoToAuth(httpx.Auth):
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Raises what `TokenReader.get` does; `ValueError` for an address that is not https."""
+        """Raises what `TokenReader.get` raises, and `ValueError` if the address is not https."""
         check(str(request.url))
         token = self._reader.get(self._tenant)
         response = yield _with(request, token)
@@ -42,7 +41,7 @@ class GoToAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """As `sync_auth_flow`."""
+        """Like `sync_auth_flow`."""
         check(str(request.url))
         token = await self._async.get(self._tenant)
         response = yield _with(request, token)
@@ -63,8 +62,7 @@ def _with(request: httpx.Request, token: AccessToken) -> httpx.Request:
 
 
 def _about(response: httpx.Response, token: AccessToken) -> bool:
-    """Whether it is a 401 or 403 to our token: after a redirect to another host the header is
-    gone."""
+    """Whether it is a 401 or 403 to our token: a redirect to another host drops the header."""
     sent = response.request.headers.get("Authorization")
     return response.status_code in (401, 403) and sent == token.authorization
 

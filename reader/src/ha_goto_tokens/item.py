@@ -1,11 +1,11 @@
-"""One item of the `Tokens` table as a frozen value. Nothing of DynamoDB's form goes beyond here."""
+"""Parses an item of the `Tokens` table, in DynamoDB's format, into a frozen value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 SCHEMA = 1
-"""The item's version that this library reads. It changes only where readers must change."""
+"""The item schema that this library reads. It changes only if readers must change."""
 
 DEGRADED = "degraded"
 DISCONNECTED = "disconnected"
@@ -16,18 +16,17 @@ AWAITING = frozenset({"awaiting_credentials", "awaiting_authorization"})
 
 
 class Unreadable(Exception):
-    """An item that this library can't read. The message names no value but the schema's number."""
+    """This library can't read the item. The message contains no value but the schema's number."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A tenant's access token with its own expiry (epoch seconds), never a mix of two.
+    """A tenant's access token with its own expiry (epoch seconds), never that of another token.
 
-    ``version`` grows with every token of the tenant; `TokenReader.rejected` needs it. ``scope`` and
-    ``account_key`` are None where GoTo did not tell them. ``usable``: whether GoTo's API last let
-    the service in with this connection (`yes`, `scope_missing`, `forbidden`, `account_gone`,
-    `unknown`), and ``usable_checked_at`` when that was; treat a word that you do not know like
-    `unknown`.
+    ``version`` grows with each of the tenant's tokens; `TokenReader.rejected` needs it. ``scope``
+    and ``account_key`` are None if GoTo did not send them. ``usable``: whether GoTo's API last
+    accepted this connection (`yes`, `scope_missing`, `forbidden`, `account_gone`, `unknown`). Treat
+    any other word like `unknown`. ``usable_checked_at``: when that was checked (epoch seconds).
     """
 
     value: str = field(repr=False)
@@ -42,13 +41,13 @@ class AccessToken:
 
     @property
     def authorization(self) -> str:
-        """Value of the Authorization header (RFC 6750 2.1). It holds the token."""
+        """The Authorization header's value (RFC 6750 2.1). It contains the token."""
         return f"Bearer {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What stands in the table for a tenant; ``token`` None where it holds none."""
+    """A tenant's item in the table; ``token`` is None if it holds none."""
 
     tenant: str
     status: str
@@ -57,7 +56,7 @@ class Item:
 
 
 def read(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
-    """An item in DynamoDB's form. Raises `Unreadable`.
+    """Parse an item in DynamoDB's format. Raises `Unreadable`.
 
     Attributes that this library does not know are ignored: the service may add some.
     """

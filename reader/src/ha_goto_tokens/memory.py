@@ -1,4 +1,4 @@
-"""What one process knows: of each tenant the token last read, and the calls under way."""
+"""What one process remembers: each tenant's last read token, and the reads under way."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from ha_goto_tokens.item import AccessToken
 
 AT_ONCE = 32
-"""Reads that asyncio tasks have under way at a time."""
+"""Reads that asyncio tasks can have under way at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The service's word to ask again later, for the version it was given for."""
+    """The service's answer to ask again later, and the version it applies to."""
 
     answer: Any
     version: int
@@ -25,10 +25,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a process knows of a tenant. Times are of the monotonic clock.
+    """What a process knows about a tenant. Times are monotonic.
 
-    ``token`` was read last; it may be served until ``fresh_until`` without reading again. No
-    version up to ``rejected`` is served again. Before ``report_after`` no further 403 is reported.
+    ``token``: the last one read, which may be served until ``fresh_until`` without reading again.
+    Versions up to ``rejected`` are never served again. No 403 is reported before ``report_after``.
     """
 
     token: AccessToken | None = None
@@ -43,7 +43,7 @@ NOTHING = Known()
 
 class Memory:
     """The memory of one process. ``down_since``: when the table went out of reach; ``retry_at``:
-    when to try it again."""
+    when to try it again (both monotonic)."""
 
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
@@ -54,21 +54,20 @@ class Memory:
         self._pool: ThreadPoolExecutor | None = None
 
     def of(self, tenant: str) -> Known:
-        """What is known of a tenant."""
         return self.known.get(tenant, NOTHING)
 
     def change(self, tenant: str, **changed: Any) -> None:
-        """Replace some of what is known of a tenant."""
+        """Replace parts of what is known about a tenant."""
         with self._lock:
             self.known[tenant] = replace(self.of(tenant), **changed)
 
     def forget(self, tenant: str) -> None:
-        """The token is not for use any more."""
+        """Stop serving the tenant's token."""
         if tenant in self.known:
             self.change(tenant, token=None)
 
     def keep(self, token: AccessToken, fresh_until: float) -> None:
-        """Remember a token, unless a newer one is known or this one has been rejected."""
+        """Remember a token, unless a newer one is known or this one was rejected."""
         with self._lock:
             known = self.of(token.tenant)
             before = known.token.version if known.token else 0
@@ -87,7 +86,7 @@ class Memory:
             self.known[token.tenant] = replace(known, token=kept, rejected=worst)
 
     def may_report(self, tenant: str, now: float, pause: float) -> bool:
-        """Whether a 403 is to be reported now; the caller that hears True reports it."""
+        """Whether to report a 403 now; a caller that gets True must report it."""
         with self._lock:
             known = self.of(tenant)
             if now < known.report_after:
@@ -96,7 +95,7 @@ class Memory:
             return True
 
     def share(self, key: Hashable, work: Callable[[], AccessToken]) -> AccessToken:
-        """The outcome of ``work``, or of the one already under way for this key."""
+        """The result of ``work``, or of the work already under way for this key."""
         while True:
             flight, leads = self._enter(key)
             if leads:
@@ -104,25 +103,24 @@ class Memory:
             try:
                 return flight.result()
             except CancelledError:
-                continue  # its thread was interrupted (Ctrl-C): that is not this caller's end
+                continue  # the working thread was interrupted (Ctrl-C): this caller goes on
 
     def begin(self, key: Hashable, work: Callable[[], AccessToken]) -> Future[AccessToken]:
-        """As `share`, but ``work`` is done in a thread of this memory's own.
+        """Like `share`, but ``work`` runs in one of this memory's own threads.
 
-        Only such work runs there, and it waits for no other: no loop's and no service's threads
-        can be in its way.
+        Nothing else runs there, so no loop's or service's threads can hold it up.
         """
         flight, leads = self._enter(key)
         if leads:
             try:
                 self._threads().submit(self._fly, key, flight, work)
-            except RuntimeError as error:  # the interpreter is on its way out
+            except RuntimeError as error:  # the interpreter is shutting down
                 self._land(key)
                 flight.set_exception(error)
         return flight
 
     def _enter(self, key: Hashable) -> tuple[Future[AccessToken], bool]:
-        """The flight for this key, and whether it is the caller who is to fly it."""
+        """The flight for this key, and whether the caller must run it."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None:

@@ -1,8 +1,8 @@
-"""What belongs to one process: which one it is, and its calls to AWS under way.
+"""Identifies the current process, and counts its calls to AWS under way.
 
-A fork inherits nothing of it (F32), and is made while no call is under way: OpenSSL's locks are
-copied as they are, and one that another thread held would make the child's first connection wait
-for ever (https://github.com/openssl/openssl/issues/19066).
+A fork inherits nothing of this (F32), and waits until no call is under way: it copies OpenSSL's
+locks as they are, and one that another thread holds would block the child's first connection
+forever (https://github.com/openssl/openssl/issues/19066).
 """
 
 import os
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LONGEST_WAIT = 2
-"""Seconds that a fork waits for calls to end: one that takes longer waits for the network, where
-it holds none of those locks."""
+"""Seconds that a fork waits for calls to end. A call that takes longer is waiting for the network,
+where it holds none of those locks."""
 
 
 class Process:
-    """Names one process. ``inherited`` keeps what a fork brought along, untouched: to close or to
-    free it could wait for a lock whose owner stayed in the parent."""
+    """Identifies one process. ``inherited`` keeps what a fork brought along, untouched: closing or
+    freeing it could wait for a lock whose owner stayed in the parent."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -27,7 +27,7 @@ class Process:
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """While AWS is being called, this process is not forked."""
+        """Around a call to AWS: keeps this process from being forked meanwhile."""
         with self._changed:
             self._changed.wait_for(lambda: not self._forks)
             self._calls += 1
@@ -39,13 +39,13 @@ class Process:
                 self._changed.notify_all()
 
     def hold(self) -> None:
-        """Wait until no call is under way, and let none begin."""
+        """Let no call begin, and wait up to `LONGEST_WAIT` for those under way."""
         self._changed.acquire()
         self._forks += 1
         self._changed.wait_for(lambda: not self._calls, LONGEST_WAIT)
 
     def go_on(self) -> None:
-        """Let calls begin."""
+        """Let calls begin again."""
         self._forks -= 1
         self._changed.notify_all()
         self._changed.release()
@@ -55,7 +55,7 @@ _process = Process()
 
 
 def process() -> Process:
-    """The process that this code runs in: another object after each fork."""
+    """The process that this code runs in: a new object after each fork."""
     return _process
 
 

@@ -1,7 +1,7 @@
-"""The reader of one process: what it remembers, what the table says, when the service is asked.
+"""The reader of one process: uses its memory first, then the table, then the service.
 
-What the table holds decides first; the service's `refresh_now` is asked only where it must be. A
-token is handed out only while it is alive at the latest time that it may be (`clock`).
+It calls the service's `refresh_now` only if the table can't answer. It returns a token only if that
+is alive at the latest time that it can be now (`clock`).
 """
 
 import logging
@@ -28,20 +28,20 @@ RETRY_TABLE = 5
 """Seconds between attempts to reach the table while it is out of reach."""
 
 LONGEST_READ = 15
-"""Seconds that such an attempt may take: meanwhile the others are served what is known."""
+"""Seconds that such an attempt may take; meanwhile other callers get the remembered token."""
 
 REPORT_PAUSE = 300
-"""Seconds in which one report of a tenant's 403s is enough."""
+"""Seconds between two reports of a tenant's 403s."""
 
 LOOKED_BEFORE = 60
-"""Seconds after which it is reported again where the service had looked just before the 403, and so
-did not look again."""
+"""Seconds until the next report, if the service had checked just before the 403 and so did not
+check again."""
 
 log = logging.getLogger("ha_goto_tokens")
 
 
 class ProcessReader:
-    """``cached_for`` and ``stale_if_error`` are seconds; `TokenReader` says what they mean."""
+    """``cached_for`` and ``stale_if_error`` are seconds; see `TokenReader`."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ProcessReader:
         self._stale_if_error = stale_if_error
 
     def cached(self, tenant: str, minimum: int) -> AccessToken | None:
-        """What is known without asking anybody."""
+        """The remembered token; None if the table or the service must be asked."""
         known = self.memory.known.get(tenant)
         if known is None or known.token is None:
             return None
@@ -72,15 +72,15 @@ class ProcessReader:
         return self._stale(known) if now < self.memory.retry_at else None
 
     def get(self, tenant: str, minimum: int) -> AccessToken:
-        """The token; one read for all callers that ask meanwhile. Raises `TokenError`."""
+        """The token; callers that ask at the same time share one read. Raises `TokenError`."""
         return self.memory.share((tenant, minimum), lambda: self._fetch(tenant, minimum))
 
     def begin(self, tenant: str, minimum: int) -> Future[AccessToken]:
-        """As `get`, in a thread of the memory's."""
+        """Like `get`, in one of the memory's threads."""
         return self.memory.begin((tenant, minimum), lambda: self._fetch(tenant, minimum))
 
     def settled(self, tenant: str, stored: Found, minimum: int) -> AccessToken | TokenError | None:
-        """What the table alone answers for a tenant of a batch; None where the service must."""
+        """The table's answer for one tenant of a batch; None if the service must be asked."""
         try:
             if isinstance(stored, OutOfReach):
                 return self._ride_through(tenant, stored)
@@ -91,7 +91,7 @@ class ProcessReader:
             return error
 
     def forbidden(self, token: AccessToken) -> AccessToken:
-        """Report a 403 once in a while; the token as the table describes it then."""
+        """Report a 403, at most once in a while; the token as the table describes it afterwards."""
         tenant, now = token.tenant, self._clock.monotonic()
         begun = self._clock.latest() - self._clock.error()
         if self.memory.may_report(tenant, now, REPORT_PAUSE):
@@ -105,13 +105,13 @@ class ProcessReader:
         return self._described(token)
 
     def _described(self, token: AccessToken) -> AccessToken:
-        """The same token, as the table described it last."""
+        """The same token, as last read from the table."""
         found = self.memory.of(token.tenant).token
         return found if found and found.version == token.version else token
 
     def _fetch(self, tenant: str, minimum: int) -> AccessToken:
-        """Read, and ask the service where the table alone can't answer. Raises `TokenError`."""
-        # Another flight may have landed between this caller's look and its own.
+        """Read the table, and ask the service if that is not enough. Raises `TokenError`."""
+        # Another flight may have landed since this caller looked.
         token = self.cached(tenant, minimum)
         if token is not None:
             return token
@@ -130,9 +130,9 @@ class ProcessReader:
         return token
 
     def _from_table(self, tenant: str, stored: Item | None, minimum: int) -> AccessToken | None:
-        """The token, where it lives; None where the service may have a better one.
+        """The token if it is alive; None if the service may have a better one.
 
-        Raises `NotConnected`, `ReauthorizationRequired` where it can't.
+        Raises `NotConnected` or `ReauthorizationRequired` if only a person can help.
         """
         self._reached()
         if stored is None or stored.status == item.DISCONNECTED:
@@ -148,7 +148,7 @@ class ProcessReader:
         raise ended(tenant)
 
     def _from_service(self, stored: Item, minimum: int) -> AccessToken | None:
-        """The token after asking `refresh_now`, unless it has said a moment ago to wait."""
+        """The token after asking `refresh_now`; does not ask while its last answer said to wait."""
         tenant, now = stored.tenant, self._clock.monotonic()
         hold = self.memory.of(tenant).hold
         if hold is not None and hold.version == stored.version and now < hold.until:
@@ -181,10 +181,7 @@ class ProcessReader:
         return {"min_valid_seconds": min(minimum + math.ceil(self._clock.error()), LONGEST_MINIMUM)}
 
     def _hindered(self, stored: Item, answer: Answer, seconds: int) -> AccessToken | None:
-        """No better token is to be had for some ``seconds``: the living one, or why there is none.
-
-        Raises `TokenError`.
-        """
+        """The living token, as none better comes for some ``seconds``. Raises `TokenError`."""
         if self._lives(stored, 0):
             return self._keep(stored, 0)
         ended = _ENDED.get(stored.status) or _ENDED.get(answer.outcome)
@@ -200,7 +197,7 @@ class ProcessReader:
         raise Unavailable(stored.tenant, happened, again, retry_after=seconds)
 
     def _confirmed(self, fresh: Item, answer: Answer) -> bool:
-        """Whether the service itself, by its own clock, has just found this token alive."""
+        """Whether the service has just found this token alive, by its own clock."""
         return (
             answer.outcome in (aws.REFRESHED, aws.ALIVE)
             and fresh.token is not None
@@ -210,7 +207,7 @@ class ProcessReader:
         )
 
     def _lives(self, stored: Item, minimum: int) -> bool:
-        """Whether the token lives that long, however late it is."""
+        """Whether the token lives ``minimum`` seconds more, even at the latest possible time."""
         if stored.token is None or self._rejects(stored):
             return False
         return self._clock.latest() + minimum < stored.token.expires_at
@@ -227,21 +224,21 @@ class ProcessReader:
         return self._keep(stored, 0)
 
     def _keep(self, stored: Item, seconds: float) -> AccessToken | None:
-        """Remember the token, to be served for some seconds without reading again."""
+        """Remember the token, and serve it for ``seconds`` without reading again."""
         if stored.token is not None:
             self.memory.keep(stored.token, self._clock.monotonic() + seconds)
         return stored.token
 
     def _read_again(self, tenant: str) -> None:
-        """Learn how the table describes a tenant's token now."""
+        """Update what is remembered about a tenant's token from the table."""
         try:
             stored = self.table.item(tenant, consistent=True)
             self._from_table(tenant, stored, 0)
         except TokenError:
-            return  # the next `get` will meet it
+            return  # the next `get` will raise it
 
     def _ride_through(self, tenant: str, error: OutOfReach) -> AccessToken:
-        """The token last read, while the table is out of reach. Raises the error without one."""
+        """The token last read, for use while the table is out of reach. Raises `Unavailable`."""
         now = self._clock.monotonic()
         self.memory.retry_at = now + RETRY_TABLE
         if self.memory.down_since is None:
@@ -257,7 +254,7 @@ class ProcessReader:
         return token
 
     def _stale(self, known: Known) -> AccessToken | None:
-        """The token last read, if it lives and was read not too long ago."""
+        """The token last read, if it is alive and was read recently enough."""
         if known.token is None or self._clock.latest() >= known.token.expires_at:
             return None
         in_time = self._clock.monotonic() < known.fresh_until + self._stale_if_error
@@ -300,4 +297,4 @@ _ENDED: dict[str, Callable[[str], TokenError]] = {
     aws.NOT_CONNECTED: _not_connected,
     **dict.fromkeys(item.AWAITING, _not_connected),
 }
-"""States of the table and outcomes of `refresh_now` that only a person can end."""
+"""Table states and `refresh_now` outcomes that only a person can end."""

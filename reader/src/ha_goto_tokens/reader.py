@@ -1,7 +1,7 @@
-"""`TokenReader`: a tenant's live access token, or the answer whose turn it is.
+"""`TokenReader` returns a tenant's live access token, or raises why there is none (`errors`).
 
-It is what services use, from any thread, event loop or forked process; the work is done by the
-`ProcessReader` of the process at hand.
+Services use it from any thread, event loop or forked process. The current process's `ProcessReader`
+does the work.
 """
 
 import time
@@ -19,29 +19,29 @@ from ha_goto_tokens.process_reader import ProcessReader
 from ha_goto_tokens.table import Table
 
 CLOCK_ERROR = 300
-"""Seconds by which this machine's clock may be wrong, until AWS has answered. (AWS takes no
-signature that is five minutes off.)"""
+"""Seconds by which this machine's clock may be wrong, until AWS has answered. (AWS rejects
+signatures that are five minutes off.)"""
 
 CACHED_FOR = 30
 """Seconds for which a token is served without reading the table: the longest that a rep's
-`disconnect` goes unnoticed."""
+`disconnect` can go unnoticed."""
 
 STALE_IF_ERROR = 1_200
-"""Seconds beyond that in which it is still served while the table is out of reach (F31): what RFC
-5861 calls by this name. For so much longer a `disconnect` may go unnoticed."""
+"""Further seconds for which it is served while the table is out of reach (F31), as in RFC 5861. A
+`disconnect` can go unnoticed for that much longer."""
 
 MIN_VALID = 60
-"""Seconds for which a token is alive at least, unless its user asks for more or less."""
+"""Seconds that a token must still live, unless the caller asks for more or less."""
 
 LONGEST_NAME = 63
-"""Characters of a tenant's name: it is a DNS label."""
+"""Characters of a tenant's name, which is a DNS label."""
 
 AT_ONCE = 4
-"""Refreshes that one batch asks for at a time; the service runs ten for all readers together."""
+"""Refreshes that a batch requests in parallel; the service runs ten for all readers together."""
 
 
 class TokenReader:
-    """Reads the tokens of one deployment. Make one; share it between threads, event loops and
+    """Reads the tokens of one deployment. Make one, and share it between threads, event loops and
     forked processes."""
 
     def __init__(
@@ -60,13 +60,13 @@ class TokenReader:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """``stage`` looks the names up where the reader-access stack has published them; or give
+        """Give either ``stage``, to look up the names that its reader-access stack published, or
         ``table`` and ``refresh_function`` (names or ARNs).
 
         ``clock_error``, ``cached_for`` and ``stale_if_error`` are seconds. ``dynamodb`` and
-        ``lambda_client`` are boto3's clients, or functions that make one: a client itself is
-        refused in a process that is forked later. ``clock`` gives epoch seconds. Raises
-        `ValueError`, and `Unavailable` where a stage can't be looked up.
+        ``lambda_client`` are boto3 clients, or functions that make one: a client itself is refused
+        in a process forked later. ``clock`` returns epoch seconds. Raises `ValueError`, and
+        `Unavailable` if the stage can't be looked up.
         """
         if (stage is None) == (table is None):
             raise ValueError("give a stage, or the table's name")
@@ -82,10 +82,10 @@ class TokenReader:
         self._reader.table.connect()
 
     def get(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken:
-        """A token that lives for ``min_valid_seconds`` more (0 to 1800), or the best that lives.
+        """A token that lives ``min_valid_seconds`` more (0 to 1800), or else the best one alive.
 
         Raises `NotConnected`, `ReauthorizationRequired`, `Refreshing`, `Unavailable`; `ValueError`
-        for arguments that make no sense.
+        for invalid arguments.
         """
         token = self.cached(tenant, min_valid_seconds)
         while token is None:
@@ -93,57 +93,52 @@ class TokenReader:
             found = self._here().get(tenant, min_valid_seconds)
             if not self.is_rejected(found):
                 return found
-            # It was rejected while it was on its way to us.
+            # Another caller rejected it while we were reading.
             token = self.cached(tenant, min_valid_seconds)
         return token
 
     def begin(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> Future[AccessToken]:
-        """For `AsyncTokenReader`: have the token fetched in a thread of this reader's own."""
+        """For `AsyncTokenReader`: fetch the token in one of this reader's own threads."""
         _check(tenant)
         return self._here().begin(tenant, min_valid_seconds)
 
     def cached(self, tenant: str, min_valid_seconds: int = MIN_VALID) -> AccessToken | None:
-        """The token as far as it is known without asking anybody; None where it is not.
-
-        Raises `ValueError`.
-        """
+        """The token from memory, without a call; None if a call is needed. Raises `ValueError`."""
         if not 0 <= min_valid_seconds <= LONGEST_MINIMUM:
             raise ValueError(f"min_valid_seconds must be 0 to {LONGEST_MINIMUM}")
         return self._here().cached(tenant, min_valid_seconds)
 
     def rejected(self, token: AccessToken, min_valid_seconds: int = MIN_VALID) -> AccessToken:
-        """GoTo answered 401 to this token: it is never served again here; returns a newer one.
+        """Report that GoTo answered 401 to this token, and get a newer one.
 
-        However many callers say so, on however many machines, at most one refresh comes of it.
-        Raises as `get` does.
+        This reader never serves it again. However many callers report it, on however many machines,
+        it causes at most one refresh. Raises what `get` raises.
         """
         self.reject(token)
         return self.get(token.tenant, min_valid_seconds)
 
     def reject(self, token: AccessToken) -> None:
-        """Never serve this token again, without asking for a newer one."""
+        """Never serve this token again. Does not ask for a newer one."""
         self._here().memory.reject(token)
 
     def is_rejected(self, token: AccessToken) -> bool:
-        """Whether a caller has told that GoTo rejects this token."""
+        """Whether a caller has reported that GoTo rejects this token."""
         return token.version <= self._here().memory.of(token.tenant).rejected
 
     def forbidden(self, token: AccessToken) -> AccessToken:
-        """GoTo answered 403 to this token: the service is told, and looks what the connection may
-        still do. Returns the token as it is described then: ``usable`` has what was found.
+        """Report that GoTo answered 403 to this token: the service checks what the connection may
+        still do. Returns the token with the result in ``usable``.
 
-        It is never refreshed for that. Reports within five minutes become one. Raises no
-        `TokenError`: what can't be reported is reported next time.
+        This never refreshes the token. Reports within five minutes count as one. Raises no
+        `TokenError`: if a report fails, a later 403 is reported.
         """
         return self._here().forbidden(token)
 
     def get_many(
         self, tenants: Iterable[str], min_valid_seconds: int = MIN_VALID
     ) -> dict[str, AccessToken | TokenError]:
-        """Tokens of many tenants, each with its token or its error; read 100 at a time.
-
-        What has to be refreshed is asked for four at a time. Raises `ValueError` only.
-        """
+        """Each tenant's token or error. Reads 100 tenants at a time, and asks for necessary
+        refreshes four at a time. Raises only `ValueError`."""
         here, wanted = self._here(), list(dict.fromkeys(tenants))
         found: dict[str, AccessToken | TokenError] = {}
         for tenant in wanted:
@@ -166,7 +161,7 @@ class TokenReader:
         return {tenant: found[tenant] for tenant in wanted}
 
     def _here(self) -> ProcessReader:
-        """This process's reader: a forked process begins with a new one (F32)."""
+        """This process's reader: a forked process gets a new one (F32)."""
         reader, here = self._reader, process()
         if reader.process is here:
             return reader

@@ -15,14 +15,14 @@ from ha_goto_tokens.reader import TokenReader
 
 
 class GoToAuth(AuthBase):
-    """The token of one tenant. Holds none itself: each request asks the reader."""
+    """Sends one tenant's token. Stores none: each request asks the reader."""
 
     def __init__(self, reader: TokenReader, tenant: str) -> None:
         self._reader = reader
         self._tenant = tenant
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Raises what `TokenReader.get` does; `ValueError` for an address that is not https."""
+        """Raises what `TokenReader.get` raises, and `ValueError` if the address is not https."""
         check(request.url or "")
         token = self._reader.get(self._tenant)
         start = _position(request.body)
@@ -61,9 +61,9 @@ class GoToAuth(AuthBase):
 
 
 def _verdict(response: Response, token: AccessToken) -> Verdict:
-    """After a redirect to another host the header is gone: that answer is not about our token.
+    """A redirect to another host drops the header: that answer is not about our token.
 
-    A 401 or 403 is read to its end, so that the connection can be used again.
+    Reads a 401 or 403 to its end, so that the connection can be reused.
     """
     ours = response.request.headers.get("Authorization") == token.authorization
     if not ours or response.status_code not in (401, 403):
@@ -72,7 +72,7 @@ def _verdict(response: Response, token: AccessToken) -> Verdict:
 
 
 def _position(body: Any) -> int | None:
-    """Where a file-like body stands; None for one that is not a file."""
+    """The position in a file-like body; None if it is not a file."""
     try:
         return int(body.tell())
     except (AttributeError, OSError):

@@ -1,4 +1,4 @@
-"""Adapter: the `Tokens` table, read by key and in batches. It never writes."""
+"""Adapter: reads the `Tokens` table by key and in batches. It never writes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -14,13 +14,13 @@ from ha_goto_tokens.item import Item
 from ha_goto_tokens.process import process
 
 BATCH = 100
-"""Keys that one BatchGetItem takes at most."""
+"""The most keys in one BatchGetItem."""
 
 BATCH_ATTEMPTS = 5
-"""How often the rest of a batch (UnprocessedKeys) is asked for."""
+"""The most calls for one batch, including those for its rest (UnprocessedKeys)."""
 
 BATCH_PAUSE = 0.05
-"""Seconds before the rest of a batch is asked for again; doubled each time."""
+"""Seconds before asking for the rest of a batch; doubled each time."""
 
 _THROTTLED = frozenset(
     {
@@ -37,11 +37,11 @@ _FORBIDDEN = frozenset(
 
 
 class OutOfReach(Unavailable):
-    """The table did not answer: what was read before may be served on (F31)."""
+    """The table did not answer: tokens read before may still be served (F31)."""
 
 
 Found = Item | TokenError | None
-"""A tenant's item; why it could not be read; None where there is none."""
+"""A tenant's item; why it could not be read; None if there is none."""
 
 
 class Table:
@@ -52,28 +52,28 @@ class Table:
         clock: Clock,
         sleep: Callable[[float], None],
     ) -> None:
-        """``client`` gives boto3's for DynamoDB; ``name`` is the table's name or ARN; ``clock``
-        learns from what AWS answers."""
+        """``client`` returns a boto3 client for DynamoDB; ``name`` is the table's name or ARN;
+        ``clock`` learns from AWS's answers."""
         self._client = client
         self._name = name
         self._clock = clock
         self._sleep = sleep
 
     def connect(self) -> None:
-        """Make the client now: what is wrong with the configuration is raised here."""
+        """Make the client now, so that configuration errors are raised here."""
         with process().calling():
             self._client()
 
     def item(self, tenant: str, *, consistent: bool) -> Item | None:
-        """The tenant's item; None where there is none. Raises `Unavailable`."""
+        """The tenant's item; None if there is none. Raises `Unavailable`."""
         found = self._one(tenant, consistent)
-        # Raised where no variable holds the raw item: error trackers record the variables.
+        # Raise here, where no variable holds the raw item: error trackers record variables.
         if isinstance(found, TokenError):
             raise found
         return found
 
     def items(self, tenants: Iterable[str]) -> dict[str, Found]:
-        """The items of many tenants. What could not be read is its error, not an exception."""
+        """The items of many tenants. Returns, not raises, the error of one that can't be read."""
         found: dict[str, Found] = {}
         left = iter(tenants)
         while chunk := list(islice(left, BATCH)):
@@ -102,7 +102,7 @@ class Table:
         return answer
 
     def _chunk(self, tenants: Sequence[str]) -> dict[str, Found]:
-        """Each tenant asked for has an answer, and no other."""
+        """Has an entry for each of the tenants, and no other."""
         found: dict[str, Found] = {}
         left = {self._name: {"Keys": [{"tenant": {"S": tenant}} for tenant in tenants]}}
         for attempt in range(BATCH_ATTEMPTS):
@@ -124,8 +124,8 @@ class Table:
 def _answered(
     asked: Sequence[str], answer: Mapping[str, Any], left: Mapping[str, Any]
 ) -> dict[str, Found]:
-    """What a batch holds for each tenant it was asked for. Somebody else's item in it means that
-    it answers another question: nothing in it is believed then (S33)."""
+    """A batch's entry for each tenant asked for. If it contains another tenant's item, it answers
+    another request, and nothing in it is used (S33)."""
     unprocessed = {key["tenant"]["S"] for part in left.values() for key in part["Keys"]}
     rows: Sequence[Mapping[str, Any]] = next(iter(answer.get("Responses", {}).values()), [])
     by_tenant = {row.get("tenant", {}).get("S"): row for row in rows}
@@ -136,7 +136,7 @@ def _answered(
 
 
 def _failed(tenant: str, error: ClientError | BotoCoreError | ForkedClient) -> Unavailable:
-    """The error for a read that failed."""
+    """The error for a failed read."""
     if isinstance(error, ForkedClient):
         happened = f"The table can't be read: {error}."
         return Unavailable(tenant, happened, error.what_to_do, whose_turn="operator")
@@ -162,14 +162,14 @@ def _happened(code: str) -> str:
 
 
 def _date(answer: Mapping[str, Any]) -> str | None:
-    """The `Date` header of an answer that AWS itself gave, not a proxy on the way."""
+    """The `Date` header, if AWS itself answered and not a proxy on the way."""
     about = answer.get("ResponseMetadata", {})
     date = about.get("HTTPHeaders", {}).get("date")
     return date if about.get("RequestId") and isinstance(date, str) else None
 
 
 def _item(tenant: str, attributes: Mapping[str, Any] | None) -> Found:
-    """The item of this very tenant: another's is never handed out, whatever went wrong (S33)."""
+    """The tenant's own item: never returns another tenant's, whatever went wrong (S33)."""
     if attributes is None:
         return None
     try:

@@ -1,12 +1,12 @@
-"""For the tests of services: a `TokenReader` without AWS, and without waiting.
+"""For a service's tests: a `TokenReader` without AWS and without waiting.
 
     reader = FakeTokenReader()
     reader.connect("acme", "a-token")
     assert my_service(reader, "acme") == ...
     reader.end("acme")                   # from now on: ReauthorizationRequired
 
-It is the real reader, on a table in memory: caches, errors and auth classes behave as they do in
-production. A rejected token is replaced, as the service would.
+It is the real reader on a table in memory, with its 30-second cache off: errors, outages and auth
+classes behave as in production. A rejected token is replaced, as the service would do.
 """
 
 import io
@@ -29,8 +29,8 @@ _LIFE = 3_600
 
 
 class FakeTokenReader(TokenReader):
-    """``asked`` has what the service was asked: an ``{"tenant": ..., "rejected_version": 1}`` for
-    each 401, a ``forbidden_version`` for each report of a 403."""
+    """``asked`` lists the requests to the service: ``{"tenant": ..., "rejected_version": 1}`` for
+    each 401, one with ``forbidden_version`` for each reported 403."""
 
     def __init__(self) -> None:
         self._table = _Tables()
@@ -57,7 +57,7 @@ class FakeTokenReader(TokenReader):
         account_key: str | None = None,
         usable: str = UNKNOWN,
     ) -> None:
-        """The tenant has a token that lives so many seconds."""
+        """Give the tenant a token that lives for ``lives`` seconds."""
         self._table.put(
             tenant,
             status="connected",
@@ -69,23 +69,23 @@ class FakeTokenReader(TokenReader):
         )
 
     def disconnect(self, tenant: str) -> None:
-        """From now on: `NotConnected`."""
+        """Disconnect the tenant. From now on: `NotConnected`."""
         self._table.put(tenant, status=DISCONNECTED, access_token=None, expires_at=None)
 
     def end(self, tenant: str) -> None:
-        """GoTo ended the connection, and the token has died: `ReauthorizationRequired`."""
+        """Let GoTo end the connection, and the token die: `ReauthorizationRequired`."""
         self._table.put(tenant, status=REAUTHORIZATION_REQUIRED, expires_at=int(self._table.time))
 
     def kill(self, tenant: str) -> None:
-        """The token has died, and GoTo is down: `Unavailable`, until `connect`."""
+        """Let the token die while GoTo is down: `Unavailable`, until `connect`."""
         self._table.put(tenant, status="degraded", expires_at=int(self._table.time))
 
     def go_away(self) -> None:
-        """DynamoDB does not answer: what was read before is served on, all else `Unavailable`."""
+        """Take DynamoDB away: tokens read before are still served, the rest is `Unavailable`."""
         self._table.away = True
 
     def come_back(self) -> None:
-        """DynamoDB answers again."""
+        """Let DynamoDB answer again."""
         self._table.away = False
 
     def pass_(self, seconds: float) -> None:
@@ -110,7 +110,7 @@ class _Tables:
         self.time += seconds
 
     def put(self, tenant: str, **changed: Any) -> None:
-        """A new item, or an old one changed; None takes an attribute away."""
+        """Add an item or change it; None removes an attribute."""
         version = next(self._versions)
         if changed.get("access_token", "") is None and changed.get("expires_at"):
             changed["access_token"] = f"token-{version}-of-{tenant}"
