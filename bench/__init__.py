@@ -1,4 +1,4 @@
-"""What things cost. The reader is measured from its source, without being installed."""
+"""Benchmarks. They measure the reader from its source, without installing it."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""`make bench`: every ratio, its goal, `bench/results.json`, a chart, and the costs that follow.
-
-`--guard`: a short run for CI, which fails where a ratio is a quarter worse than on record. What
-takes too long to compare is run as well, at a size that says nothing, to see that it runs.
+"""`make bench`: prints every ratio with its goal, and writes `bench/results.json`, a chart, and the
+costs. `--guard`: a short run for CI, which fails if a ratio is a quarter worse than on record.
+Benchmarks that take too long to compare run at a tiny size, only to see that they run.
 """
 
 import argparse
@@ -23,10 +22,10 @@ RESULTS = Path(__file__).with_name("results.json")
 CHART = ROOT / "docs" / "images" / "bench.svg"
 
 WORSE = 1.25
-"""By what a ratio may exceed the recorded one before CI fails."""
+"""Factor by which a ratio may exceed the recorded one before CI fails."""
 
 Measures = Mapping[str, Callable[[str], list[Row]]]
-"""By name; each is given the address of DynamoDB Local."""
+"""By name; each gets the address of DynamoDB Local."""
 
 _WHOLE: Measures = {
     "Cold start": lambda _: cold.rows(15),
@@ -49,7 +48,7 @@ _TRIED: Measures = {
 
 
 def main() -> int:
-    """Measure, tell, and write down or compare; 1 where a goal or the record is missed."""
+    """Measure, print, and record or compare; 1 if a goal or the record is missed."""
     parser = argparse.ArgumentParser(prog="bench", description="What things cost, as ratios.")
     parser.add_argument("--guard", action="store_true", help="short, against the recorded ratios")
     guard = parser.parse_args().guard
@@ -85,7 +84,7 @@ def _guarded(rows: Sequence[Row]) -> int:
     worse = [row.name for row in rows if row.ratio > WORSE * recorded[row.name] and not row.bound]
     for name in worse:
         print(f"{name}: more than a quarter worse than the {recorded[name]:.3f} on record")
-    # The record is of another machine: a bound that holds its speed is kept or not.
+    # The record is another machine's, so a bound, which depends on speed, is not compared to it.
     beyond = [row.name for row in rows if row.bound and not row.reached]
     for name in beyond:
         print(f"{name}: beyond its goal")

@@ -1,9 +1,9 @@
-"""After two hours without a refresh: how long until the last token lives, how hard GoTo is hit.
+"""After two hours without a refresh: how long until the last token is alive, how hard GoTo is hit.
 
     .venv/bin/python -m bench.catch_up [--tenants 20000] [--rate 20]
 
-The product's own tick and lanes, minute by minute on a clock that only they move; lanes of one tick
-run side by side, each on its own time. The tables are in memory, GoTo answers at once.
+Runs the product's own tick and lanes, minute by minute, on a simulated clock; a tick's lanes all
+start at its moment. The tables are in memory, and GoTo answers at once.
 """
 
 import argparse
@@ -29,19 +29,19 @@ OUTAGE = 2 * 3_600
 """Seconds."""
 
 MOST_TIME = {"GoTo's": 1.5, "our own": 1.25}
-"""Time to the last tenant, to that of asking without a pause at the rate allowed. Each minute has
-five seconds in which none is begun; after GoTo's outage a few are asked first, for minutes."""
+"""Time to the last tenant, divided by the time of asking nonstop at the allowed rate. No refresh
+begins in five seconds of each minute; after GoTo's outage, minutes pass with only a few."""
 
 LIFE = 3_600
 DUE_AFTER = 2_400
-"""Seconds of a token's life, and after which it is refreshed."""
+"""Seconds that a token lives, and after which it is refreshed."""
 
 SECOND = 0.999
-"""Slots a second apart must not fall into one window by rounding."""
+"""Just under a second, so that rounding can't put two slots a second apart into one window."""
 
 
 def main() -> int:
-    """Simulate and tell; 1 where a goal is missed."""
+    """Simulate and print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tenants", type=int, default=20_000, help="default: 20000")
     parser.add_argument("--rate", type=int, default=20, help="requests a second; default: 20")
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def rows(tenants: int, rate: int) -> list[Row]:
-    """Time to the last and the busiest second, for either side's outage."""
+    """Time to the last tenant and the busiest second, for each side's outage."""
     found = []
     for whose, most in MOST_TIME.items():
         with mock_aws():
@@ -82,7 +82,7 @@ def rows(tenants: int, rate: int) -> list[Row]:
 
 
 class Deployment:
-    """A fleet under way, due evenly. ``asked_at``: when GoTo was asked for a token."""
+    """A running fleet, due at evenly spread times. ``asked_at``: when it asked GoTo for a token."""
 
     def __init__(self, tenants: int, rate: int) -> None:
         memory = MemoryDynamoDB()
@@ -109,7 +109,7 @@ class Deployment:
             self._minute()
 
     def catch_up(self) -> float:
-        """Seconds until the last tenant has been given a token."""
+        """Seconds until the last tenant has a new token."""
         begun = self.world.clock.now
         self._wanting = set(self._every)
         while self._wanting:
@@ -119,7 +119,7 @@ class Deployment:
         return self._last - begun
 
     def _minute(self) -> None:
-        """A tick, and the lanes it starts, which share its moment."""
+        """A tick and the lanes that it starts, all at the same moment."""
         clock, handed = self.world.clock, []
         begun = clock.now
         self._schedule(lambda *share: handed.append(share)).tick()
@@ -160,7 +160,7 @@ class Deployment:
 
 
 def _busiest_second(moments: Iterable[float]) -> int:
-    """The most requests that any second has seen."""
+    """The most requests in any second."""
     at = sorted(moments)
     return max(bisect_left(at, first + SECOND, number) - number for number, first in enumerate(at))
 

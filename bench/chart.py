@@ -1,4 +1,4 @@
-"""The goals as a picture: how much of what each row may cost is used."""
+"""A chart of each row's cost as a share of its goal."""
 
 from collections.abc import Sequence
 from html import escape
@@ -11,7 +11,7 @@ INK, FAINT, GOOD, BAD = "#1d2733", "#c9d1da", "#14604f", "#b00020"
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
-    """Write the picture: a bar for each row that has a goal, the goal a line."""
+    """Write the picture: a bar for each row that has a goal, and a line for the goals."""
     shown = [(row.name, row.ratio / row.goal, row) for row in rows if row.goal]
     height = TOP + LINE * len(shown) + 16
     parts = [

@@ -1,10 +1,10 @@
-"""Cold start: a fresh process from the package alone, as Lambda sees it.
+"""Cold start: a fresh process from the package alone, as on Lambda.
 
     .venv/bin/python -m bench.cold [--rounds 15]
 
-Floor A imports boto3 and makes one DynamoDB client from the package as `chalice package` leaves it,
-which has no bytecode; floor B does the same from one that has. The product imports `app` and
-answers the settings page, or runs one tick with nothing due, on tables at the loopback interface.
+Floor A imports boto3 and makes one DynamoDB client, from the package that `chalice package` leaves,
+without bytecode; floor B does the same with bytecode. The product imports `app` and answers the
+settings page, or runs one tick with nothing due, against tables on the loopback interface.
 """
 
 import argparse
@@ -67,7 +67,7 @@ GOALS = {
 
 
 def main() -> int:
-    """Measure and tell; 1 where a goal is missed."""
+    """Measure and print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, help="runs of each; default: 15")
     return told(rows(parser.parse_args().rounds))
@@ -89,7 +89,7 @@ def rows(rounds: int) -> list[Row]:
         for number in range(rounds + 1):
             for name, (tree, program) in programs.items():
                 seconds = _run(tree, program, environment)
-                if number:  # the first of each fills the disk's cache
+                if number:  # the first run of each fills the disk's cache
                     taken[name].append(seconds)
         sizes = package.build().code.stat().st_size, (folder / "bare.zip").stat().st_size
     ratios = {
@@ -112,7 +112,7 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _packages(folder: Path) -> tuple[Path, Path, Path]:
-    """Unslimmed without bytecode, the same with, and the product."""
+    """Folders: the unslimmed package without bytecode, the same with it, and the product."""
     package.build_unslimmed(folder / "unslimmed")
     bare, compiled, product = (folder / name for name in ("bare", "compiled", "product"))
     with zipfile.ZipFile(folder / "unslimmed" / "deployment.zip") as archive:
@@ -130,7 +130,7 @@ def _packages(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def _run(tree: Path, program: str, environment: dict[str, str]) -> float:
-    """Seconds that a fresh process takes for a program, its own end included."""
+    """Seconds that a fresh process takes for a program, including its exit."""
     begun = time.perf_counter()
     ran = subprocess.run(
         [sys.executable, "-S", "-c", program],
@@ -168,7 +168,7 @@ def _environment(endpoint: str) -> dict[str, str]:
 
 
 def _answer(target: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """What tables and queue hold: one tenant that is not connected yet, and nothing due."""
+    """Answers of the tables and the queue: one tenant, not connected yet, and nothing due."""
     operation, table = target.rpartition(".")[2], asked.get("TableName")
     if operation == "GetItem" and table == "links":
         life = {"N": str(int(time.time()) + 9_000)}

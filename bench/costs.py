@@ -1,6 +1,6 @@
-"""What a fleet costs a month, by arithmetic from what was measured: the table of `docs/costs.md`.
+"""A fleet's cost a month, calculated from the measurements: the table in `docs/costs.md`.
 
-Prices: AWS's published ones for us-east-1, in US dollars, as of 2025; change them here.
+Prices: AWS's list prices for us-east-1 in US dollars, as of 2025; change them here.
 """
 
 import json
@@ -25,10 +25,10 @@ MONTH = 30 * DAY
 REQUESTS_OF_A_PROBE = 2
 """The person's accounts, and one read of call reports."""
 SHARE, LATER = 0.33, 0.67
-"""`RefreshShare` as it is set, and the one that it is compared with."""
+"""`RefreshShare` as set, and the one to compare it with."""
 
 DEFAULT_RATE = 10
-"""`TokenRate` unless it is set: what GoTo documents for its APIs."""
+"""`TokenRate`'s default: the rate that GoTo documents for its APIs."""
 
 READ_UNIT, WRITE_UNIT = 0.125e-6, 0.625e-6
 GB_SECOND, INVOCATION = 13.3334e-6, 0.2e-6
@@ -38,7 +38,7 @@ KEYS = 6
 
 
 def facts() -> dict[str, float]:
-    """What one refresh took when it was measured last: units, milliseconds of a processor."""
+    """What one refresh took when last measured: DynamoDB units, milliseconds of a processor."""
     found: dict[str, float] = {}
     for row in json.loads(RESULTS.read_text())["rows"]:
         for name, value in row.get("facts", {}).items():
@@ -58,32 +58,32 @@ def table(measured: Mapping[str, float]) -> str:
 
 
 def token_rate(size: int, share: float = SHARE) -> int:
-    """The `TokenRate` of a fleet: the default, or what it needs and a tenth for catching up."""
+    """A fleet's `TokenRate`: the default, or what it needs plus a tenth for catching up."""
     return max(DEFAULT_RATE, math.ceil(size / between(share) * 1.1))
 
 
 def lambda_minute(size: int, measured: Mapping[str, float], share: float = SHARE) -> Minute:
-    """What Lambda bills for a minute of a fleet, by the product's own pacing.
+    """What Lambda bills for a fleet's minute, with the product's own pacing.
 
-    Raises `ValueError`: more is due than all lanes can do.
+    Raises `ValueError` if more is due than all lanes can refresh.
     """
     due = size / between(share) * 60
     rate, cpu = token_rate(size, share), measured["cpu_ms"] / 1e3
     for memory in (lane_memory(), 2 * lane_memory()):
         found = minute(math.ceil(due), rate, cpu, memory)
         if found.refreshed >= math.ceil(due) and found.slowest <= 60:
-            part = due / math.ceil(due)  # of fewer than one a minute
+            part = due / math.ceil(due)  # below 1 if fewer than one is due a minute
             return replace(found, billed=found.billed * part, worked=found.worked * part)
     raise ValueError(f"{size} tenants are more than {LANES} lanes of any memory refresh")
 
 
 def most(measured: Mapping[str, float]) -> int:
-    """Tenants that all lanes can keep alive, in the 55 seconds of a minute that they work."""
+    """Tenants that all lanes can keep alive, working 55 seconds of each minute."""
     return int(LANES * LANE_CARRIES * between(SHARE) * 55 / 60)
 
 
 def between(share: float) -> float:
-    """Seconds between two refreshes of a tenant whose tokens live an hour, jitter included."""
+    """Seconds between two refreshes of a tenant whose tokens live an hour, including jitter."""
     return ASSUMED_LIFETIME * share * (1 - JITTER / 2)
 
 
@@ -95,7 +95,7 @@ def write(measured: Mapping[str, float]) -> None:
 
 
 def shown(text: str) -> str:
-    """What stands in the page now."""
+    """The part of the page that `write` replaces."""
     return text.split(BEGIN)[1].split(END, maxsplit=1)[0]
 
 
@@ -120,7 +120,7 @@ def _body(measured: Mapping[str, float]) -> str:
 
 
 def _requests() -> str:
-    """What GoTo is asked for a tenant. A probe writes the two items that a refresh writes too."""
+    """GoTo's requests for one tenant. A probe writes two items that a refresh writes as well."""
     refreshes, probes = DAY / between(SHARE), DAY / PROBE_EVERY
     return (
         f"\nGoTo is asked for {refreshes:.0f} refreshes a tenant and day, and {probes:.1f} times"

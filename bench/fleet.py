@@ -1,9 +1,9 @@
-"""What a fleet costs as it grows: a tick with 100 due, and the rep's `status`.
+"""How costs grow with the fleet: a tick with 100 tenants due, and the rep's `status`.
 
     .venv/bin/python -m bench.fleet [--large 100000] [--rounds 5]
 
 Three deployments on Amazon's DynamoDB Local, each with ten times the tenants of the one before,
-take turns with the same use cases. The capacity is what DynamoDB says each call consumed.
+take turns with the same use cases. Capacity is what DynamoDB reports for each call.
 """
 
 import argparse
@@ -26,7 +26,7 @@ DUE = 100
 """Tenants due at each tick, whatever the size of the fleet."""
 
 FLAT = 1.1
-"""What a hundred times the tenants may cost at most."""
+"""The most that ten or a hundred times the tenants may cost."""
 
 LARGEST_STATUS = 2.0
 """Seconds."""
@@ -38,7 +38,7 @@ ACCESS_TOKEN, REFRESH_TOKEN = "a" * 1_100, "r" * 900
 
 
 class Deployment:
-    """One fleet on tables of its own. ``capacity``: units read and written since it was cleared."""
+    """One fleet with its own tables. ``capacity``: units read and written since last cleared."""
 
     def __init__(self, endpoint: str, size: int, due: int) -> None:
         self.size = size
@@ -55,7 +55,7 @@ class Deployment:
         self._fill()
 
     def make_due(self) -> None:
-        """The same ones again."""
+        """Make the same tenants due again."""
         for number in range(self.due):
             self._client.update_item(
                 TableName=self.world.settings.grants_table,
@@ -84,14 +84,14 @@ def _name(number: int) -> str:
 
 
 def _seed(number: int, due_at: int) -> fleet.Seed:
-    """Tokens as long as GoTo's: DynamoDB counts by size."""
+    """With tokens as long as GoTo's: DynamoDB counts units by size."""
     return fleet.Seed(
         _name(number), due_at - 2_400, due_at + 1_200, due_at, ACCESS_TOKEN, REFRESH_TOKEN
     )
 
 
 def main() -> int:
-    """Measure and tell; 1 where a goal is missed."""
+    """Measure and print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--large", type=int, default=100_000, help="tenants; default: 100000")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each; default: 5")
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def rows(endpoint: str, large: int, rounds: int, due: int = DUE) -> list[Row]:
-    """Time and capacity of a fleet, to those of a tenth and a hundredth of it."""
+    """Time and capacity of two fleets, divided by those of the smallest."""
     sizes = (large // 100, large // 10, large)
     taken: dict[tuple[str, int], list[float]] = defaultdict(list)
     capacity: dict[tuple[str, int], Counter[str]] = {}

@@ -1,8 +1,8 @@
-"""What Lambda bills for a minute of refreshes: the product's own pacing on a clock of its own.
+"""What Lambda bills for a minute of refreshes: the product's own pacing on a simulated clock.
 
-The real schedule decides who refreshes what, the real rate limiter gives the slots; only the
-refresh itself is simulated: its share of a processor, as measured, and the time it waits for GoTo
-and AWS. A function's processor does one thing at a time, its threads wait side by side.
+The real schedule and the real rate limiter run; only the refresh is simulated, by its measured CPU
+time and an assumed wait for GoTo and AWS. A function's processor does one thing at a time, while
+its threads wait in parallel.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from chalicelib.refresh.scheduler import Schedule
 CONFIG = Path(__file__).resolve().parent.parent / ".chalice" / "config.json"
 
 WHOLE_PROCESSOR = 1_769
-"""MB at which Lambda gives a whole processor; less memory is that much less of one."""
+"""MB at which Lambda gives a whole processor; with less memory, a proportional share."""
 
 ANSWERS_IN = 0.35
-"""Seconds in which GoTo and AWS answer all of one refresh: an assumption, as nobody has asked the
-real GoTo; a few tenths more or less change nothing here."""
+"""Seconds for all of GoTo's and AWS's answers to one refresh: an assumption, not measured with the
+real GoTo. A few tenths more or less change nothing here."""
 
 QUERIES = 0.15
-"""Seconds of a whole processor's tick that finds nothing: 16 queries."""
+"""Seconds that a tick with nothing due takes on a whole processor: 16 queries."""
 
 
 @dataclass
@@ -57,8 +57,7 @@ class Function:
         return _Refresher(limiter, self)
 
     def run(self, work: Callable[[Due], Refreshed], items: Iterable[Due]) -> list[Refreshed]:
-        """Threads that wait side by side, and one processor; a batch begins when the one before
-        it has ended."""
+        """Threads wait in parallel and share a processor; a batch starts after the previous one."""
         begun = self.seconds
         threads, processor, done = [begun] * app.REFRESH_THREADS, begun, []
         for item in items:
@@ -86,8 +85,8 @@ class _Refresher:
 
 @dataclass(frozen=True)
 class Minute:
-    """``billed`` and ``worked`` in GB-seconds: what Lambda counts, and what the processors did.
-    ``slowest``: seconds of the function that took longest; ``memory``: MB of a lane's."""
+    """``billed`` and ``worked`` in GB-seconds: what Lambda bills, and what the processors worked.
+    ``slowest``: seconds of the slowest function; ``memory``: MB of a lane's function."""
 
     functions: int
     refreshed: int
@@ -98,15 +97,15 @@ class Minute:
 
 
 def lane_memory() -> int:
-    """MB of a lane's function, as it is deployed."""
+    """MB of a lane's function, as deployed."""
     return int(
         json.loads(CONFIG.read_text())["lambda_functions"]["refresh_lane"]["lambda_memory_size"]
     )
 
 
 def minute(due: int, rate: int, cpu: float, lane_mb: int) -> Minute:
-    """One minute in which so many tenants fall due; ``rate`` is the deployment's `TokenRate`,
-    ``lane_mb`` the memory of a lane's function."""
+    """Simulate one minute in which ``due`` tenants fall due; ``rate`` is `TokenRate`, ``cpu`` as in
+    `Function`, ``lane_mb`` the memory of a lane's function."""
     memory = json.loads(CONFIG.read_text())["lambda_functions"]
     ticking = Function(memory["refresh_tick"]["lambda_memory_size"], cpu)
     lanes = _lanes(due)

@@ -1,9 +1,9 @@
-"""What the reader adds to a bare read: A B A B in one run, same client, same engine.
+"""What the reader adds to a bare read: A B A B in one run, with the same client and database.
 
     PYTHONPATH=reader/src .venv/bin/python -m bench.reader [--rounds 40] [--calls 100]
 
 A is `client.get_item`, B is `TokenReader.get` with its cache off; they take turns in short blocks,
-so that whatever else the machine does meets both.
+so that other load on the machine affects both.
 """
 
 import argparse
@@ -26,11 +26,11 @@ MOST_CACHED = 5e-6
 """Seconds."""
 
 TOKEN_LENGTH = 1_000
-"""Characters: about what an RS512 token of GoTo's has."""
+"""Characters, about as many as in GoTo's RS512 tokens."""
 
 
 def main() -> int:
-    """Measure and tell; 1 where a goal is missed."""
+    """Measure and print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="blocks of each; default: 40")
     parser.add_argument("--calls", type=int, default=100, help="calls a block; default: 100")
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def rows(endpoint: str, rounds: int, calls: int) -> list[Row]:
-    """The uncached reader to a bare read, and what a cached read takes."""
+    """The uncached reader's time divided by a bare read's, and the cached reader's time."""
     times = measure(_client(endpoint), rounds, calls)
     median = {name: statistics.median(found) for name, found in times.items()}
     shown = f"{median['uncached'] * 1e3:.3f} ms, {median['bare'] * 1e3:.3f} ms"
@@ -62,7 +62,7 @@ def rows(endpoint: str, rounds: int, calls: int) -> list[Row]:
 
 
 def measure(client: Any, rounds: int, calls: int) -> dict[str, list[float]]:
-    """Seconds a call: of the bare read, of the uncached reader, of the cached one."""
+    """Seconds a call takes: the bare read, the uncached reader, and the cached one."""
     _fill(client)
     uncached = TokenReader(table=TABLE, dynamodb=client, cached_for=0)
     cached = TokenReader(table=TABLE, dynamodb=client)
@@ -96,7 +96,7 @@ def _block(call: Callable[[], object], calls: int) -> list[float]:
 
 
 def _loop(call: Callable[[], object], calls: int) -> float:
-    """Seconds a call, over many: one alone is shorter than the clock can tell."""
+    """Average seconds a call: a single one is too short for the clock."""
     begun = time.perf_counter()
     for _ in range(calls):
         call()

@@ -1,10 +1,10 @@
-"""Refreshes a second, and what each costs: the product to a bare loop of the same calls.
+"""Refreshes a second, and the cost of each: the product against a bare loop of the same calls.
 
     .venv/bin/python -m bench.refresh [--tenants 300] [--rounds 3]
 
-What the product asks of the tables, of Secrets Manager and of GoTo is recorded, and asked again by
-a bare loop with the same libraries and as many threads: that is the floor. Both run on stand-ins
-at the loopback interface, in a process of their own.
+The floor repeats the product's recorded calls to the tables, Secrets Manager and GoTo in a bare
+loop, with the same libraries and as many threads. Both use a stand-in server on the loopback
+interface, which runs in its own process.
 """
 
 import argparse
@@ -46,7 +46,7 @@ Call = tuple[Any, str, dict[str, Any]]
 
 
 def main() -> int:
-    """Measure and tell; 1 where a goal is missed."""
+    """Measure and print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tenants", type=int, default=300, help="in each turn; default: 300")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each; default: 3")
@@ -60,7 +60,7 @@ def rows(
     delays: Sequence[float] = (0.02, 0.15),
     threads: Sequence[int] = (16, 64),
 ) -> list[Row]:
-    """For each delay and number of threads: throughput and CPU, floor to product."""
+    """Throughput and CPU for each delay (GoTo's, in seconds) and number of threads."""
     found = []
     for delay in delays:
         for number in threads:
@@ -115,13 +115,13 @@ def _note(
 ) -> None:
     begun, used = time.perf_counter(), time.process_time()
     act()
-    if number:  # the first turn loads what is loaded at first use
+    if number:  # the first turn also loads modules
         wall[name].append(time.perf_counter() - begun)
         cpu[name].append(time.process_time() - used)
 
 
 class Product:
-    """One invocation's refresher, and a record of what it asks."""
+    """One invocation's refresher, and a record of its calls."""
 
     def __init__(self, environment: dict[str, str], threads: int) -> None:
         self._threads = threads
@@ -154,28 +154,28 @@ class Product:
         return record
 
     def warm(self, due_at: int) -> None:
-        """Open every connection of both, as a worker has them after its first second."""
+        """Open all connections of product and floor, as a worker has after its first second."""
         self.refresh([Due(f"warm{number}", due_at) for number in range(2 * self._threads)])
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(lambda _: self._ask(), range(2 * self._threads)))
         self._calls.clear()
 
     def refresh(self, dues: list[Due]) -> None:
-        """All of them, in as many threads as there are."""
+        """Refresh all of them, in this invocation's threads."""
         with ThreadPoolExecutor(self._threads) as pool:
             outcomes = {done.outcome for done in pool.map(self._refresher.refresh, dues)}
         if outcomes != {Outcome.REFRESHED}:
             raise SystemExit(f"this measures something else: {outcomes}")
 
     def repeat(self) -> None:
-        """The same calls again, in their order for each tenant."""
+        """Repeat the same calls, for each tenant in their order."""
         calls = [list(made) for made in self._calls.values()]  # repeating records again
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(self._again, calls))
 
     def _again(self, made: list[Call]) -> None:
         for client, name, params in made:
-            if name == "TransactWriteItems":  # what it commits has just been fetched
+            if name == "TransactWriteItems":  # it commits what GoTo just answered
                 self._ask()
             client._make_api_call(name, params)
 
@@ -191,7 +191,6 @@ class Product:
 
 
 def _tenant(params: dict[str, Any]) -> str:
-    """Whose call it is."""
     if "SecretId" in params:
         return str(params["SecretId"]).rpartition("/")[2]
     if "Key" in params:
@@ -202,7 +201,7 @@ def _tenant(params: dict[str, Any]) -> str:
 
 @contextmanager
 def _stand_in(delay: float) -> Iterator[tuple[dict[str, str], int]]:
-    """The stand-in with rows of a tenant that connected in earnest; settings that lead to it."""
+    """Run the stand-in with a connected tenant's rows; yields its settings and its due time."""
     with mock_aws():
         memory: Any = MemoryDynamoDB()
         world = World(memory, create_tables(memory, ""))

@@ -1,10 +1,10 @@
-"""DynamoDB, Secrets Manager and a token endpoint that answer at once and remember nothing.
+"""A stand-in for DynamoDB, Secrets Manager and a token endpoint, which remembers nothing.
 
     python -m bench.stub_server ROWS DELAY
 
-``ROWS``: a JSON file with a grant's row, a tenant's row and a secret, which every tenant has;
-``DELAY``: seconds that a token takes. A process of its own: it must not share the interpreter's
-lock with what is measured. Prints its port.
+``ROWS``: a JSON file with a grant's row, a tenant's row and a secret, the same for every tenant;
+``DELAY``: seconds before it answers with a token. It runs in its own process, so as not to share
+the interpreter's lock with what is measured. Prints its port.
 """
 
 import json

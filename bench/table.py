@@ -1,4 +1,4 @@
-"""What every bench tells: ratios, each with its goal where there is one."""
+"""The results of every benchmark: ratios, some with a goal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One ratio of the product to its floor. ``shown``: both, in their own unit; ``facts``: what
-    the arithmetic of `bench.costs` goes on with. ``bound``: the floor is a number, not measured
-    beside it, so the ratio holds the machine's speed as well."""
+    """One ratio of the product to its floor. ``shown``: both, in their own unit; ``facts``: inputs
+    of `bench.costs`. ``bound``: the floor is a fixed number, not measured, so the ratio also
+    depends on the machine's speed."""
 
     name: str
     ratio: float
@@ -23,7 +23,7 @@ class Row:
 
 
 def told(rows: Sequence[Row]) -> int:
-    """Print the rows; 1 where a goal is missed."""
+    """Print the rows; 1 if a goal is missed."""
     for row in rows:
         goal = (
             "" if row.goal is None else f"goal {row.goal:<5.3g} {'ok' if row.reached else 'MISSED'}"

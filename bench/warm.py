@@ -1,10 +1,9 @@
-"""Warm latency: the pages through Chalice's handler, to the table calls they make and nothing else.
+"""Warm latency: the pages through Chalice's handler, divided by their table calls alone.
 
     .venv/bin/python -m bench.warm [--rounds 100]
 
-The tables are Amazon's DynamoDB Local, each call made 5 ms longer, as it takes on AWS. What the
-handler asks is recorded and asked again by the bare client: that is the floor. A conditional write
-that is repeated is refused, which costs the floor what a success would.
+The tables are in DynamoDB Local, with 5 ms added to each call, as on AWS. The floor repeats the
+handler's calls with the bare client; a refused conditional write takes as long as a success.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from tests.support.site import PAGE, Answered, Site
 from tests.support.world import World
 
 LATENCY = 0.005
-"""Seconds that each table call takes longer than on this machine."""
+"""Seconds added to each table call."""
 
 GOAL = 1.25
 
@@ -37,7 +36,7 @@ Call = tuple[str, dict[str, Any]]
 
 
 class Calls:
-    """What is asked of the tables, in order."""
+    """Records the calls to the tables, in order, and slows them."""
 
     def __init__(self, client: Any) -> None:
         self.made: list[Call] = []
@@ -49,7 +48,7 @@ class Calls:
 
 
 def main() -> int:
-    """Measure and tell; 1 where a goal is missed."""
+    """Measure and print; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100, help="of each; default: 100")
     rounds = parser.parse_args().rounds
@@ -58,7 +57,7 @@ def main() -> int:
 
 
 def rows(endpoint: str, rounds: int) -> list[Row]:
-    """The ratio of medians for each request, with both p99."""
+    """Each request's ratio of medians, with both p99."""
     with mock_aws():
         client, bare = (
             session().create_client("dynamodb", REGION, endpoint_url=endpoint) for _ in range(2)
@@ -73,7 +72,7 @@ def rows(endpoint: str, rounds: int) -> list[Row]:
                 calls.made.clear()
                 ours = _seconds(send)
                 floor = _seconds(lambda: _replay(bare, calls.made))
-                if number >= 5:  # the first few load what is loaded at first use
+                if number >= 5:  # the first few also load modules
                     pair = taken.setdefault(name, ([], []))
                     pair[0].append(ours)
                     pair[1].append(floor)
@@ -89,8 +88,8 @@ def _site(world: World) -> Site:
 
 
 def _requests(site: Site) -> dict[str, Callable[[], object]]:
-    """One admin's way, each request once and in order; nothing of it is prepared in its time."""
-    # No more starts than a visitor may make: the floor counts each once more.
+    """One admin's requests, in order. Preparation happens outside the measured time."""
+    # Stay under the limit of starts a day: the floor's repetition counts each once more.
     site.world.clock.pass_(2 * DAY // MOST_STARTS_A_DAY + 1)
     csrf = site.csrf()
     came: dict[str, str] = {}
