@@ -196,10 +196,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            said = _answer(self.headers.get("X-Amz-Target", ""), json.loads(body))
+            answer = _answer(self.headers.get("X-Amz-Target", ""), json.loads(body))
         except ValueError:
-            said = {}
-        sent = json.dumps(said).encode()
+            answer = {}
+        sent = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(sent)))

@@ -217,11 +217,11 @@ def _stand_in(delay: float) -> Iterator[tuple[dict[str, str], int]]:
             "access_expires_at": {"N": str(due_at + 600)},
         }
         version = every[grants]["secret_version"]["S"]
-        kept = world.secret_store._client.get_secret_value(
+        stored = world.secret_store._client.get_secret_value(
             SecretId=f"{world.settings.secret_prefix}t0", VersionId=version
         )
         answer = {"access_token": "x" * 1_000, "expires_in": 3_600, "token_type": "Bearer"}
-        secret = {"SecretString": kept["SecretString"], "VersionId": version}
+        secret = {"SecretString": stored["SecretString"], "VersionId": version}
         environment = dict(world.environment)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"

@@ -35,10 +35,10 @@ class Handler(BaseHTTPRequestHandler):
         target = self.headers.get("X-Amz-Target", "")
         if not target:
             time.sleep(self.server.delay)
-            said: Any = self.server.rows["answer"]
+            answer: Any = self.server.rows["answer"]
         else:
-            said = self._answer(target.rpartition(".")[2], json.loads(body))
-        sent = json.dumps(said).encode()
+            answer = self._answer(target.rpartition(".")[2], json.loads(body))
+        sent = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(sent)))

@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         built = package.build()
-        given = parameters.read(options.stage, built.template)
+        values = parameters.read(options.stage, built.template)
         session = preflight.session()
         adopter = Adopter(session, f"ha-goto-{options.stage}", yes=options.yes)
-        return adopter.adopt(built.template.read_text(), given)
+        return adopter.adopt(built.template.read_text(), values)
     except EXPECTED as error:
         print(error, file=sys.stderr)
         return 1
@@ -63,8 +63,8 @@ class Adopter:
         if Stack(self._session, self._name, self._endpoint).live is not None:
             raise StackFailed(f"There is a stack {self._name}: destroy it first, or go on with it.")
         left = self._left()
-        told = [f"{one['LogicalResourceId']:<24} {one['PhysicalResourceId']}" for one in left]
-        print(*told, sep="\n")
+        lines = [f"{one['LogicalResourceId']:<24} {one['PhysicalResourceId']}" for one in left]
+        print(*lines, sep="\n")
         if not self._yes and self._ask("Take these up? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
@@ -74,13 +74,13 @@ class Adopter:
 
     def _left(self) -> list[dict[str, Any]]:
         pages = self._cloudformation.get_paginator("list_stacks")
-        gone = [
+        deleted = [
             stack
             for page in pages.paginate(StackStatusFilter=["DELETE_COMPLETE"])
             for stack in page["StackSummaries"]
             if stack["StackName"] == self._name
         ]
-        for stack in sorted(gone, key=lambda one: one["DeletionTime"], reverse=True):
+        for stack in sorted(deleted, key=lambda one: one["DeletionTime"], reverse=True):
             found = self._skipped(stack["StackId"])
             # A failed first deployment leaves only empty tables, without keys.
             if any(one["ResourceType"] == "AWS::KMS::Key" for one in found):
@@ -118,8 +118,8 @@ class Adopter:
             waiter.wait(StackName=self._name, WaiterConfig=self._poll, **which)
         except WaiterError as error:
             last: Any = error.last_response
-            told = last.get("StatusReason") or last.get("Stacks", [{}])[0].get("StackStatusReason")
-            raise StackFailed(f"The import failed: {told or error}") from None
+            why = last.get("StatusReason") or last.get("Stacks", [{}])[0].get("StackStatusReason")
+            raise StackFailed(f"The import failed: {why or error}") from None
 
 
 def remains(template: str, left: list[dict[str, Any]]) -> str:
@@ -129,11 +129,11 @@ def remains(template: str, left: list[dict[str, Any]]) -> str:
     """
     made = cloudformation.load(template)
     names = {one["LogicalResourceId"] for one in left}
-    kept = {name: one for name, one in made["Resources"].items() if name in names}
-    if missing := _referred(kept) - kept.keys() - made["Parameters"].keys():
+    resources = {name: one for name, one in made["Resources"].items() if name in names}
+    if missing := _referred(resources) - resources.keys() - made["Parameters"].keys():
         raise StackFailed(f"{', '.join(sorted(missing))} is not left; it can't be done without.")
     whole = {key: made[key] for key in ("Parameters", "Conditions") if key in made}
-    return json.dumps({**whole, "Resources": kept})
+    return json.dumps({**whole, "Resources": resources})
 
 
 def _entry(one: Mapping[str, Any]) -> dict[str, Any]:

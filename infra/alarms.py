@@ -35,9 +35,9 @@ def complete(resources: dict[str, Any]) -> None:
     composites = [each for each in resources.values() if each.get("Type") == COMPOSITE]
     parts = set(re.findall(r"\$\{(\w+)\}", str([each["Properties"] for each in composites])))
     for name, alarm in alarms.items():
-        said = alarm["Properties"]
-        ours = {} if "Namespace" in said else _OURS
-        alarm["Properties"] = _COMMON | ours | ({} if name in parts else _TELLS) | said
+        own = alarm["Properties"]
+        ours = {} if "Namespace" in own else _OURS
+        alarm["Properties"] = _COMMON | ours | ({} if name in parts else _TELLS) | own
     for composite in composites:
         composite["Properties"] = _TELLS | composite["Properties"]
     if "Glance" in resources:

@@ -137,11 +137,11 @@ def _roles(stage: Stage) -> str:
             else f"arn:{partition}:secretsmanager:{dynamodb.meta.region_name}:{account}"
             f":secret:ha-goto/{stage.parameters['Stage']}/x-AbCdEf"
         )
-        said = iam.simulate_principal_policy(
+        decision = iam.simulate_principal_policy(
             PolicySourceArn=role, ActionNames=[action], ResourceArns=[place]
         )["EvaluationResults"][0]["EvalDecision"]
-        if (said == "allowed") is not allowed:
-            wrong.append(f"{name} {action}: {said}")
+        if (decision == "allowed") is not allowed:
+            wrong.append(f"{name} {action}: {decision}")
     if wrong:
         raise NotSo("; ".join(wrong) + ".")
     return f"{len(ROLES)} decisions of IAM's own simulator"
@@ -239,8 +239,8 @@ def _alarm_arrives(stage: Stage) -> str:
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="make prove")
 
     def acted() -> bool:
-        told = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action")
-        newest = [one["HistorySummary"] for one in told["AlarmHistoryItems"][:2]]
+        history = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action")
+        newest = [one["HistorySummary"] for one in history["AlarmHistoryItems"][:2]]
         return any(text.startswith("Successfully executed action") for text in newest)
 
     if not stage.until(acted):

@@ -77,8 +77,8 @@ class Bucket:
         """Every key, and when it was last written."""
         pages = self._s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.name, **self._ours):
-            for kept in page.get("Contents", ()):
-                yield kept["Key"], kept["LastModified"]
+            for entry in page.get("Contents", ()):
+                yield entry["Key"], entry["LastModified"]
 
     def delete(self, key: str) -> None:
         """Succeeds even if there is no such key."""

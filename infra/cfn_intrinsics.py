@@ -81,9 +81,9 @@ class Resolver:
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return _NO_VALUE
-        for known in (_PSEUDO, self._parameters, self._made):
-            if name in known:
-                return known[name]
+        for values in (_PSEUDO, self._parameters, self._made):
+            if name in values:
+                return values[name]
         raise KeyError(name)
 
     def _function(self, name: str, argument: Any) -> Any:
@@ -104,9 +104,9 @@ class Resolver:
                 return values[int(index)]
             case "Fn::Sub":
                 text, own = argument if isinstance(argument, list) else (argument, {})
-                known = self.resolve(own)
+                variables = self.resolve(own)
                 return re.sub(
-                    r"\$\{([^}]+)\}", lambda found: self._substitute(found[1], known), text
+                    r"\$\{([^}]+)\}", lambda found: self._substitute(found[1], variables), text
                 )
         raise NotImplementedError(name)
 

@@ -53,10 +53,10 @@ def merged(folder: Path = FRAGMENTS) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for file in sorted(folder.glob("*.yaml")):
         for section, content in load(file.read_text()).items():
-            known = whole.setdefault(section, {})
-            twice = sorted(known.keys() & content.keys())
+            entries = whole.setdefault(section, {})
+            twice = sorted(entries.keys() & content.keys())
             if twice:
                 raise ValueError(f"{section}.{twice[0]} of {file.name} is in another file too.")
-            known.update(content)
+            entries.update(content)
     alarms.complete(whole.get("Resources", {}))
     return whole

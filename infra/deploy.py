@@ -39,16 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command in ("deploy", "diff"):
             package.require_runtime()
         built = package.build()
-        given = parameters.read(options.stage, built.template)
+        values = parameters.read(options.stage, built.template)
         session = preflight.session()
         operator = Operator(session, options.stage, yes=options.yes, lose=options.lose)
         if options.command in ("deploy", "diff"):
-            preflight.check_zone(session.client("route53"), given)
+            preflight.check_zone(session.client("route53"), values)
             operator.check(session.client("lambda"), built)
         if options.command == "deploy":
-            return operator.deploy(built, given)
+            return operator.deploy(built, values)
         if options.command == "diff":
-            return operator.diff(built, given)
+            return operator.diff(built, values)
         return operator.rollback() if options.command == "rollback" else operator.destroy()
     except EXPECTED as error:
         print(error, file=sys.stderr)

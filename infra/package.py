@@ -64,8 +64,8 @@ class Package:
 
 def require_runtime() -> None:
     """Raise `NotPackaged` if this Python can't package for AWS."""
-    if said := runtime.fault():
-        raise NotPackaged(said)
+    if fault := runtime.fault():
+        raise NotPackaged(fault)
 
 
 def build() -> Package:
@@ -143,8 +143,8 @@ def _chalice(command: list[str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
-        raise NotPackaged(f"`chalice package` failed: {said[-1]}")
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["it gave no reason"]
+        raise NotPackaged(f"`chalice package` failed: {lines[-1]}")
 
 
 def is_shipped(name: str) -> bool:

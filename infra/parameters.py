@@ -34,19 +34,19 @@ def read(stage: str, template: Path, stages: Path = STAGES) -> dict[str, str]:
         )
     file = stages / f"{stage}.json"
     try:
-        given = json.loads(file.read_text())
+        values = json.loads(file.read_text())
     except FileNotFoundError:
         raise BadParameters(
             f"There is no {file.name} in {stages.name}: copy example.json and fill it in."
         ) from None
     except ValueError as error:
         raise BadParameters(f"{file.name} is no JSON: {error}.") from None
-    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise BadParameters(f"{file.name} must be one object whose values are strings.")
-    if given.setdefault("Stage", stage) != stage:
-        raise BadParameters(f"{file.name} is of stage {given['Stage']!r}, not {stage!r}.")
-    check(given, declared(template))
-    return given
+    if values.setdefault("Stage", stage) != stage:
+        raise BadParameters(f"{file.name} is of stage {values['Stage']!r}, not {stage!r}.")
+    check(values, declared(template))
+    return values
 
 
 def declared(template: Path) -> dict[str, dict[str, Any]]:
@@ -84,8 +84,8 @@ def _fits(name: str, value: str, parameter: Mapping[str, Any]) -> None:
     pattern = parameter.get("AllowedPattern")
     if pattern and not re.fullmatch(pattern, value):
         # The operator may have entered the key itself instead of its secret's name.
-        given = "" if name == "VisitorKey" else f" is {value!r}, which"
-        raise BadParameters(f"{name}{given} is none: {parameter['Description']}")
+        shown = "" if name == "VisitorKey" else f" is {value!r}, which"
+        raise BadParameters(f"{name}{shown} is none: {parameter['Description']}")
     if parameter["Type"] == "Number":
         low, high = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**12)
         if not value.isdecimal() or not low <= int(value) <= high:

@@ -180,8 +180,8 @@ class _Role:
         for place, rows in self._of("tables").items():
             properties = self._properties(place.partition("@")[0].partition("/")[0], "table")
             key = properties["SSESpecification"]["KMSMasterKeyId"]["Fn::GetAtt"][0]
-            spoken = {verb for said in rows for verb in _spoken(said)[0]}
-            changed[key] = changed.get(key, False) or bool(spoken & _CHANGES.keys())
+            verbs = {verb for row in rows for verb in _spoken(row)[0]}
+            changed[key] = changed.get(key, False) or bool(verbs & _CHANGES.keys())
         for key, writes in changed.items():
             yield _through("DynamoDB", key, _WRITING if writes else _READING)
 
@@ -293,12 +293,12 @@ def _here(service: str, rest: str) -> dict[str, str]:
 
 def main(asked: list[str]) -> int:
     """Print the policies of the named functions, or of all."""
-    known = policies()
-    if strange := [name for name in asked if name not in known]:
-        print(f"There is no function {strange[0]}: {', '.join(known)}.", file=sys.stderr)
+    by_function = policies()
+    if strange := [name for name in asked if name not in by_function]:
+        print(f"There is no function {strange[0]}: {', '.join(by_function)}.", file=sys.stderr)
         return 2
-    for name in asked or known:
-        print(f"{name}\n{json.dumps(document(known[name]), indent=2)}")
+    for name in asked or by_function:
+        print(f"{name}\n{json.dumps(document(by_function[name]), indent=2)}")
     return 0
 
 

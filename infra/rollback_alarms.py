@@ -43,6 +43,6 @@ def watched(cloudwatch: Any, resources: Mapping[str, str]) -> Watched:
     alarms = {name: resources[name] for name in WATCHED if name in resources}
     if not alarms:  # without names CloudWatch would return all alarms
         return Watched({})
-    told = cloudwatch.describe_alarms(AlarmNames=list(alarms.values()))["MetricAlarms"]
-    ringing = {alarm["AlarmName"] for alarm in told if alarm["StateValue"] == "ALARM"}
+    described = cloudwatch.describe_alarms(AlarmNames=list(alarms.values()))["MetricAlarms"]
+    ringing = {alarm["AlarmName"] for alarm in described if alarm["StateValue"] == "ALARM"}
     return Watched(alarms, tuple(name for name, real in alarms.items() if real in ringing))

@@ -110,24 +110,26 @@ class Smoke:
 
     def _invoked(self, function: str, payload: Mapping[str, Any], what: str) -> dict[str, Any]:
         try:
-            told = self._lambda.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
-            answer: dict[str, Any] = json.loads(told["Payload"].read() or b"null") or {}
+            response = self._lambda.invoke(
+                FunctionName=function, Payload=json.dumps(payload).encode()
+            )
+            answer: dict[str, Any] = json.loads(response["Payload"].read() or b"null") or {}
         except (BotoCoreError, ClientError, ValueError) as error:
             raise StackFailed(f"{what} could not be tried: {error}") from None
-        if "FunctionError" in told:
+        if "FunctionError" in response:
             raise StackFailed(f"{what} ended in an error; the log of {function} says why.")
         return answer
 
     def _look_from_here(self, address: str) -> None:
         """Try for a minute: a new host takes time to become reachable."""
-        said = self._fault(address)
+        fault = self._fault(address)
         for _ in range(LOOK_SECONDS // PAUSE_SECONDS):
-            if said is None:
+            if fault is None:
                 return
             self._pause(PAUSE_SECONDS)
-            said = self._fault(address)
-        if said is not None:
-            self._warn(f"Lambda says that all is well, but from this machine {address}: {said}")
+            fault = self._fault(address)
+        if fault is not None:
+            self._warn(f"Lambda says that all is well, but from this machine {address}: {fault}")
 
     def _fault(self, address: str) -> str | None:
         try:

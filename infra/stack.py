@@ -105,9 +105,9 @@ class Stack:
 
     def _clear(self) -> None:
         """Delete old packages that the stack neither runs nor can go back to."""
-        known = self.versions
+        current = self.versions
         for key, since in list(self._bucket.ages()):
-            wanted = key.partition(".")[0] in (known.live, known.before)
+            wanted = key.partition(".")[0] in (current.live, current.before)
             if not wanted and since.timestamp() < time.time() - WAITS_SECONDS:
                 self._bucket.delete(key)
 
@@ -134,13 +134,13 @@ class Stack:
             raise StackFailed(
                 f"{self.name} has run one version only: there is nothing to go back to."
             )
-        known = {each["ParameterKey"] for each in self._required().get("Parameters", ())}
+        names = {each["ParameterKey"] for each in self._required().get("Parameters", ())}
         declared = parameters.declared_in(self._bucket.get(f"{before}.yaml"))
         return self._plan(
             before,
             [
                 {"ParameterKey": key, "UsePreviousValue": True}
-                for key in sorted(known & set(declared))
+                for key in sorted(names & set(declared))
             ],
             rollback_alarms.NONE,
         )
@@ -149,14 +149,16 @@ class Stack:
         self, digest: str, values: list[dict[str, Any]], undone_by: Mapping[str, Any]
     ) -> Plan | None:
         live = self.live
-        told = versions.telling(self._bucket.get(f"{digest}.yaml"), versions.of(live).after(digest))
+        template = versions.telling(
+            self._bucket.get(f"{digest}.yaml"), versions.of(live).after(digest)
+        )
         tags = versions.kept_tags(live)
         try:
             made = self._cloudformation.create_change_set(
                 StackName=self.name,
                 ChangeSetName=f"to-{digest[:12]}-{time.time_ns()}",
                 ChangeSetType="UPDATE" if live else "CREATE",
-                TemplateURL=self._bucket.put(f"{digest}.json", told),
+                TemplateURL=self._bucket.put(f"{digest}.json", template),
                 Parameters=values,
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
                 **({} if tags is None else {"Tags": tags}),

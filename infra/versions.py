@@ -32,23 +32,23 @@ class Versions:
 
 def of(stack: Mapping[str, Any] | None) -> Versions:
     """The versions of a stack as CloudFormation describes it."""
-    told = {each["OutputKey"]: each["OutputValue"] for each in (stack or {}).get("Outputs", ())}
-    if LIVE not in told:
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in (stack or {}).get("Outputs", ())}
+    if LIVE not in outputs:
         tags = {each["Key"]: each["Value"] for each in (stack or {}).get("Tags", ())}
-        told = {name: tags[tag] for name, tag in TAGS.items() if tag in tags}
-    return Versions(told.get(LIVE), told.get(BEFORE))
+        outputs = {name: tags[tag] for name, tag in TAGS.items() if tag in tags}
+    return Versions(outputs.get(LIVE), outputs.get(BEFORE))
 
 
 def telling(template: str, versions: Versions) -> str:
     """A package's template with these outputs, even if it is older than they are."""
     made = cloudformation.load(template)
-    told = {LIVE: versions.live, BEFORE: versions.before}
-    outputs = {name: {"Value": digest} for name, digest in told.items() if digest}
+    digests = {LIVE: versions.live, BEFORE: versions.before}
+    outputs = {name: {"Value": digest} for name, digest in digests.items() if digest}
     return json.dumps({**made, "Outputs": {**made.get("Outputs", {}), **outputs}})
 
 
 def kept_tags(stack: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
     """The stack's tags without `TAGS`; None if it has none of those, so none need change."""
     tags = (stack or {}).get("Tags", ())
-    kept = [tag for tag in tags if tag["Key"] not in TAGS.values()]
-    return None if len(kept) == len(tags) else kept
+    others = [tag for tag in tags if tag["Key"] not in TAGS.values()]
+    return None if len(others) == len(tags) else others

@@ -37,10 +37,10 @@ def verdict(status: int, body: bytes) -> Verdict:
 
 def _invalid_token(body: bytes) -> bool:
     try:
-        said = json.loads(body) if len(body) <= LONGEST_BODY else None
+        parsed = json.loads(body) if len(body) <= LONGEST_BODY else None
     except ValueError:
         return False
-    return isinstance(said, dict) and "InvalidToken" in (
-        said.get("int_err_code"),
-        said.get("errorCode"),
+    return isinstance(parsed, dict) and "InvalidToken" in (
+        parsed.get("int_err_code"),
+        parsed.get("errorCode"),
     )

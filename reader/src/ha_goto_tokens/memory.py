@@ -82,8 +82,8 @@ class Memory:
         with self._lock:
             known = self.of(token.tenant)
             worst = max(token.version, known.rejected)
-            kept = known.token if known.token and known.token.version > worst else None
-            self.known[token.tenant] = replace(known, token=kept, rejected=worst)
+            newer = known.token if known.token and known.token.version > worst else None
+            self.known[token.tenant] = replace(known, token=newer, rejected=worst)
 
     def may_report(self, tenant: str, now: float, pause: float) -> bool:
         """Whether to report a 403 now; a caller that gets True must report it."""
