@@ -1,4 +1,4 @@
-"""`make check`: everything that is found without running the product."""
+"""`make check`: all checks that do not run the product."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from sandbox.environment import ROOT
 
 
 def main() -> int:
-    """Run all checks to their end, two at a time; 0 only when each is clean."""
+    """Run all checks, two at a time, even if one fails; 0 only if all are clean."""
     with ThreadPoolExecutor() as other:
         sources = other.submit(_sources)
         templates = _templates()
@@ -25,16 +25,16 @@ def _sources() -> bool:
         _tool("ruff", "check", "."),
         _tool("ruff", "format", "--check", "."),
         _tool("mypy"),
-        # What HA's services install runs on older Pythons than this product does.
+        # HA's services install the reader on older Pythons than the product needs.
         _tool("mypy", "--python-version", "3.10", "reader/src"),
-        # The same test that `make test` runs: it holds the directions of imports.
+        # `make test` runs this too: it checks the directions of imports.
         _tool("pytest", "--quiet", "tests/unit/test_layout.py"),
     ]
     return all(clean)
 
 
 def _templates() -> bool:
-    """As they are deployed, not only the part that is written by hand; then scanners."""
+    """Check the templates as deployed, not only the handwritten part; then run the scanners."""
     beside = _tool("cfn-lint", *(str(file.relative_to(ROOT)) for file in gates.BESIDE))
     try:
         built = package.build()

@@ -1,6 +1,6 @@
-"""The local cloud, whole: MiniStack with the product's stack, the sandbox's GoTo, and the edge.
+"""The whole local cloud: MiniStack with the product's stack, the sandbox's GoTo, and the edge.
 
-`make run` and the end-to-end tests use this same class, each with a state folder of its own.
+`make run` and the end-to-end tests both use this class, each with its own state folder.
 """
 
 import json
@@ -29,7 +29,7 @@ MAIL_FROM = "no-reply@hireanalytix.example"
 REP_MAIL = "reps@hireanalytix.example"
 SUPPORT_EMAIL = "support@hireanalytix.example"
 _ACCESS_TOKEN_SECONDS = 180
-"""Life of an access token at the sandbox's GoTo: short, so that a refresh is soon to be seen."""
+"""Life of an access token at the sandbox's GoTo: short, so that you soon see a refresh."""
 _VISITOR_KEY = "visitor-key"
 _TABLES = ("tokens", "tenants", "links", "authorization_requests", "grants", "journal")
 _FUNCTIONS = ("web", "complete", "refresh_tick", "rep_command", "announce", "rescue", "refresh_now")
@@ -38,7 +38,7 @@ Step = Callable[[str], AbstractContextManager[None]]
 
 
 class LocalCloud:
-    """Everything that one run starts: `start` brings it up, `stop` ends it in order."""
+    """Everything that one run starts: `start` brings it up, `stop` ends it cleanly."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class LocalCloud:
         built: package.Package | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Start nothing yet. State goes to `folder`; `log` hears of each request at the edge.
-        ``built``: what to deploy, where it is not the sources as they are; ``tls``: the edge's,
-        where its pages are to be at https."""
+        """Starts nothing yet. State goes to `folder`; `log` gets a line for each request at the
+        edge. ``built``: the package to deploy, by default that of the current sources; ``tls``: for
+        an edge with https."""
         self.settings = settings
         self.folder = private_folder(folder)
         self.key = Key.of(self.folder)
@@ -72,7 +72,6 @@ class LocalCloud:
 
     @property
     def aws(self) -> MiniStack:
-        """The running MiniStack."""
         assert self._ministack is not None, "start() comes first"
         return self._ministack
 
@@ -120,7 +119,7 @@ class LocalCloud:
         for port in (ports.edge, ports.aws, *([] if self.settings.provider else [ports.goto])):
             require_free(port)
         if self.settings.provider is None:
-            self._start_goto()  # it gets ready meanwhile
+            self._start_goto()  # it starts up during the next steps
         with step("Package of the product"):
             built = self._built or package.build()
         with step("Local cloud"):
@@ -150,9 +149,9 @@ class LocalCloud:
         return Login(self.aws.shared_key(_VISITOR_KEY), self.origin)
 
     def deploy(self, built: package.Package) -> dict[str, str]:
-        """Put a package there, in place of another where one runs; the stack's outputs.
+        """Deploy a package, or replace the one that runs; returns the stack's outputs.
 
-        The local cloud gives an API whose description has changed another id; AWS keeps it.
+        If an API's description has changed, the local cloud gives it a new id; AWS keeps the id.
         """
         known = declared(built.template)
         given = {name: value for name, value in self._parameters().items() if name in known}
@@ -207,7 +206,7 @@ class LocalCloud:
         return self.aws.mails()
 
     def stop(self) -> None:
-        """End everything that was started; the local cloud writes its state now."""
+        """Stop everything that was started; the local cloud writes its state now."""
         if self._edge:
             self._edge.close()
         if self._ministack:
@@ -220,25 +219,25 @@ class LocalCloud:
 
     @property
     def running(self) -> bool:
-        """Whether anything of it is up."""
+        """Whether any part of it is running."""
         return any((self._edge, self._ministack, self._goto))
 
     def require_running(self) -> None:
-        """Raise `Failed` when a part ended by itself."""
+        """Raise `Failed` if a part ended by itself."""
         for part in (self.aws.process, self._goto):
             if part is not None and not part.running:
                 raise Failed(f"{part.name} ended by itself: see {part.log}")
 
     def rep(self, command: str, **arguments: str) -> dict[str, Any]:
-        """One command of the rep, answered as `rep_command` answers. It proves who calls, as the
-        rep's program does: the local STS checks no signature, but tells a name."""
+        """Send a rep's command; returns the answer of `rep_command`. Proves who calls, like the
+        rep's program: the local STS checks no signature, but returns a name."""
         asked, function = {"command": command, **arguments}, self.functions["rep_command"]
         proof = prove(self.aws.credentials, self.aws.endpoint, REGION, function, asked)
         answer: dict[str, Any] = self.aws.invoke(function, {**asked, "proof": proof})
         return answer
 
     def register(self, client: Client, tenant: str) -> None:
-        """Make the tenant's client at the sandbox's GoTo, with every box ticked."""
+        """Create the tenant's client at the sandbox's GoTo, with every box checked."""
         uri = f"{self.origin(tenant)}/admin/settings/activities/"
         body = {
             "client_id": client.client_id,
@@ -249,7 +248,7 @@ class LocalCloud:
         self.control("clients", body)
 
     def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """One of the control routes of the sandbox's GoTo; its answer."""
+        """Call a control route of the sandbox's GoTo; returns its answer."""
         request = urllib.request.Request(
             f"{self.goto_url}/sandbox/{path}",
             None if body is None else json.dumps(body).encode(),

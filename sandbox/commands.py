@@ -1,4 +1,4 @@
-"""The commands that pages tell somebody to type: blocks of `sh`, as a shell takes them apart."""
+"""The commands in a page's `sh` blocks, split as a shell would split them."""
 
 import re
 import subprocess
@@ -9,13 +9,13 @@ _BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 def of_page(page: Path) -> list[str]:
-    """A page's commands in their order, without the remarks behind them."""
+    """A page's commands in order, without trailing comments."""
     blocks = (textwrap.dedent(match[2]) for match in _BLOCK.finditer(page.read_text()))
     return [command for block in blocks for command in of_block(block)]
 
 
 def of_block(block: str) -> list[str]:
-    """One command is as many lines as a shell takes before it begins to work."""
+    """A block's commands. One command is as many lines as a shell reads before it runs them."""
     commands: list[str] = []
     lines: list[str] = []
     for line in block.splitlines():

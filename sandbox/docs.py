@@ -1,8 +1,8 @@
-"""`make docs`: the site, from the pages where they stand in the repository.
+"""`make docs`: builds the site from the repository's pages.
 
-Pages keep their paths, so that a link means the same in the repository and in the site. What was
-built is then read again: every link, picture and anchor must be there, and no page may load
-anything from elsewhere. Links that lead out can't be tried without a network: they are listed.
+Pages keep their paths, so links work in the repository and in the site. The built site is then
+checked: every link, picture and anchor must exist, and no page may load anything from elsewhere.
+External links can't be tried without a network, so they are only listed.
 """
 
 import os
@@ -19,7 +19,7 @@ LOCK = ROOT / "sandbox" / "requirements-docs.txt"
 PAGES = STATE / "site-pages"
 SITE = STATE / "site"
 LEADING_OUT = STATE / "site-links.txt"
-"""Links to elsewhere, one a line, with the page that has it."""
+"""External links, one a line, each with its page."""
 
 SHOWN = (
     "README.md",
@@ -35,7 +35,7 @@ SHOWN = (
     "bench/README.md",
     "infra/stages/example.json",
 )
-"""What the site holds: pages, and files that pages link to."""
+"""The site's pages, and files that pages link to."""
 
 STYLE = """\
 /* A picture of a page is told from the page around it by a line. */
@@ -51,14 +51,14 @@ SCRIPTS = {
     "mermaid.tiny.js": "@mermaid-js/tiny/dist/mermaid.tiny.js",
     "iframe-worker.js": "iframe-worker/shim/index.js",
 }
-"""What pages load beside Material's own, by where npm has put it."""
+"""Scripts that pages load besides Material's own, with their paths in node_modules."""
 
 _LOADED = {"script": "src", "img": "src", "link": "href", "source": "src", "iframe": "src"}
-"""Attributes whose address a browser opens by itself."""
+"""Attributes whose address a browser loads by itself."""
 
 
 def main() -> int:
-    """Build and check; 1 where something is wrong, each in a line."""
+    """Build and check the site; 1 if something is wrong, with a line for each problem."""
     lay_out(PAGES)
     python = virtual_environment(private_folder(STATE) / "docs-venv", LOCK, "The site's builder")
     with step("The site"):
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def lay_out(folder: Path) -> None:
-    """Copy what is shown, at the paths that it has here, and what the pages load."""
+    """Copy the pages, at the same paths as here, and the files that they load."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in SHOWN:
         source, target = ROOT / name, folder / name
@@ -91,8 +91,8 @@ def lay_out(folder: Path) -> None:
 
 
 def _build(python: Path) -> list[str]:
-    """What MkDocs complained of; nothing where it built."""
-    # Material announces that it ends in May 2027 at every build: docs/decisions.md knows.
+    """MkDocs's complaints; empty if it built."""
+    # At every build Material announces its end in May 2027: see docs/decisions.md.
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "SOURCE_DATE_EPOCH": "0"}
     command = [str(python), "-m", "mkdocs", "build", "--strict", "--clean", "--quiet"]
     done = subprocess.run(
@@ -103,7 +103,7 @@ def _build(python: Path) -> list[str]:
 
 
 class Page(HTMLParser):
-    """What one built page names, loads and links to."""
+    """The anchors of a built page, and what it loads and links to."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note ids, and addresses by who opens them: a person or the browser."""
+        """Collect ids, the addresses that a person opens, and those that the browser loads."""
         given = dict(attrs)
         self.anchors.update(value for name in ("id", "name") if (value := given.get(name)))
         if tag == "a" and given.get("href"):
@@ -129,7 +129,7 @@ def read(site: Path) -> dict[Path, Page]:
 
 
 def check(site: Path) -> list[str]:
-    """A line for each link or picture that leads nowhere, and for what is loaded from elsewhere."""
+    """A line for each link or picture that leads nowhere, and for each external file loaded."""
     pages = read(site)
     wrong: list[str] = []
     for file, page in pages.items():
@@ -144,7 +144,7 @@ def check(site: Path) -> list[str]:
 
 
 def leading_out(site: Path) -> list[tuple[str, str]]:
-    """Each link that leads out of the site, with its page."""
+    """Each external link, with its page."""
     return sorted(
         {
             (address, str(file.relative_to(site)))
@@ -162,7 +162,7 @@ def _is_elsewhere(address: str) -> bool:
 
 def _is_there(address: str, file: Path, pages: dict[Path, Page], site: Path) -> bool:
     parts = urlsplit(address)
-    # The page for addresses that are not there names its links from the root.
+    # The page for missing addresses (404) has links from the root.
     base = site if parts.path.startswith("/") else file.parent
     target = (base / unquote(parts.path).lstrip("/")).resolve() if parts.path else file
     if target.is_dir():

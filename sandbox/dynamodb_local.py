@@ -1,4 +1,4 @@
-"""Amazon's DynamoDB Local, in memory, on the loopback interface: the truth about conditions."""
+"""Amazon's DynamoDB Local, in memory, on loopback: the authority on conditions."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ _LAUNCHER = Path(__file__).with_name("DynamoDBLocalLoopback.java")
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Run one and yield its endpoint; raises `Missing` or `Failed`.
+    """Run it and yield its endpoint. Raises `Missing` or `Failed`.
 
-    Credentials name the database: each access key and region sees its own tables.
+    Each access key and region has its own tables.
     """
     home, port = dynamodb_local(), free_port()
     libraries = home / "DynamoDBLocal_lib"
     command = [
         str(java()),
         "-Xmx512m",
-        # It lives for seconds or minutes: what the better compiler costs is not earned back.
+        # It lives only seconds or minutes: the better compiler would not pay off.
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         f"-Djava.library.path={libraries}",

@@ -1,9 +1,8 @@
-"""The edge: stands where HA's own web front stands, for every `<tenant>.localhost`.
+"""The edge replaces HA's own web front, for every `<tenant>.localhost`.
 
-It forwards the paths that the front forwards, byte for byte, and answers 404 to all else. It adds
-the host that the browser asked for, the local cloud's key and, with a login, who is logged in; it
-drops each where the browser sent it. Its log lines hold neither a query nor what follows a link's
-path.
+It forwards the paths that the front forwards, byte for byte, and answers 404 to the rest. It adds
+headers with the requested host, the local cloud's key and, with a login, who is logged in, and
+drops the same headers from the browser. Its log lines contain no query and no link's secret.
 """
 
 import errno
@@ -23,14 +22,14 @@ from sandbox.login import Login
 from sandbox.mailbox import Mailbox
 
 FORWARDED = ("/connect/", "/intake/", "/admin/settings/activities")
-"""Beginnings of paths, as docs/deploying.md asks them of every front."""
+"""Beginnings of the paths that docs/deploying.md requires of every front."""
 
 _HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     "transfer-encoding upgrade".split()
 )
 _UPSTREAM_SECONDS = 35.0
-"""API Gateway gives up after 29 s; this is what comes after it."""
+"""API Gateway gives up after 29 s; this must be longer."""
 _MAX_BODY = 10 * 1024 * 1024
 """API Gateway's limit, in bytes."""
 _PLAIN = MappingProxyType({"Content-Type": "text/plain; charset=utf-8"})
@@ -48,7 +47,7 @@ def forwards(path: str) -> bool:
 
 
 def loggable(path: str) -> str:
-    """The path with everything taken out that opens a door."""
+    """The path without a link's secret."""
     for secret in ("/connect/", "/intake/"):
         if path.startswith(secret):
             return f"{secret}..."
@@ -56,14 +55,12 @@ def loggable(path: str) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection of a browser."""
-
     protocol_version = "HTTP/1.1"
     timeout = 60
     server: "_Server"
 
     def forward(self) -> None:
-        """Answer one request, from the API or not."""
+        """Answer one request, by the API or by the edge itself."""
         begun = time.monotonic()
         path = self.path.partition("?")[0]
         box = self.server.mailbox
@@ -80,10 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = forward
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Nothing: the base class would write whole request lines."""
+        """Log nothing: the base class would write whole request lines."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the base class refuses by itself, without its page that repeats the request."""
+        """Refuse a request, without the base class's page, which repeats the request."""
         self._say(code, "The request is not a valid one.\n")
 
     def _forward(self) -> int:
@@ -149,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _end_to_end(
     headers: Iterable[tuple[str, str]], replaced: Iterable[str] = ()
 ) -> list[tuple[str, str]]:
-    """The headers that are meant for the other end, repeated ones kept apart (RFC 9110 7.6.1)."""
+    """The end-to-end headers, with repeated ones kept separate (RFC 9110 7.6.1)."""
     pairs = list(headers)
     dropped = _HOP_BY_HOP | {name.lower() for name in replaced}
     for name, value in pairs:
@@ -159,8 +156,6 @@ def _end_to_end(
 
 
 class _Server(ThreadingHTTPServer):
-    """A listener that knows where it forwards to."""
-
     daemon_threads = True
     request_queue_size = 128
 
@@ -176,17 +171,17 @@ class _Server(ThreadingHTTPServer):
         self.login = edge.login
         super().__init__((address, port), _Handler)
         if edge.tls is not None:
-            # Each connection's own thread shakes hands: a silent browser holds up no other.
+            # Each connection's own thread does the handshake: a silent browser blocks no other.
             self.socket = edge.tls.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: a browser that hangs up is no news."""
+        """Report nothing: browsers do hang up."""
 
 
 class Edge:
-    """The edge on 127.0.0.1, and on ::1 where there is IPv6: browsers may try that first."""
+    """The edge on 127.0.0.1, and on ::1 if there is IPv6: browsers may try that first."""
 
     def __init__(
         self,
@@ -199,10 +194,9 @@ class Edge:
         login: Login | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Listen. `prefix` stands before each path at the upstream, `key` is the header that opens
-        it, `mailbox` a page of its own, `login` names visitors to the service, `tls` makes it
-        https; raises `OSError` if the port is taken. `prefix` can be set to another while it
-        listens."""
+        """Listen. `prefix` goes before each path sent upstream and can be changed later; `key` is
+        the header that upstream requires; `mailbox` is a page of the edge; `login` names visitors
+        to the service; `tls` makes it https. Raises `OSError` if the port is taken."""
         self.upstream = upstream
         self.prefix = prefix
         self.key = key

@@ -1,8 +1,8 @@
 """What the sandbox needs on this machine: virtual environments, Chromium, Java, DynamoDB Local.
 
-Runs on a bare Python before any package is there, so it imports the standard library only; start.py
-has seen that this Python is new enough. Each tool that cannot be had is one sentence (`Missing`),
-never a traceback.
+Runs before any package is installed, so it imports only the standard library; start.py has checked
+that this Python is new enough. A tool that cannot be installed is reported in one sentence
+(`Missing`), never by a traceback.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLOUD_LOCK = ROOT / "sandbox" / "requirements-cloud.txt"
 
 _MODULES = {
     "run": "sandbox.run",
-    # A worker more than cores: one waits for clocks in the end-to-end tests, most of its time.
+    # One worker more than cores: in the end-to-end tests one mostly waits for clocks.
     "test": "pytest -n 3 --dist loadscope --no-loadscope-reorder",
     "coverage": "tests.covered",
     "check": "sandbox.check",
@@ -74,10 +74,10 @@ _CAUSES = {
         "nothing can be fetched; check the network, a proxy, pip's own settings"
     ),
 }
-"""How pip, uv, npm, apt and Python say what is in the way, and that in plain words."""
+"""Error messages of pip, uv, npm, apt and Python, with the cause in plain words."""
 
 _FOR_AWS = ("deploy", "diff")
-"""Commands that make the package that AWS gets."""
+"""Commands that make the package for AWS."""
 _WITH_TOOLS = (
     "setup",
     "test",
@@ -89,11 +89,11 @@ _WITH_TOOLS = (
     "bench",
     "newcomer",
 )
-"""Commands that run tests or the like: they need Chromium, Java and so on."""
+"""Commands that run tests or similar, so they need Chromium, Java and so on."""
 
 
 class Missing(Exception):
-    """Something is not on this machine; the message is one sentence that says what to do."""
+    """This machine lacks something; the message says what to do in one sentence."""
 
 
 @contextmanager
@@ -120,10 +120,10 @@ def digest(*files: Path) -> str:
 def virtual_environment(
     folder: Path, lock: Path, title: str, base: str = sys.executable, part: Path | None = None
 ) -> Path:
-    """Make the virtual environment, unless it holds this very lock already; its interpreter.
+    """Make the virtual environment, unless it already has this lock; returns its interpreter.
 
-    ``base``: the Python that it is made of. ``part``: a lock that this one contains; where the
-    environment holds that, the rest is added.
+    ``base``: the Python to make it with. ``part``: a lock that this one contains; if the
+    environment has that, only the rest is added.
     """
     python = folder / "bin" / "python"
     if _holds(folder, lock, base):
@@ -139,8 +139,8 @@ def virtual_environment(
 
 
 def _holds(folder: Path, lock: Path, base: str = sys.executable) -> bool:
-    """Whether an environment is whole, made from this lock, and of the Python that `make PYTHON=`
-    asks for."""
+    """Whether an environment is complete, and made from this lock with the Python that
+    `make PYTHON=` requests."""
     mark = folder / "lock-digest"
     if not ((folder / "bin" / "python").exists() and mark.exists()):
         return False
@@ -151,7 +151,7 @@ def _holds(folder: Path, lock: Path, base: str = sys.executable) -> bool:
 
 
 def _has_venv() -> bool:
-    """Debian has Python's own venv in a package of its own. Not asked where `.venv` is made."""
+    """Whether venv works: Debian has a separate package for it. Not tried if `.venv` exists."""
     if _holds(VENV, LOCK) or _holds(VENV, RUN_LOCK):
         return True
     tried = [sys.executable, "-c", "import ensurepip, venv"]
@@ -159,8 +159,8 @@ def _has_venv() -> bool:
 
 
 def _install(python: Path, lock: Path) -> None:
-    """What a lock names, by uv, which takes a tenth of pip's time; by pip where it alone knows the
-    way to the packages. Raises `Missing`."""
+    """Install a lock's packages with uv, which takes a tenth of pip's time, or with pip if only pip
+    is configured to reach them. Raises `Missing`."""
     options = ["--quiet", "--require-hashes", "--requirement"]
     program = [str(VENV / "bin" / "python"), "-m", "pip", "--python", str(python)]
     pip = [*program, "--disable-pip-version-check", "install", *options]
@@ -176,7 +176,7 @@ def _install(python: Path, lock: Path) -> None:
 
 
 def _locked(name: str, lock: str) -> str:
-    """The lines of a lock that name a package, its version and its hashes."""
+    """A lock's lines for one package, with its version and hashes."""
     found = re.search(rf"^{name}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
     if found is None:
         raise Missing(f"requirements-dev.txt does not name {name}.")
@@ -184,8 +184,8 @@ def _locked(name: str, lock: str) -> str:
 
 
 def prepare(command: str = "") -> Path:
-    """Everything that a command of `make` needs but tools of tests; the interpreter to go on with.
-    Raises `Missing`."""
+    """Prepare what a command of `make` needs, except the tests' tools; returns the interpreter to
+    continue with. Raises `Missing`."""
     private_folder(STATE)
     with (STATE / "setup.lock").open("w") as lock:
         # Two commands at once would write the same virtual environment.
@@ -208,7 +208,7 @@ def _prepare(command: str) -> Path:
 
 
 def _require_writable(*folders: Path) -> None:
-    """Raise `Missing` where this user could not make or change them."""
+    """Raise `Missing` if this user can't create or change the folders."""
     for folder in folders:
         there = folder if folder.exists() else folder.parent
         owner = there.stat().st_uid
@@ -219,8 +219,8 @@ def _require_writable(*folders: Path) -> None:
 
 
 def prepare_package() -> Path:
-    """The interpreter that packages for AWS: `.venv`'s where that is Lambda's Python, else that of
-    another environment. Raises `Missing`."""
+    """The interpreter that packages for AWS: `.venv`'s if it has Lambda's Python, else another
+    environment's. Raises `Missing`."""
     python = prepare()
     if os.environ.get("AWS_ENDPOINT_URL") or _version(VENV) == runtime.RUNTIME:
         return python
@@ -232,7 +232,7 @@ def prepare_package() -> Path:
 
 
 def _lambdas_python() -> str | None:
-    """Path of a Python of Lambda's version that starts; None where there is none."""
+    """Path of a working Python of Lambda's version; None if there is none."""
     if sys.version_info[:2] == runtime.RUNTIME:
         return sys.executable
     found = shutil.which(runtime.NAME)
@@ -250,7 +250,7 @@ def _version(venv: Path) -> tuple[int, ...]:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder that only this user may open: the cloud's state holds secrets in the clear."""
+    """Make a folder that only this user may open: the cloud's state contains plaintext secrets."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder
@@ -269,8 +269,8 @@ def chromium() -> Path:
 
 
 def headless_chromium() -> Path:
-    """Path of Chromium's headless shell, the engine without the browser around it, which takes half
-    the time; else of Chromium itself. Raises `Missing`."""
+    """Path of Chromium's headless shell, which takes half the time, or else of Chromium itself.
+    Raises `Missing`."""
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return _program("Chromium", "chromium-headless-shell", *names)
 
@@ -291,7 +291,7 @@ def xvfb() -> Path:
 
 
 def _program(title: str, package: str, *names: str) -> Path:
-    """Path of the first of these programs that is here; raises `Missing`."""
+    """Path of the first of these programs that is installed; raises `Missing`."""
     for name in names:
         found = shutil.which(name)
         if found:
@@ -325,7 +325,7 @@ def axe() -> Path:
 
 @dataclass(frozen=True)
 class _Tool:
-    """What this machine must have, and the Debian packages that bring it."""
+    """A tool that this machine must have, and the Debian packages that contain it."""
 
     name: str
     here: Callable[[], object]
@@ -333,7 +333,7 @@ class _Tool:
 
 
 def _php() -> bool:
-    """With its curl, for the contract's example."""
+    """Whether PHP is here with its curl, for the contract's example."""
     php = shutil.which("php")
     modules = [php or "false", "-m"]
     return b"curl" in subprocess.run(modules, stdout=subprocess.PIPE, check=False).stdout
@@ -372,8 +372,8 @@ def _found(program: Callable[[], Path]) -> bool:
 
 
 def prepare_tools(command: str) -> None:
-    """Install what this machine lacks for a command. Where that can't be done, all of it is named
-    in one sentence: it is raised as `Missing` where nothing goes on without, else printed."""
+    """Install what this machine lacks for a command. If that fails, one sentence names all of it:
+    raised as `Missing` if the command can't run without it, else printed."""
     wanted = (_VENV_TOOL, *_tools(command))
     lacking = [tool for tool in wanted if not tool.here()]
     try:
@@ -391,11 +391,11 @@ def _tools(command: str) -> tuple[_Tool, ...]:
 
 
 def prepare_node(command: str) -> None:
-    """The packages from npm. Raises `Missing` where nothing goes on without."""
+    """Install npm's packages. Raises `Missing` if the command can't run without them."""
     if command not in (*_WITH_TOOLS, "docs"):
         return
     try:
-        if _npm():  # else it is said already
+        if _npm():  # else already reported
             _ensure_node_packages()
     except Missing as missing:
         if command == "docs":
@@ -416,8 +416,8 @@ def _ensure_node_packages() -> None:
 
 
 def _get(tools: list[_Tool]) -> None:
-    """Install tools where this user may. Raises `Missing`, with the command that does it, or with
-    those for which this machine has no package of that name: all others are installed."""
+    """Install tools, if this user may. Otherwise raises `Missing` with the command that does it. If
+    apt lacks some packages, installs the others and raises `Missing` with those."""
     if not tools:
         return
     words = " ".join(package for tool in tools for package in tool.packages)
@@ -428,7 +428,7 @@ def _get(tools: list[_Tool]) -> None:
             f" `apt-get install {words}`."
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    wait = ["-o", "DPkg::Lock::Timeout=120"]  # another installation, at most so many seconds
+    wait = ["-o", "DPkg::Lock::Timeout=120"]  # seconds, for another installation to end
     install = ["apt-get", "install", *wait, "-qq", "-y", "--no-install-recommends"]
     with step(f"{words} (apt-get)"):
         call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
@@ -441,7 +441,7 @@ def _get(tools: list[_Tool]) -> None:
 
 
 def _is_packaged(package: str) -> bool:
-    """Whether apt-get could install it: Ubuntu, for one, has no browsers but as snaps."""
+    """Whether apt-get can install it: Ubuntu, for one, has browsers only as snaps."""
     asked = ["apt-cache", "show", "--quiet", package]
     return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
@@ -463,8 +463,8 @@ def call(command: list[str], failure: str, environment: dict[str, str] | None = 
 
 
 def _cause(output: str) -> str:
-    """In a sentence, why a program failed that gets something from a network. All that it said is
-    kept in a file."""
+    """One sentence on why a program that uses the network failed. Keeps its whole output in a
+    file."""
     log = private_folder(STATE) / "setup.log"
     write_private(log, output)
     for said, cause in _CAUSES.items():
@@ -476,7 +476,7 @@ def _cause(output: str) -> str:
 
 
 def _setup() -> None:
-    """What is left once everything is installed: git looks for its hooks in this repository."""
+    """The last step of the setup: let git use this repository's hooks."""
     if (ROOT / ".git").exists():
         call(["git", "config", "core.hooksPath", ".hooks"], "Setting up git's hooks failed")
     print("Ready. Next: `make run`, or `make help`.")
@@ -491,7 +491,7 @@ def _clean() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Set up what the command needs, then become it."""
+    """Set up what the command needs, then replace this process with it."""
     command, *rest = arguments
     try:
         if command == "clean":
@@ -507,10 +507,10 @@ def main(arguments: list[str]) -> int:
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # nobody reads what is printed any longer, nor what Python would add
+    except BrokenPipeError:  # nobody reads the output any more, nor what Python would add
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:  # a folder of another user, a full or read-only disk
+    except OSError as error:  # another user's folder, a full or read-only disk
         print(f"{error.filename or ROOT}: {error.strerror}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The scanners of `make check`, in an environment of their own: their pins are not ours."""
+"""The scanners of `make check`, in their own environment because their pins differ from ours."""
 
 import os
 import subprocess
@@ -14,13 +14,13 @@ LOCK = ROOT / "sandbox" / "requirements-gates.txt"
 SHIPPED = ("app.py", "chalicelib", "infra", "reader/src", "cli")
 
 BESIDE = tuple(sorted(set((ROOT / "infra").glob("*.yaml")) - {roles.TABLE}))
-"""Templates of the stacks beside the product's."""
+"""Templates of the other stacks, besides the product's."""
 
 HOSTED = {"github-workflows": ".github/workflows/*.yml", "dependabot": ".github/dependabot.yml"}
-"""What GitHub reads, by the schema that it must fit."""
+"""Files that GitHub reads, by the schema that they must match."""
 
 BILL = STATE / "sbom.json"
-"""What goes to Lambda, by CycloneDX."""
+"""CycloneDX's bill of materials for what goes to Lambda."""
 
 LICENCES = (
     "Apache Software License",
@@ -35,12 +35,12 @@ LICENCES = (
     "PSF-2.0",
     "Python Software Foundation License",
 )
-"""Of runtime packages: none asks for more than its own text to be kept. The MPL is certifi's, whose
-files are not changed."""
+"""Allowed for runtime packages: each requires only that its text be kept. The MPL is certifi's; we
+do not change its files."""
 
 
 def run(built: Package) -> bool:
-    """Whether all of them are clean."""
+    """Run all scanners; whether all of them are clean."""
     folder = private_folder(STATE) / "gates-venv"
     scripts = virtual_environment(folder, LOCK, "The scanners").parent
     templates = [built.template, *BESIDE]
@@ -79,9 +79,9 @@ def _runtime() -> list[str]:
 
 
 def ran(folder: Path, name: str, *arguments: str) -> bool:
-    """Whether a program of that folder finds all in order. What it says is printed in one piece,
-    for another runs meanwhile."""
-    # Checkov would ask its maker's server for guidance on each finding.
+    """Run a program of that folder; whether it succeeds. Prints its output in one piece, because
+    another program runs at the same time."""
+    # Otherwise Checkov asks its maker's server about each finding.
     environment = {**os.environ, "BC_SKIP_MAPPING": "TRUE"}
     done = subprocess.run(
         [str(folder / name), *arguments],

@@ -1,8 +1,8 @@
-"""The local cloud's door: MiniStack answers nobody who can't show the key that `make run` has made.
+"""The local cloud's guard: MiniStack answers only requests with the key that `make run` created.
 
 MiniStack's own setting AUTH is not enough: it leaves `/_ministack/...` (mails, reset), the API's
-pages and CORS open, and derives the functions' keys from names. So its whole application is
-wrapped here. Runs on the local cloud's own interpreter: the standard library and MiniStack only.
+pages and CORS open, and derives the functions' keys from names. So this wraps its whole
+application. Runs on the local cloud's interpreter, which has only MiniStack installed.
 """
 
 import hmac
@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 HEADER = "X-Sandbox-Key"
-"""Shows the secret where nothing is signed: the edge, the list of mails, the sandbox's GoTo."""
+"""Header with the secret for unsigned requests: the edge, the mail list, the sandbox's GoTo."""
 ACCOUNT = "000000000000"
-"""Access key id that MiniStack gives to functions. Their secret is the one it was started with."""
+"""The access key id that MiniStack gives to functions. Their secret is MiniStack's own."""
 REFUSED = (
     b'{"__type": "UnrecognizedClientException", "message": '
     b'"The local cloud answers its own programs only: .sandbox/aws.sh has the key."}'
@@ -28,17 +28,17 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Guard:
-    """Lets a request through to `app` that shows the secret in `HEADER` or is signed with it."""
+    """Passes a request on to `app` if it has the secret in `HEADER` or is signed with it."""
 
     def __init__(self, app: App, sigv4: Any, keys: Mapping[str, str], hosts: set[str]) -> None:
-        """``keys``: the secret by access key id; ``hosts``: where signed requests are sent to."""
+        """``keys``: secrets by access key id; ``hosts``: the hosts allowed for signed requests."""
         self._app = app
         self._sigv4 = sigv4
         self._keys = keys
         self._hosts = hosts
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """One request, a WebSocket (none is let in), or the server's start and end."""
+        """Handle a request, a WebSocket (always refused), or the server's start and end."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -64,7 +64,7 @@ class Guard:
         return any(hmac.compare_digest(shown, secret.encode()) for secret in self._keys.values())
 
     def _signature(self, scope: Message, headers: Mapping[str, str]) -> Any:
-        """What a request of a program of this machine is signed with; nothing for any other."""
+        """The signature of a request from a program on this machine; None for any other."""
         if "origin" in headers or headers.get("host") not in self._hosts:
             return None
         if "authorization" in headers:
@@ -90,7 +90,7 @@ class Guard:
 
 
 def headers_of(scope: Message) -> dict[str, str]:
-    """By name in lower case; repeated ones are joined, as they are signed."""
+    """Headers by lowercase name; repeated ones are joined, as they are signed."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -104,7 +104,7 @@ def query_of(scope: Message) -> dict[str, list[str]]:
 
 
 async def read(receive: Receive) -> bytes:
-    """The whole body: a signature covers it."""
+    """The whole body, which a signature covers."""
     pieces, more = [], True
     while more:
         message = await receive()
@@ -114,7 +114,7 @@ async def read(receive: Receive) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """Gives the body that was read once more, then what comes after it."""
+    """A `receive` that returns the body again, then what comes after it."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
@@ -124,7 +124,7 @@ def replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def without_cors(send: Send) -> Send:
-    """No page of another origin may read an answer, whatever MiniStack allows."""
+    """A `send` that lets no page of another origin read an answer, whatever MiniStack allows."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -137,7 +137,7 @@ def without_cors(send: Send) -> Send:
 
 
 async def refuse(scope: Message, send: Send) -> None:
-    """The same words for everybody who lacks the key, whatever they asked for."""
+    """Send the same refusal to every request without the key."""
     body = b"" if scope["method"] == "HEAD" else REFUSED
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 403, "headers": headers})

@@ -1,4 +1,4 @@
-"""The key of a local cloud: made once for each state folder, shown to nobody but this user."""
+"""The key of a local cloud: created once for each state folder, readable only by this user."""
 
 import json
 import secrets
@@ -10,19 +10,19 @@ from sandbox.environment import write_private
 from sandbox.guard import HEADER
 
 VARIABLE = "SANDBOX_KEY"
-"""Hands the secret to the sandbox's GoTo. Other users could read an argument."""
+"""Passes the secret to the sandbox's GoTo. Other users could read an argument."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """As AWS's keys: the secret signs and is not sent, but in `HEADER` where nothing is signed."""
+    """Like AWS's keys: the secret signs requests. Only unsigned requests send it, in `HEADER`."""
 
     access_key: str
     secret_key: str = field(repr=False)
 
     @classmethod
     def of(cls, folder: Path) -> "Key":
-        """The folder's own, made where there is none yet."""
+        """The folder's key, created if it has none."""
         file = folder / "key.json"
         if not file.exists():
             made = {
@@ -35,11 +35,11 @@ class Key:
 
     @property
     def header(self) -> dict[str, str]:
-        """For a request that carries no signature."""
+        """The header for an unsigned request."""
         return {HEADER: self.secret_key}
 
     def shell(self, endpoint: str, region: str) -> str:
-        """Lines that let the AWS tools of a shell ask the local cloud, and nobody else."""
+        """Lines that make a shell's AWS tools use only the local cloud."""
         variables = {
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": region,

@@ -1,8 +1,8 @@
-"""`make lock`: resolve the requirements anew, and write what is installed with hashes.
+"""`make lock`: resolves the requirements again, and writes the locks with hashes.
 
-One lock for each environment that must stay apart from the others: what Lambda gets, what the
-repository's own commands need, the local cloud, the scanners, and those that few people need. And
-one for the part of the second that `make run` needs: a quarter of its time.
+Each separate environment has a lock: Lambda, the repository's own commands, the local cloud, the
+scanners, and those that few people need. One more is for the part of the repository's lock that
+`make run` needs, which installs in a quarter of the time.
 """
 
 import sys
@@ -24,7 +24,7 @@ LOCKS = (
 def main() -> int:
     """Write every lock."""
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
-    # pip holds a requirement with extras to a line of its own with them.
+    # pip requires a lock line with the same extras for a requirement with extras.
     options.append("--no-strip-extras")
     quiet = ["--quiet", "--no-annotate", "--no-header", "--no-emit-index-url"]
     for sources, target in LOCKS:

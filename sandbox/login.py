@@ -1,7 +1,7 @@
-"""HA's own login, as the edge plays it: who is logged in, and the token that tells the service.
+"""The edge's stand-in for HA's own login: signs the token that names the visitor to the service.
 
-No password: this is a switch, to see the pages as both. What signs is what HA's front would do
-(docs/deploying.md#who-is-at-the-door).
+It has no password: it is a switch, to see the pages logged in and logged out. It signs as HA's
+front would (docs/deploying.md#who-is-at-the-door).
 """
 
 import time
@@ -18,15 +18,15 @@ _PAGE = "/admin/settings/activities/"
 
 
 class Login:
-    """Everybody who has been at `ENTER` is ann@<tenant>.example."""
+    """Logs in every visitor of `ENTER` as ann@<tenant>.example."""
 
     def __init__(self, key: str, origin: Callable[[str], str]) -> None:
-        """``key``: what the service knows the front by; ``origin``: of a tenant."""
+        """``key``: shared by the service and the front; ``origin`` returns a tenant's origin."""
         self._key = key
         self._origin = origin
 
     def answer(self, path: str) -> dict[str, str] | None:
-        """The headers of a redirect to the page, for the login's own paths; None for all others."""
+        """Headers of a redirect to the page, for the login's own paths; None for any other path."""
         if path not in (ENTER, LEAVE):
             return None
         life = "" if path == ENTER else "; Max-Age=0"
@@ -34,7 +34,7 @@ class Login:
         return {"Location": _PAGE, "Set-Cookie": cookie}
 
     def headers(self, host: str, cookies: str) -> dict[str, str]:
-        """What names the visitor to the service; nothing for one who is not logged in."""
+        """The header that names the visitor to the service; empty if not logged in."""
         try:
             known = _COOKIE in SimpleCookie(cookies)
         except CookieError:

@@ -1,4 +1,4 @@
-"""The functions' logs, followed and made readable for a person."""
+"""Follows the functions' logs and makes them readable."""
 
 import json
 import time
@@ -17,11 +17,11 @@ _KNOWN = frozenset(
 
 
 _LOOK_BACK_MS = 30_000
-"""An event may appear a little after its own time; older ones are not asked for again."""
+"""An event may appear a little after its own time; older ones are not requested again."""
 
 
 class Follower:
-    """Reads what the functions have logged since it was made."""
+    """Reads what the functions have logged since its creation."""
 
     def __init__(self, cloud: MiniStack, functions: Mapping[str, str]) -> None:
         """`functions` maps the name to show to the function's name in the cloud."""
@@ -31,7 +31,7 @@ class Follower:
         self._seen: set[tuple[str, int, str]] = set()
 
     def new_lines(self) -> list[str]:
-        """The readable lines since the last call, oldest first."""
+        """Readable lines since the last call, oldest first."""
         since = max(self._begun, int(time.time() * 1000) - _LOOK_BACK_MS)
         found: list[tuple[int, str]] = []
         seen: set[tuple[str, int, str]] = set()
@@ -59,8 +59,8 @@ class Follower:
 
 
 def readable(message: str) -> str:
-    """One log event as a line, or nothing where it says nothing to a person. Nothing in it gets at
-    the terminal: no value ends the line, or begins one that looks like another's (S30)."""
+    """One log event as a line; empty if it is of no use to a person. No value can control the
+    terminal, end the line, or fake another line (S30)."""
     message = message.strip()
     if message.startswith(_FRAME):
         return ""

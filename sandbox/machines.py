@@ -1,10 +1,10 @@
-"""`make machines`: README's two commands on machines that have seen nothing.
+"""`make machines`: tries README's two commands on new machines.
 
-A minimal Debian of each release is made by debootstrap, with what README.md says must be there, and
-entered by chroot in namespaces of its own: what runs there ends with it. Root finds everything
-installed; an ordinary user gets sentences, whose commands root then types as they are.
+debootstrap makes a minimal Debian of each release, with what README.md requires. chroot enters it
+in separate namespaces, so that all processes there end with it. As root, everything is installed
+automatically. An ordinary user gets sentences, and root then types the commands in them unchanged.
 
-`MIRROR=` names another mirror of Debian's than debootstrap's own. The machines have this one's
+`MIRROR=` names a Debian mirror other than debootstrap's default. The machines get this machine's
 certificates, resolver, and variables of pip, uv, npm and proxies.
 """
 
@@ -29,13 +29,13 @@ RELEASES = ("bookworm", "trixie")
 """Debian 12 and 13."""
 
 NAMED = ("make", "python3")
-"""What README.md says must be there; Python's venv is left out, so that it is missing."""
+"""What README.md requires, except Python's venv, which is missing on purpose."""
 
 PART = "tests/unit/test_caller.py tests/integration/test_facts.py tests/e2e/test_connecting.py"
-"""Of `make test`: that the packages are there, DynamoDB Local and Chromium work."""
+"""Part of `make test`: the packages are there, and DynamoDB Local and Chromium work."""
 
 _FOLDER = "/home/dev/check out é"
-"""Of the checkout: a name that programs may stumble over."""
+"""The checkout's folder: a name that programs may stumble over."""
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _THERE = "/etc/certificates-of-the-host.pem"
 _HANDED = re.compile(r"(?:https?|no|all)_proxy$|(?:PIP|UV|NPM)_(?!FIND_LINKS|CACHE)", re.IGNORECASE)
@@ -45,13 +45,13 @@ mount -t proc proc proc && mount --rbind /dev dev && mount -t tmpfs tmpfs dev/sh
 chroot --userspec="$1" . bash -c "cd '$2' && $3"
 exit $?
 """
-"""The last line keeps bash: what is told to end must not be the first process of its namespace."""
+"""The last line keeps bash running: a namespace's first process would ignore the signal to end."""
 _LONGEST = 1200
 """Seconds for one command; packages are fetched and installed."""
 
 
 class Different(Exception):
-    """A machine did not do as README.md says; the message says which and what it said."""
+    """A machine did not do what README.md says; the message has its name and output."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Machine:
     root: Path
 
     def type(self, command: str, user: str, folder: str = _FOLDER) -> tuple[int, str]:
-        """Exit code of a command that is typed in the checkout, and what it said. What it asks is
-        answered by yes."""
+        """Run a command in the checkout, with yes as its input; returns exit code and output."""
         try:
             done = subprocess.run(
                 self.entered(command, user, folder), env=self.environment(user), input="y\n",
@@ -75,7 +74,7 @@ class Machine:
         return done.returncode, done.stdout
 
     def run(self, user: str) -> float:
-        """`make run` until it says the first link, then Ctrl-C: seconds until then."""
+        """Run `make run` until it is ready, then press Ctrl-C; seconds until the first link."""
         begun, said = time.monotonic(), ""
         with subprocess.Popen(
             self.entered("make run", user, _FOLDER), env=self.environment(user), text=True,
@@ -94,12 +93,12 @@ class Machine:
         return seconds
 
     def entered(self, command: str, user: str, folder: str) -> list[str]:
-        """The words that type a command there."""
+        """The command line that runs a command on this machine."""
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         return [*namespaces, "bash", "-c", _ENTER, str(self.root), user, folder, command]
 
     def environment(self, user: str) -> dict[str, str]:
-        """What it has there."""
+        """The environment of that user's commands."""
         handed = {name: value for name, value in os.environ.items() if _HANDED.match(name)}
         trusted = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
         return {
@@ -112,7 +111,7 @@ class Machine:
 
 
 def require_tools() -> None:
-    """Raise `Missing` where no root can be made here."""
+    """Raise `Missing` if this machine can't make and enter a root folder."""
     if os.geteuid() != 0:
         raise Missing("make machines enters minimal Debians by chroot: run it as root.")
     lacking = [name for name in ("debootstrap", "unshare", "chroot") if not shutil.which(name)]
@@ -124,8 +123,7 @@ def require_tools() -> None:
 
 
 def base(release: str) -> Path:
-    """A minimal Debian with what README.md names, made once. Raises `Missing` where no mirror
-    gives one."""
+    """A minimal Debian with what README.md requires, made once. Raises `Missing` if that fails."""
     folder = private_folder(STATE / "machines") / release
     if folder.exists():
         return folder
@@ -161,12 +159,12 @@ def _make(release: str, command: list[str], environment: dict[str, str]) -> None
 
 @contextmanager
 def machine(release: str, user: str) -> Iterator[Machine]:
-    """A new one, with a checkout that belongs to the user."""
+    """A new machine, with a checkout that belongs to the user."""
     made = base(release)
     with tempfile.TemporaryDirectory(dir=made.parent) as name, checkout() as sources:
         root = Path(name)
         root.chmod(0o755)
-        # Not shutil.copytree: owners, devices and links are kept.
+        # Not shutil.copytree: cp keeps owners, devices and links.
         subprocess.run(["cp", "-a", f"{made}/.", name], check=True)
         shutil.copytree(sources, f"{root}{_FOLDER}", symlinks=True)
         new = Machine(f"Debian {release}, {user}", root)
@@ -182,7 +180,7 @@ def _need(new: Machine, command: str, user: str) -> str:
 
 
 def look(new: Machine, user: str) -> None:
-    """README's two commands on one machine. Raises `Different`."""
+    """Try README's two commands on one machine. Raises `Different`."""
     test = f"make test ARGUMENTS='{PART}'"
     if user != "root":
         code, said = new.type(test, user)
@@ -210,8 +208,7 @@ def _show(new: Machine, seconds: float, what: str) -> None:
 
 
 def main(releases: list[str]) -> int:
-    """Look at each release (all, where none is named), as root and as a user; 1 where one differs
-    or none can be made."""
+    """Try each named release, or all, as root and as a user; 1 if one differs or can't be made."""
     failed = 0
     try:
         require_tools()

@@ -1,7 +1,7 @@
 """The mails of the local cloud, as a page for the person who runs it.
 
-Mails hold links that open a tenant's page, so the page stands at an address that nobody guesses
-(S34), runs no script, and keeps each mail in a frame that can do nothing but open a link.
+Mails contain links that open a tenant's page, so this page has an address that nobody can guess
+(S34), runs no script, and shows each mail in a frame that can only open links.
 """
 
 import secrets
@@ -39,7 +39,7 @@ Mail = Mapping[str, Any]
 
 
 class Mailbox:
-    """``read`` gives the mails, oldest first; ``path`` is the page's, new in each run."""
+    """``read`` returns the mails, oldest first; ``path`` is the page's path, new in each run."""
 
     def __init__(self, read: Callable[[], Sequence[Mail]]) -> None:
         self._read = read

@@ -1,7 +1,7 @@
 """MiniStack: the cloud on this machine, and the product's stack on it.
 
-What it is asked is what AWS would be asked; the product cannot tell the difference. Like AWS, it
-answers only those who have its key (`guard.py`).
+It gets the same requests as AWS, so the product can't tell the difference. Like AWS, it answers
+only requests with its key (`guard.py`).
 """
 
 import json
@@ -29,7 +29,7 @@ from sandbox.processes import Child, Failed
 REGION = "us-east-1"
 STACK = "ha-goto"
 UNKNOWN_HERE = {"Firewall": "off", "Objectives": "off"}
-"""Parameters that leave out what MiniStack has no place for: `AWS::WAFv2::WebACLAssociation` and
+"""Parameters that leave out what MiniStack does not support: `AWS::WAFv2::WebACLAssociation` and
 `AWS::CloudWatch::CompositeAlarm`."""
 _GUARD = Path(__file__).with_name("guard.py")
 Note = Callable[[Child], None]
@@ -37,10 +37,10 @@ _POLL = {"Delay": 1, "MaxAttempts": 120}
 
 
 class MiniStack:
-    """One MiniStack process. State is kept in its folder, and written when it is stopped."""
+    """One MiniStack process. It writes its state to its folder when it is stopped."""
 
     def __init__(self, folder: Path, port: int, note: Note = lambda _child: None) -> None:
-        """Start it, note its process, and wait until it answers; raises `Failed`."""
+        """Start it, pass its process to ``note``, and wait until it answers. Raises `Failed`."""
         self.endpoint = f"http://127.0.0.1:{port}"
         self.key = Key.of(folder)
         self.session = boto3.Session(self.key.access_key, self.key.secret_key, region_name=REGION)
@@ -49,7 +49,7 @@ class MiniStack:
         environment = {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
-            # Functions inherit the secret: that is how they sign.
+            # Functions inherit the secret and sign with it.
             "AWS_ACCESS_KEY_ID": self.key.access_key,
             "AWS_SECRET_ACCESS_KEY": self.key.secret_key,
             "IOT_MTLS_ENABLED": "0",
@@ -59,12 +59,12 @@ class MiniStack:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(state / "s3"),
             "TMPDIR": str(private_folder(state / "tmp")),
-            # AWS's usual number; else by this machine's memory, and a deployment asks for it.
+            # AWS's usual limit, which a deployment checks. The default depends on this machine.
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             # At INFO it would repeat every line that a function prints.
             "LOG_LEVEL": "WARNING",
         }
-        # -P: this folder's modules must not stand before the interpreter's own.
+        # -P: this folder's modules must not hide the interpreter's own.
         command = [str(CLOUD_VENV / "bin" / "python"), "-P", str(_GUARD)]
         self.process = Child("The local cloud", command, folder / "cloud.log", environment)
         note(self.process)
@@ -75,36 +75,32 @@ class MiniStack:
             raise
 
     def stop(self) -> None:
-        """End it in order: this is when it writes its state."""
+        """Stop it cleanly, so that it writes its state."""
         self.process.stop()
 
     @property
     def credentials(self) -> ReadOnlyCredentials:
-        """Whose the local cloud's own programs are."""
+        """Credentials of the local cloud's own programs."""
         return ReadOnlyCredentials(self.key.access_key, self.key.secret_key, None)
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        """DynamoDB of the local cloud."""
         return self.session.client("dynamodb", endpoint_url=self.endpoint)
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        """CloudWatch Logs of the local cloud."""
         return self.session.client("logs", endpoint_url=self.endpoint)
 
     @cached_property
     def lambda_(self) -> LambdaClient:
-        """Lambda of the local cloud."""
         return self.session.client("lambda", endpoint_url=self.endpoint)
 
     @cached_property
     def stack(self) -> Stack:
-        """The product's stack here."""
         return Stack(self.session, STACK, self.endpoint, _POLL)
 
     def deploy(self, package: Package, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Create the stack, update it, or leave it where nothing changed; its outputs."""
+        """Create the stack, or update it if something changed; returns its outputs."""
         if not _is_current(self.stack.live, package, parameters):
             self.stack.publish(package)
             plan = self.stack.plan(package.digest, parameters)
@@ -113,13 +109,13 @@ class MiniStack:
         return self.stack.outputs
 
     def verify_sender(self, address: str) -> None:
-        """Let SES send from this address, as the operator does once on AWS."""
+        """Let SES send from this address, which the operator does once on AWS."""
         ses = self.session.client("sesv2", endpoint_url=self.endpoint)
         with suppress(ses.exceptions.AlreadyExistsException):
             ses.create_email_identity(EmailIdentity=address)
 
     def publish_reader(self, table: str, refresh_function: str) -> None:
-        """What a stage's reader-access stack publishes: `TokenReader("main")` looks it up."""
+        """Publish what a stage's reader-access stack does, for `TokenReader("main")`."""
         names = json.dumps({"table": table, "refresh_function": refresh_function})
         ssm = self.session.client("ssm", endpoint_url=self.endpoint)
         ssm.put_parameter(
@@ -127,14 +123,14 @@ class MiniStack:
         )
 
     def shared_key(self, name: str) -> str:
-        """A key that the service shares with another program, as the operator makes it once."""
+        """The key that the service shares with another program, created if missing."""
         store = self.session.client("secretsmanager", endpoint_url=self.endpoint)
         with suppress(store.exceptions.ResourceExistsException):
             store.create_secret(Name=name, SecretString=secrets.token_urlsafe(32))
         return store.get_secret_value(SecretId=name)["SecretString"]
 
     def mails(self) -> list[dict[str, Any]]:
-        """The mails that SES was given, oldest first: `To`, `Subject`, `BodyText`, `BodyHtml`."""
+        """The mails that SES accepted, oldest first: `To`, `Subject`, `BodyText`, `BodyHtml`."""
         address = f"{self.endpoint}/_ministack/ses/messages"
         request = urllib.request.Request(address, headers=self.key.header)
         with urllib.request.urlopen(request) as answer:
@@ -142,7 +138,7 @@ class MiniStack:
         return [mail for mails in accounts.values() for mail in mails]
 
     def invoke(self, function: str, payload: Mapping[str, object]) -> Any:
-        """Call a function and wait; its answer. Raises `Failed` where it failed."""
+        """Call a function and wait for its answer. Raises `Failed` if the function fails."""
         answer = self.lambda_.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
         said = json.loads(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
@@ -152,8 +148,8 @@ class MiniStack:
 
 
 def _rewind_streams(file: Path) -> None:
-    """MiniStack keeps how far a function has read a table's stream, but not the stream. After a
-    start that place would lie beyond the end, and no mail would be sent."""
+    """Reset how far functions have read tables' streams. MiniStack saves these positions but not
+    the streams, so after a start they would be beyond the end, and no mail would be sent."""
     if not file.exists():
         return
     kept = json.loads(file.read_text())
@@ -163,7 +159,7 @@ def _rewind_streams(file: Path) -> None:
 
 
 def _is_current(stack: Any, package: Package, parameters: Mapping[str, str]) -> bool:
-    """Whether a finished stack is made of this package with these very parameters."""
+    """Whether the stack is complete and has this package and these parameters."""
     if stack is None or stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return False
     if versions.of(stack).live != package.digest:

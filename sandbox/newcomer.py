@@ -1,8 +1,8 @@
-"""`make newcomer`: every command of the pages, typed in order into an empty checkout.
+"""`make newcomer`: types every command of the pages, in order, in a new checkout.
 
-A shell for each page, as a person has one: what a command sets, the next finds. The person who
-opens the link, answers questions and fills a file in is `PEOPLE` and `MEANWHILE`. Where a page
-needs an AWS account, the local cloud of `make run` stands in for it, by AWS's own variables.
+Each page has its own shell, so a command's variables are there for the next. `ANSWERS` and
+`MEANWHILE` do what a person would: open the link, answer questions, fill in a file. If a page needs
+an AWS account, AWS's own variables lead to the local cloud of `make run` instead.
 """
 
 import json
@@ -27,10 +27,10 @@ from sandbox.shell import Shell, Stuck
 LOCK = ROOT / "sandbox" / "requirements-newcomer.txt"
 PORTS = (8000, 8001, 8002)
 STUCK = 124
-"""Exit code of what did not end, as `timeout` has it."""
+"""Exit code for a command that did not end, as with `timeout`."""
 
 LONGEST = 300
-"""Seconds for one command; the slowest here sets up packages."""
+"""Seconds for one command; the slowest installs packages."""
 
 PAGES = (
     "README.md",
@@ -57,7 +57,7 @@ PAGES = (
     "CHANGELOG.md",
     "SECURITY.md",
 )
-"""In the order in which somebody reads them who reads all."""
+"""In the order in which a person would read them all."""
 
 EXCEPTED = {
     "make test": "CI runs it before this",
@@ -92,10 +92,10 @@ EXCEPTED = {
         "waits for the table of the command before"
     ),
 }
-"""What is not typed here, by how it begins, each with its reason."""
+"""Commands that are not typed here, by their beginning, each with the reason."""
 
 LAST = ("make destroy",)
-"""Typed after all pages: what it ends is needed by the pages that follow."""
+"""Typed after all pages: the pages that follow need what these commands end."""
 
 AWS = """\
 #!/bin/sh
@@ -114,13 +114,13 @@ exec {aws} ${{AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"}} "$@"
 
 @dataclass
 class Typed:
-    """What became of the commands: page, command, seconds, exit code or the reason for none."""
+    """Results of the commands: page, command, seconds, and exit code (`-` if not typed)."""
 
     rows: list[tuple[str, str, float, str]] = field(default_factory=list)
     failed: int = 0
 
     def note(self, page: str, command: str, seconds: float, ended: str) -> None:
-        """One more, shown at once."""
+        """Add a result, and print it."""
         self.rows.append((page, command, seconds, ended))
         first, *more = command.splitlines()
         shown = f"{first} ..." if more else first
@@ -128,7 +128,7 @@ class Typed:
 
 
 def main() -> int:
-    """Type everything; 1 where a command failed or hung."""
+    """Type everything; 1 if a command failed or hung."""
     for port in PORTS:
         require_free(port)
     tools = virtual_environment(private_folder(STATE) / "newcomer-venv", LOCK, "AWS's command line")
@@ -153,7 +153,7 @@ def main() -> int:
 
 
 def excepted(command: str) -> bool:
-    """Whether it is not typed here."""
+    """Whether the command is not typed here."""
     return any(command.startswith(beginning) for beginning in EXCEPTED)
 
 
@@ -204,7 +204,7 @@ def _type(newcomer: Newcomer, shell: Shell, command: str) -> tuple[int, str]:
 
 
 def account(folder: Path) -> dict[str, str]:
-    """The AWS environment that operators and services have: the local cloud's, once it runs."""
+    """The AWS variables of operators and services: the local cloud's, once it runs."""
     told = folder / ".sandbox" / "endpoints.json"
     if not told.exists():
         return {}
@@ -220,7 +220,7 @@ def account(folder: Path) -> dict[str, str]:
 
 
 def environment(tools: Path, folder: Path) -> dict[str, str]:
-    """A person's own, without what this program was started with, and an AWS account's."""
+    """A person's environment, without this program's own variables, and with an AWS account's."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -232,7 +232,7 @@ def environment(tools: Path, folder: Path) -> dict[str, str]:
 
 @contextmanager
 def checkout() -> Iterator[Path]:
-    """A clone of this repository, with what is not committed yet, and nothing else."""
+    """A clone of this repository, including uncommitted changes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "checkout"
         git = ["git", "-C", str(ROOT)]

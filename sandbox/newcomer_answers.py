@@ -1,4 +1,4 @@
-"""What people do between the commands of the pages: open the link, answer, fill in, wait."""
+"""What people do between the pages' commands: open the link, answer, fill in a file, wait."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from sandbox.ministack import UNKNOWN_HERE
 from sandbox.shell import Answer, Answers, Shell, Stuck
 
 _READY_SECONDS = 420
-"""Packages are installed, the product packaged and deployed."""
+"""Time to install packages, and to package and deploy the product."""
 _STOP_SECONDS = 60
 _TICK_SECONDS = 150
-"""Two ticks and a half."""
+"""Two and a half ticks."""
 
 
 class Newcomer:
-    """Who types: a checkout, and the product that runs in it meanwhile."""
+    """The person who types: has a checkout, and the product that runs in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,8 +33,8 @@ class Newcomer:
         self._lines: Queue[str] = Queue()
 
     def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, str]:
-        """`make run` in a terminal of its own, until the admin is connected; it runs on."""
-        # Without an account: it is its own.
+        """Run `make run` until the admin is connected, and leave it running."""
+        # Without AWS's variables: it is the account itself.
         bare = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
         self._product = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
@@ -74,7 +74,7 @@ class Newcomer:
         return None
 
     def stop(self) -> None:
-        """Ctrl-C."""
+        """Press Ctrl-C."""
         if self._product is None or self._product.poll() is not None:
             return
         os.killpg(self._product.pid, signal.SIGINT)
@@ -85,7 +85,7 @@ class Newcomer:
 
 
 def connect(link: str) -> None:
-    """The four steps of the README, in Chromium; fails where the page does not say so."""
+    """Do the README's four steps in Chromium; fails if the page does not show the result."""
     with sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = chrome.new_page()
@@ -103,21 +103,21 @@ def connect(link: str) -> None:
 
 
 def wait_for_a_tick(_newcomer: Newcomer, shell: Shell) -> None:
-    """The schedule's first minute goes by; the command that follows says whether it has run."""
+    """Wait for the schedule's first tick; the next command says whether it has run."""
     until = time.monotonic() + _TICK_SECONDS
     while shell.type("ha-goto doctor")[0] and time.monotonic() < until:
         time.sleep(5)
 
 
 def fill_in(newcomer: Newcomer, _shell: Shell) -> None:
-    """The operator copies example.json and fills it in."""
+    """Copy example.json and fill it in, as the operator does."""
     stages = newcomer.folder / "infra" / "stages"
     given = json.loads((stages / "example.json").read_text()) | UNKNOWN_HERE
     (stages / "production.json").write_text(json.dumps(given))
 
 
 def change(newcomer: Newcomer, shell: Shell) -> None:
-    """Another version is deployed, so that there is one to go back from."""
+    """Deploy another version, so that there is one to roll back."""
     app = newcomer.folder / "app.py"
     app.write_text(app.read_text() + "\n# The next version.\n")
     code, said = shell.type("make deploy STAGE=production ARGUMENTS=--yes", seconds=300)
@@ -126,12 +126,12 @@ def change(newcomer: Newcomer, shell: Shell) -> None:
 
 
 def delete_key(_newcomer: Newcomer, shell: Shell) -> None:
-    """Somebody has scheduled the key's deletion."""
+    """Schedule the key's deletion."""
     shell.type("aws kms schedule-key-deletion --key-id $(id GrantsKey) --pending-window-in-days 7")
 
 
 def be_restored(_newcomer: Newcomer, shell: Shell) -> None:
-    """The table that AWS makes of a backup is there, without rows."""
+    """Create the table that AWS would make from a backup, without rows."""
     shell.type(
         "aws dynamodb create-table --table-name ha-goto-grants-restored"
         " --attribute-definitions AttributeName=tenant,AttributeType=S"
@@ -146,7 +146,7 @@ MEANWHILE: dict[str, Callable[[Newcomer, Shell], None]] = {
     "make rollback STAGE=production": change,
     "aws kms cancel-key-deletion": delete_key,
 }
-"""What happens before a command, by how it begins."""
+"""What a person does before a command, by its beginning."""
 
 _SURE = "to go on"
 
@@ -166,4 +166,4 @@ ANSWERS: dict[str, Answers] = {
     "make rollback STAGE=production": (Answer("[y/N]", "y"),),
     "make destroy STAGE=production": (Answer("to destroy it", "production"),),
 }
-"""What a command asks, by how it begins, and what is typed then."""
+"""Questions and answers of commands, by their beginning."""

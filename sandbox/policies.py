@@ -1,7 +1,7 @@
-"""Every IAM policy that is deployed, as IAM would see it, put through parliament.
+"""Checks every deployed IAM policy, as IAM would see it, with parliament.
 
-Found wherever a template holds statements: of roles, keys, topics and queues, and those of the
-stacks beside the product's.
+It finds statements anywhere in a template: of roles, keys, topics and queues, including the other
+stacks besides the product's.
 """
 
 import json
@@ -21,27 +21,26 @@ FOLDER = STATE / "policies"
 BESIDE = tuple(
     ROOT / "infra" / f"{name}.yaml" for name in ("deployer-access", "reader-access", "rep-access")
 )
-"""Templates of the stacks beside the product's that hold policies."""
+"""Templates of the other stacks with policies, besides the product's."""
 
 ACCEPTED = {
-    # A part of an encryption context is a string to parliament. CloudWatch Logs puts an ARN there,
-    # and its manual compares it as one.
+    # Parliament takes an encryption context's parts for strings. CloudWatch Logs puts an ARN there,
+    # and its manual compares it as an ARN.
     ("MISMATCHED_TYPE", "sam-OperationsKey-KeyPolicy.json"),
-    # IAM decides over the key of logs and alarms, by KMS's default statement, which names all
-    # of KMS.
+    # IAM controls the key of logs and alarms, by KMS's default statement, which names all of KMS.
     ("RESOURCE_MISMATCH", "sam-OperationsKey-KeyPolicy.json"),
-    # A transform is AWS's own: its ARN has *aws* for an account.
+    # A transform belongs to AWS: its ARN has *aws* as the account.
     ("INVALID_ARN", "deployer-access-DeployPolicy-PolicyDocument.json"),
     # Newer than parliament's list: `lambda:GetFunctionScalingConfig`.
     ("UNKNOWN_ACTION", "deployer-access-DeployDataAndCodePolicy-PolicyDocument.json"),
-    # AWS shows composite alarms to those alone who may see all alarms.
+    # AWS shows composite alarms only to a caller that may see all alarms.
     ("RESOURCE_STAR", "deployer-access-DeploySurroundingsPolicy-PolicyDocument.json"),
     ("RESOURCE_STAR", "deployer-access-OperatePolicy-PolicyDocument.json"),
     # `kms:ResourceAliases`, which parliament does not know.
     ("UNKNOWN_CONDITION_FOR_ACTION", "deployer-access-OperatePolicy-PolicyDocument.json"),
 }
-"""Findings that stand, by kind and file, each with its reason. Parliament's own file of such has no
-effect in its version 1.6.4: it reads names of files as no list."""
+"""Accepted findings, by kind and file, each with the reason. Parliament 1.6.4's own file for them
+has no effect: it does not read file names as a list."""
 
 _HERE = f"{REGION}:{ACCOUNT}"
 _SOMEBODY = f"arn:aws:iam::{ACCOUNT}:role/somebody"
@@ -70,11 +69,11 @@ _GIVEN = {
         "RepPrincipals": _SOMEBODY,
     },
 }
-"""Parameters that bring every statement of a template about."""
+"""Parameters with which a template has all its statements."""
 
 
 def clean(parliament: Path, built: Package) -> bool:
-    """Whether parliament finds nothing but what is accepted, and all of that."""
+    """Whether parliament's findings are exactly the accepted ones."""
     print("\nparliament --directory", FOLDER, flush=True)
     count = write(built)
     found = _findings(parliament)
@@ -90,7 +89,7 @@ def clean(parliament: Path, built: Package) -> bool:
 
 
 def _findings(parliament: Path) -> list[dict[str, Any]]:
-    """Raises `RuntimeError` where parliament itself failed: silence is no clean bill."""
+    """Raises `RuntimeError` if parliament itself failed: no findings would look clean."""
     command = [str(parliament), "--json", "--directory", str(FOLDER)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -100,7 +99,7 @@ def _findings(parliament: Path) -> list[dict[str, Any]]:
 
 
 def write(built: Package) -> int:
-    """Write each policy to a file named for its stack, resource and property; how many."""
+    """Write each policy to a file named for its stack, resource and property; returns how many."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     private_folder(FOLDER)
     count = 0
@@ -124,8 +123,8 @@ def _policies(file: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _speak_plainly(statement: dict[str, Any], where: str, name: str) -> None:
-    """A role's trust is of that role, and `*` in a key's policy is that key, with its aliases where
-    they are made: parliament reads none of it."""
+    """Name the resource that parliament does not infer: a trust policy is about its role, and `*`
+    in a key policy means that key, with its aliases where they are created."""
     if where == "AssumeRolePolicyDocument":
         statement["Resource"] = f"arn:aws:iam::{ACCOUNT}:role/{name}"
     elif where == "KeyPolicy" and statement["Resource"] == "*":
@@ -137,7 +136,7 @@ def _speak_plainly(statement: dict[str, Any], where: str, name: str) -> None:
 
 def _documents(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
-        # A rule of the firewall has a statement too, that allows and denies nothing.
+        # A firewall rule has a statement too, but it has no `Effect`.
         if isinstance(value.get("Statement"), list) or "Effect" in value.get("Statement", {}):
             yield where.strip("."), value
             return

@@ -15,18 +15,18 @@ from pathlib import Path
 from types import MappingProxyType
 
 _KEPT = ("PATH", "HOME", "LANG", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-"""Of this shell's environment only these: functions on the local cloud inherit what it has."""
+"""The only variables passed on from this shell: the local cloud's functions inherit them."""
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 20.0
-"""Long enough for MiniStack to write its state, which took 2 s where it was measured."""
+"""Long enough for MiniStack to write its state, which took 2 s when measured."""
 
 
 class Failed(Exception):
-    """A part of the local cloud does not work; the message says in one sentence which and why."""
+    """A part of the local cloud does not work; the message says which and why in one sentence."""
 
 
 def require_free(port: int) -> None:
-    """Raise `Failed` where another program listens on the port already."""
+    """Raise `Failed` if another program already listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,9 +38,9 @@ def require_free(port: int) -> None:
 
 
 def free_port(in_a_row: int = 1) -> int:
-    """The first of so many ports of the loopback interface that nothing listened on a moment ago.
+    """The first of ``in_a_row`` consecutive loopback ports that were free a moment ago.
 
-    Not of those that the system gives to connections: one of them would soon have it.
+    Avoids the ports that the system gives to connections: one could be taken at any time.
     """
     while True:
         first = random.SystemRandom().randrange(10_000, 30_000)
@@ -53,13 +53,13 @@ def free_port(in_a_row: int = 1) -> int:
 
 
 class Started:
-    """The processes of one state folder, by number and birth, while this program lives.
+    """Records one state folder's processes, by id and start time, while this program runs.
 
-    A program that was killed leaves them running: the next one ends them, and nothing else.
+    If this program is killed, they go on. The next one ends them, and nothing else.
     """
 
     def __init__(self, file: Path) -> None:
-        """Raises `Failed` where another program that lives has the folder."""
+        """Raises `Failed` if another running program uses the folder."""
         self._file = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
         known = self._file.read().splitlines()
         try:
@@ -78,19 +78,19 @@ class Started:
         print(os.getpid(), file=self._file, flush=True)
 
     def note(self, child: "Child") -> None:
-        """A process that must not outlive this program."""
+        """Record a process that must not outlive this program."""
         print(child.number, _born(child.number), file=self._file, flush=True)
 
     def close(self) -> None:
-        """All of them are ended; the folder is free for the next program."""
+        """Call when all of them have ended: frees the folder for the next program."""
         self._file.seek(0)
         self._file.truncate()
         self._file.close()
 
 
 def _born(number: int) -> str:
-    """When a process began, in the kernel's ticks: with its number, no other process is it. Empty
-    where none with this number runs, or there is no /proc."""
+    """When a process started, in the kernel's ticks, which with its id identifies it. Empty if no
+    process with this id runs, or there is no /proc."""
     try:
         told = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -99,7 +99,7 @@ def _born(number: int) -> str:
 
 
 def _end_group(number: int) -> None:
-    """Ask the first of a group to end, wait, and end what is left of the group."""
+    """Ask a group's leader to end, wait, then kill the rest of the group."""
     with suppress(ProcessLookupError):
         os.kill(number, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -109,12 +109,12 @@ def _end_group(number: int) -> None:
 
 
 class Child:
-    """One server process, in a session of its own, so that Ctrl-C reaches this program alone."""
+    """One server process, in its own session, so that Ctrl-C reaches only this program."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> None:
-        """Start it; what it prints goes to `log`, which only this user may read."""
+        """Start it; its output goes to `log`, which only this user may read."""
         self.name = name
         self.log = log
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -133,7 +133,7 @@ class Child:
 
     @property
     def number(self) -> int:
-        """Of its process, which leads a group of its own."""
+        """The id of the process, which leads its own group."""
         return self._process.pid
 
     @property
@@ -142,7 +142,7 @@ class Child:
         return self._process.poll() is None
 
     def wait_ready(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Return as soon as the address answers; raises `Failed` when it ends or takes too long."""
+        """Return once the address answers. Raises `Failed` if it ends or takes too long."""
         deadline = time.monotonic() + _READY_SECONDS
         request = urllib.request.Request(url, headers=dict(headers))
         while time.monotonic() < deadline:
@@ -160,7 +160,7 @@ class Child:
         raise Failed(f"{self.name} did not answer within {_READY_SECONDS:.0f} s: see {self.log}")
 
     def stop(self) -> None:
-        """Ask it to end and wait; then end what is left of its session."""
+        """Ask it to end and wait; then kill the rest of its session."""
         if self.running:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):

@@ -1,7 +1,7 @@
-"""`make release`: tags what is committed, builds what is installed of it, says what is left to do.
+"""`make release`: tags the commit, builds the packages to install, and says what is left to do.
 
-The release's version is the newest heading of CHANGELOG.md. `ha-goto` and the reader have versions
-and changelogs of their own. Nothing is pushed or uploaded.
+The newest heading of CHANGELOG.md is the release's version. `ha-goto` and the reader have their own
+versions and changelogs. Nothing is pushed or uploaded.
 """
 
 import hashlib
@@ -18,29 +18,29 @@ from pathlib import Path
 from sandbox.environment import ROOT, UV
 
 PARTS = ("cli", "reader")
-"""Folders of what others install."""
+"""Folders of the packages that others install."""
 
 OPERATORS = "For operators"
-"""Heading of what they must do, or that it is nothing."""
+"""The heading above what operators must do, even if that is nothing."""
 
 UNNAMED = "to be named"
-"""In SECURITY.md, as long as nobody has filled in the address."""
+"""SECURITY.md contains this until somebody fills in the address."""
 
 
 class Refused(Exception):
-    """There is no release; the message says in a sentence why."""
+    """There is no release; the message says why in one sentence."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a changelog says of its newest version."""
+    """A changelog's newest version and its text."""
 
     version: str
     text: str
 
 
 def newest(changelog: Path) -> Entry:
-    """The first entry. Raises `Refused` where it has no version."""
+    """The first entry. Raises `Refused` if it has no version."""
     found = re.search(r"^## (.+)\n(?s:(.*?))(?=^## |\Z)", changelog.read_text(), re.MULTILINE)
     title = found[1] if found else "nothing"
     version = re.fullmatch(r"(\d+\.\d+\.\d+)( - \d{4}-\d\d-\d\d)?", title)
@@ -53,7 +53,7 @@ def newest(changelog: Path) -> Entry:
 
 
 def for_operators(entry: Entry) -> str:
-    """What they must do. Raises `Refused` where the entry does not say so."""
+    """What operators must do. Raises `Refused` if the entry does not say."""
     found = re.search(rf"^### {OPERATORS}\n(?s:(.*?))(?=^### |\Z)", entry.text, re.MULTILINE)
     if found is None or not found[1].strip():
         raise Refused(
@@ -64,7 +64,7 @@ def for_operators(entry: Entry) -> str:
 
 
 def no_address(root: Path = ROOT) -> str | None:
-    """A sentence where SECURITY.md does not yet say whom to write to."""
+    """A sentence if SECURITY.md does not yet say whom to write to, else None."""
     if UNNAMED not in (root / "SECURITY.md").read_text():
         return None
     return (
@@ -74,7 +74,7 @@ def no_address(root: Path = ROOT) -> str | None:
 
 
 def release(root: Path) -> str:
-    """Build into ``dist``, then tag; what is left to do. Raises `Refused`."""
+    """Build into ``dist``, then tag; returns what is left to do. Raises `Refused`."""
     if git(root, "status", "--porcelain"):
         raise Refused("Not everything is committed: `git status` names it.")
     entry = newest(root / "CHANGELOG.md")
@@ -95,7 +95,7 @@ def release(root: Path) -> str:
 
 
 def _require_version(root: Path, part: str, before: str | None) -> None:
-    """Raise `Refused` where two different things would have one version."""
+    """Raise `Refused` if the version is inconsistent, or was used before for other contents."""
     file = f"{part}/pyproject.toml"
     version = _version((root / file).read_text())
     told = newest(root / part / "CHANGELOG.md").version
@@ -112,7 +112,7 @@ def _version(pyproject: str) -> str:
 
 
 def _build(root: Path) -> str:
-    """Source and wheel of each part, as they are committed; their names with SHA-256."""
+    """Build each part's source archive and wheel from the commit; returns names with SHA-256."""
     dist = root / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
@@ -121,7 +121,7 @@ def _build(root: Path) -> str:
         with tarfile.open(archive) as packed:
             packed.extractall(sources, filter="data")
         for part in PARTS:
-            # With the builder that the lock names, and no other.
+            # Use the lock's builder, and no other.
             options = ["--quiet", "--no-build-isolation", "--python", sys.executable]
             _ran([str(UV), "build", *options, "--out-dir", str(dist), str(sources / part)], root)
     files = sorted(file for file in dist.iterdir() if not file.name.startswith("."))
@@ -132,7 +132,7 @@ def _build(root: Path) -> str:
 
 
 def git(root: Path, *words: str) -> str:
-    """What git says. Raises `Refused`."""
+    """git's output. Raises `Refused`."""
     return _ran(["git", *words], root)
 
 
@@ -144,7 +144,7 @@ def _ran(command: list[str], root: Path) -> str:
 
 
 def main() -> int:
-    """Release this checkout; 1 where that is refused."""
+    """Release this checkout; 1 if that is refused."""
     try:
         print(release(ROOT))
     except Refused as refused:

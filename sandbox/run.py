@@ -23,33 +23,33 @@ from sandbox.processes import Failed
 
 ENDPOINTS = STATE / "endpoints.json"
 FOR_SHELLS = STATE / "aws.sh"
-"""Both name the local cloud that runs, with its key: for this user alone, and while it runs."""
+"""Both contain the running local cloud's address and key, for this user only and while it runs."""
 _DEMO = ("acme", "Acme Analytics", "admin@acme.example")
 _FOLLOW_SECONDS = 1.0
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, being told to end, and a terminal that is closed."""
+"""Ctrl-C, a request to end, and a closed terminal."""
 _EXPECTED = (Failed, NotPackaged, StackFailed, OSError, BotoCoreError, ClientError)
 
 
 class _Stop(BaseException):
-    """Ctrl-C or SIGTERM. Not an `Exception`: nothing on the way may take it for a failure."""
+    """Ctrl-C or another of `_ENDINGS`. Not an `Exception`, so that no handler takes it for one."""
 
 
 def main() -> int:
-    """Start, follow, stop; the exit code."""
+    """Start, follow, stop; returns the exit code."""
     try:
         chosen = settings.load(os.environ)
     except settings.BadSettings as error:
         return _refuse(error)
     for number in _ENDINGS:
         signal.signal(number, _stop)
-    # Each port has a state of its own: the port is part of every redirect URI.
+    # Each port has its own state: the port is part of every redirect URI.
     folder = private_folder(STATE) / f"port-{chosen.ports.edge}"
     cloud = LocalCloud(chosen, folder, _log_request)
     status = 0
     try:
         _run(cloud)
-    except (_Stop, BrokenPipeError):  # the latter: nobody reads what is printed any longer
+    except (_Stop, BrokenPipeError):  # the latter: nobody reads the output any more
         pass
     except _EXPECTED as error:
         status = _refuse(error)
@@ -101,7 +101,7 @@ def _login(cloud: LocalCloud) -> dict[str, str]:
 
 
 def _end(cloud: LocalCloud) -> None:
-    # A second Ctrl-C must not cut off the writing of the state.
+    # A second Ctrl-C must not interrupt writing the state.
     for number in _ENDINGS:
         signal.signal(number, signal.SIG_IGN)
     if cloud.running:
@@ -117,7 +117,7 @@ def _log_request(line: str) -> None:
 
 
 def _say(text: str, file: TextIO = sys.stdout, end: str = "\n") -> None:
-    """Print what nobody may be there to read: `| tee` dies of the same Ctrl-C."""
+    """Print, although nobody may read it any more: the same Ctrl-C ends `| tee`."""
     try:
         print(text, file=file, end=end, flush=True)
     except BrokenPipeError:

@@ -1,9 +1,9 @@
-"""`make scan`: Wapiti against the product on this machine, with the cookies of an invited admin.
+"""`make scan`: runs Wapiti against the product on this machine, with an invited admin's cookies.
 
 `--short`: one page with the modules that only look, for CI.
 
-Only the product is attacked: GoTo's sandbox is out of scope, and modules that need a server on
-the internet, or a database from there, are left out.
+It attacks only the product: GoTo's sandbox is out of scope, and modules that need a server on the
+internet, or a database from there, are left out.
 """
 
 import argparse
@@ -26,16 +26,16 @@ MODULES = (
     "redirect,shellshock,sql,timesql,upload,xss"
 )
 LOOKING = "cookieflags,csp,http_headers"
-"""Those that send nothing but the page's own requests."""
+"""Modules that send only the page's own requests."""
 LONGEST = 900
 """Seconds for one start address."""
 
 ACCEPTED: dict[str, str] = {}
-"""Findings that are none, by name, each with its reason."""
+"""False findings by name, each with the reason."""
 
 
 def main() -> int:
-    """Scan each page that anybody can meet; 1 when something was found."""
+    """Scan each page that anybody can reach; 1 if something was found."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.scan")
     parser.add_argument("--short", action="store_true", help="look at one page")
     short = parser.parse_args().short
@@ -57,10 +57,10 @@ def main() -> int:
 
 
 def _invited(cloud: LocalCloud) -> tuple[dict[str, str], list[str]]:
-    """Where to begin, and the scanner's options that make it an invited admin's browser."""
+    """Start addresses, and options that make the scanner an invited admin's browser."""
     link = tenants.onboard(cloud, "acme", "Acme Analytics", "admin@acme.example")
     intake = str(cloud.rep("intake_create", tenant="acme")["url"])
-    # By number: not every resolver knows the names under .localhost.
+    # By number: not every resolver has the names under .localhost.
     origin = f"http://127.0.0.1:{cloud.settings.ports.edge}"
     host = cloud.origin("acme").removeprefix("http://")
     page = f"{origin}/admin/settings/activities/"

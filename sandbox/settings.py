@@ -1,6 +1,6 @@
-"""Settings of the local cloud, read from the environment in this one place.
+"""Settings of the local cloud: the only place that reads them from the environment.
 
-Without any, it is a whole world of its own; with `GOTO_*` it connects to another OAuth server.
+Without any, the local cloud is self-contained; with `GOTO_*` it connects to another OAuth server.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ _NOT_ALONE = (*_NEEDED, "GOTO_REVOKE_URL", "GOTO_API_URL")
 
 
 class BadSettings(Exception):
-    """The environment makes no sense; the message is one sentence for who typed it."""
+    """The environment is invalid; the message is one sentence for the person who typed it."""
 
 
 @dataclass(frozen=True)
 class Provider:
-    """Addresses of an OAuth server. Empty: it has none."""
+    """Addresses of an OAuth server; empty if it has none."""
 
     authorize_url: str
     token_url: str
@@ -40,7 +40,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the three servers listen, all on the loopback interface."""
+    """Ports of the three servers, all on the loopback interface."""
 
     edge: int
     goto: int
@@ -48,13 +48,13 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        """Three that nothing listens on."""
+        """Three free ports."""
         return cls(free_port(), free_port(), free_port())
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one local cloud is made with; without `provider`, the sandbox's GoTo is started."""
+    """Settings of one local cloud; without `provider`, it starts the sandbox's GoTo."""
 
     ports: Ports
     provider: Provider | None = None
@@ -73,7 +73,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     if client_auth not in ("raw", "rfc6749"):
         raise BadSettings("GOTO_CLIENT_AUTH must be raw or rfc6749.")
     provider, client = _provider(environment)
-    # Another server is asked for all scopes of the client, unless told which.
+    # From another server we request all the client's scopes, unless GOTO_SCOPE is set.
     scope = "" if provider else SCOPE_READ
     return Settings(
         ports=_ports(environment.get("PORT") or str(DEFAULT_PORT)),

@@ -1,4 +1,4 @@
-"""A shell at a terminal, typed into command by command; questions are answered as they come."""
+"""A shell at a terminal: types commands one by one, and answers their questions."""
 
 import os
 import pty
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """A question, as it is recognised, and what is typed then. ``hidden``: not before the terminal
-    has stopped to echo, since what was typed until then is thrown away."""
+    """The text of a question, and the answer to type. ``hidden``: type it only after the terminal
+    has turned off echo, because earlier input is discarded."""
 
     question: str
     typed: str
@@ -34,8 +34,8 @@ class Stuck(Exception):
 
 
 class Shell:
-    """One bash. Standard input of commands is a terminal, so that they ask; what is typed there
-    is answered from `Answers` only, and what they say is kept."""
+    """One bash. The commands' standard input is a terminal, so that they ask questions. Only
+    `Answers` are typed there."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
@@ -54,11 +54,11 @@ class Shell:
         )
 
     def type(self, command: str, answers: Answers = (), seconds: float = 60) -> tuple[int, str]:
-        """Exit code and what was said. Raises `Stuck`."""
+        """Run a command; returns exit code and output. Raises `Stuck`."""
         assert self._bash.stdin is not None
         self._count += 1
         mark = f"--ended-{os.getpid()}-{self._count}:"
-        # Braces, not parentheses: what the command sets is for the next one as well.
+        # Braces, not parentheses: the next command needs this one's variables.
         text = f"{{ {command}\n}} <{self._name}\nprintf '\\n%s%s\\n' '{mark}' $?\n"
         self._bash.stdin.write(text.encode())
         self._bash.stdin.flush()
@@ -89,7 +89,7 @@ class Shell:
         return bool(termios.tcgetattr(self._held)[3] & termios.ECHO)
 
     def close(self) -> None:
-        """End it, and what it has left running."""
+        """End it, and anything that it left running."""
         with suppress(ProcessLookupError):
             os.killpg(self._bash.pid, 15)
         self._bash.wait(10)

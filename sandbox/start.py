@@ -1,6 +1,6 @@
-"""The first thing that `make` runs: hand over to a Python that is new enough.
+"""What `make` runs first: hands over to a Python that is new enough.
 
-Every Python from 2.7 on can read this file. The modules that it leads to need 3.11.
+Python 2.7 and later can run this file. The modules that it starts need 3.11.
 """
 
 import os
@@ -20,7 +20,7 @@ def interpreter():
     for name in _NEWER:
         for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
             path = os.path.join(folder, name)
-            # A version manager has a program of each name, which fails where it lacks the version.
+            # A version manager has a program of each name, which fails if the version is missing.
             if os.access(path, os.X_OK) and _starts(path):
                 return path
     return None
@@ -41,6 +41,6 @@ if __name__ == "__main__":
             "Python %d.%d or newer is needed, and this is %d.%d: install it, or name it with"
             " `make PYTHON=...`." % (OLDEST + tuple(sys.version_info[:2]))
         )
-    # Hundreds of programs are started from here, and each would compile the same modules again.
+    # Otherwise each of the hundreds of programs started later would compile the same modules.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execv(found, [found, "-m", "sandbox.environment"] + sys.argv[1:])

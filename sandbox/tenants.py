@@ -1,4 +1,4 @@
-"""Tenants of the local cloud: what the rep and the customer do before a link can be opened."""
+"""Tenants of the local cloud: does what the rep and the customer do before a link works."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from sandbox.settings import Client
 
 
 def onboard(cloud: LocalCloud, tenant: str, display_name: str, admin_email: str) -> str:
-    """Add the tenant, unless it is there, and give it its client; a fresh connect link.
+    """Add the tenant if it is missing, and enter its client; returns a new connect link.
 
     Raises `Failed` with the command's own sentence.
     """
@@ -26,7 +26,7 @@ def onboard(cloud: LocalCloud, tenant: str, display_name: str, admin_email: str)
     known = json.loads(note.read_text()) if note.exists() else {}
     client = cloud.settings.client or _sandbox_client(cloud, tenant)
     entered = _fingerprint(client, cloud.provider.token_url)
-    # Credentials that stand already are left alone: to enter them anew is a change.
+    # Leave the same credentials alone: entering them again counts as a change.
     if added["ok"] or known.get("entered") != entered:
         _succeed(
             cloud.rep(
@@ -41,7 +41,7 @@ def onboard(cloud: LocalCloud, tenant: str, display_name: str, admin_email: str)
 
 
 def _sandbox_client(cloud: LocalCloud, tenant: str) -> Client:
-    """The tenant's client at the sandbox's GoTo, made there where it is not."""
+    """The tenant's client at the sandbox's GoTo, created if missing."""
     file: Path = cloud.folder / f"client-{tenant}.json"
     if not file.exists():
         made = {"id": f"{tenant}-{secrets.token_hex(8)}", "secret": secrets.token_urlsafe(32)}
