@@ -153,9 +153,9 @@ class LocalCloud:
 
         If an API's description has changed, the local cloud gives it a new id; AWS keeps the id.
         """
-        known = declared(built.template)
-        given = {name: value for name, value in self._parameters().items() if name in known}
-        outputs = self.aws.deploy(built, given)
+        names = declared(built.template)
+        values = {name: value for name, value in self._parameters().items() if name in names}
+        outputs = self.aws.deploy(built, values)
         self.tables = {name: outputs[f"{_camel(name)}Table"] for name in _TABLES}
         self.functions = {name: outputs[f"{_camel(name)}Function"] for name in _FUNCTIONS}
         if self._edge:

@@ -62,8 +62,8 @@ def main() -> int:
     lay_out(PAGES)
     python = virtual_environment(private_folder(STATE) / "docs-venv", LOCK, "The site's builder")
     with step("The site"):
-        said = _build(python)
-    wrong = [*said, *check(SITE)]
+        complaints = _build(python)
+    wrong = [*complaints, *check(SITE)]
     print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
     out = leading_out(SITE)
     LEADING_OUT.write_text("".join(f"{link}  {page}\n" for link, page in out))
@@ -98,8 +98,8 @@ def _build(python: Path) -> list[str]:
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return said or (["MkDocs failed and said nothing."] if done.returncode else [])
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return lines or (["MkDocs failed and said nothing."] if done.returncode else [])
 
 
 class Page(HTMLParser):
@@ -114,12 +114,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Collect ids, the addresses that a person opens, and those that the browser loads."""
-        given = dict(attrs)
-        self.anchors.update(value for name in ("id", "name") if (value := given.get(name)))
-        if tag == "a" and given.get("href"):
-            self.links.append(str(given["href"]))
-        address = given.get(_LOADED.get(tag, ""))
-        if address and given.get("rel") != "canonical":
+        attributes = dict(attrs)
+        self.anchors.update(value for name in ("id", "name") if (value := attributes.get(name)))
+        if tag == "a" and attributes.get("href"):
+            self.links.append(str(attributes["href"]))
+        address = attributes.get(_LOADED.get(tag, ""))
+        if address and attributes.get("rel") != "canonical":
             self.loaded.append(address)
 
 

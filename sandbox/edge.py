@@ -110,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         own = {"X-Forwarded-Host": host, **self.server.key}
         if self.server.login is not None:
             own |= self.server.login.headers(host, "; ".join(cookies))
-        given = _end_to_end(self.headers.items(), [*own, login.HEADER])
-        for name, value in [*given, *own.items()]:
+        forwarded = _end_to_end(self.headers.items(), [*own, login.HEADER])
+        for name, value in [*forwarded, *own.items()]:
             upstream.putheader(name, value)
         upstream.endheaders(body or None)
         answer = upstream.getresponse()

@@ -433,8 +433,8 @@ def _get(tools: list[_Tool]) -> None:
     with step(f"{words} (apt-get)"):
         call(["apt-get", "update", "-qq"], "apt-get update failed", environment)
         unknown = [tool for tool in tools if not all(map(_is_packaged, tool.packages))]
-        known = [package for tool in tools if tool not in unknown for package in tool.packages]
-        call([*install, *known], f"apt-get install {' '.join(known)} failed", environment)
+        packages = [package for tool in tools if tool not in unknown for package in tool.packages]
+        call([*install, *packages], f"apt-get install {' '.join(packages)} failed", environment)
     if unknown:
         names = _listed([f"{tool.name} ({', '.join(tool.packages)})" for tool in unknown])
         raise Missing(f"apt-get knows no package here for {names}: install it by other means.")
@@ -467,8 +467,8 @@ def _cause(output: str) -> str:
     file."""
     log = private_folder(STATE) / "setup.log"
     write_private(log, output)
-    for said, cause in _CAUSES.items():
-        if re.search(said, output, re.IGNORECASE):
+    for pattern, cause in _CAUSES.items():
+        if re.search(pattern, output, re.IGNORECASE):
             return f"{cause}. All: {log}"
     lines = [line for line in output.splitlines() if line.strip()] or ["it gave no reason"]
     errors = [line for line in lines if re.match(r"(E:|error|npm err)", line, re.IGNORECASE)]

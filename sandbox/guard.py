@@ -49,8 +49,8 @@ class Guard:
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         if self._has_key(headers):
-            kept = [pair for pair in scope["headers"] if pair[0].lower() != HEADER.lower().encode()]
-            await self._app({**scope, "headers": kept}, receive, without_cors(send))
+            rest = [pair for pair in scope["headers"] if pair[0].lower() != HEADER.lower().encode()]
+            await self._app({**scope, "headers": rest}, receive, without_cors(send))
             return
         signature = self._signature(scope, headers)
         body = await read(receive) if signature else b""
@@ -129,8 +129,8 @@ def without_cors(send: Send) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             allowed = b"access-control-"
-            kept = [pair for pair in message["headers"] if not pair[0].lower().startswith(allowed)]
-            message = {**message, "headers": kept}
+            rest = [pair for pair in message["headers"] if not pair[0].lower().startswith(allowed)]
+            message = {**message, "headers": rest}
         await send(message)
 
     return sent

@@ -30,8 +30,8 @@ class Key:
                 "secret": secrets.token_hex(32),
             }
             write_private(file, json.dumps(made))
-        known = json.loads(file.read_text())
-        return cls(known["access"], known["secret"])
+        stored = json.loads(file.read_text())
+        return cls(stored["access"], stored["secret"])
 
     @property
     def header(self) -> dict[str, str]:

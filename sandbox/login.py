@@ -36,10 +36,10 @@ class Login:
     def headers(self, host: str, cookies: str) -> dict[str, str]:
         """The header that names the visitor to the service; empty if not logged in."""
         try:
-            known = _COOKIE in SimpleCookie(cookies)
+            logged_in = _COOKIE in SimpleCookie(cookies)
         except CookieError:
-            known = False
-        return {HEADER: self._token(host)} if known else {}
+            logged_in = False
+        return {HEADER: self._token(host)} if logged_in else {}
 
     def _token(self, host: str) -> str:
         tenant = host.partition(".")[0].lower()

@@ -75,7 +75,7 @@ class Machine:
 
     def run(self, user: str) -> float:
         """Run `make run` until it is ready, then press Ctrl-C; seconds until the first link."""
-        begun, said = time.monotonic(), ""
+        begun, output = time.monotonic(), ""
         with subprocess.Popen(
             self.entered("make run", user, _FOLDER), env=self.environment(user), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -83,13 +83,13 @@ class Machine:
             assert product.stdout is not None
             seconds = None
             for line in product.stdout:
-                said += line
+                output += line
                 if line.startswith("Connect link: "):
                     seconds = time.monotonic() - begun
                 if line.startswith("Logs of"):
                     os.killpg(product.pid, signal.SIGINT)
-        if seconds is None or not re.search(r"^Stopping; .* stopped\.$", said, re.MULTILINE):
-            raise Different(f"{self.name}: make run as {user} did not start and stop:\n{said}")
+        if seconds is None or not re.search(r"^Stopping; .* stopped\.$", output, re.MULTILINE):
+            raise Different(f"{self.name}: make run as {user} did not start and stop:\n{output}")
         return seconds
 
     def entered(self, command: str, user: str, folder: str) -> list[str]:
@@ -173,21 +173,21 @@ def machine(release: str, user: str) -> Iterator[Machine]:
 
 
 def _need(new: Machine, command: str, user: str) -> str:
-    code, said = new.type(command, user)
+    code, output = new.type(command, user)
     if code:
-        raise Different(f"{new.name}: `{command}` as {user} ended with {code}:\n{said}")
-    return said
+        raise Different(f"{new.name}: `{command}` as {user} ended with {code}:\n{output}")
+    return output
 
 
 def look(new: Machine, user: str) -> None:
     """Try README's two commands on one machine. Raises `Different`."""
     test = f"make test ARGUMENTS='{PART}'"
     if user != "root":
-        code, said = new.type(test, user)
-        sentence, *_ = said.splitlines()
+        code, output = new.type(test, user)
+        sentence, *_ = output.splitlines()
         command = re.search(r"`(apt-get install [^`]+)`", sentence)
-        if not code or command is None or "Traceback" in said:
-            raise Different(f"{new.name}: what is missing is not said:\n{said}")
+        if not code or command is None or "Traceback" in output:
+            raise Different(f"{new.name}: what is missing is not said:\n{output}")
         _show(new, 0, f"make test: {sentence}")
         begun = time.monotonic()
         _need(new, command[1], "root")
@@ -197,10 +197,10 @@ def look(new: Machine, user: str) -> None:
     _need(new, "rm -rf .venv .sandbox", user)
     _show(new, new.run(user), "make run, only the caches of packages there: first link")
     begun = time.monotonic()
-    said = _need(new, test, user)
-    if "every test that was asked for ran" not in said:
-        raise Different(f"{new.name}: tests were skipped:\n{said}")
-    _show(new, time.monotonic() - begun, f"{test}: {said.strip().splitlines()[-1]}")
+    output = _need(new, test, user)
+    if "every test that was asked for ran" not in output:
+        raise Different(f"{new.name}: tests were skipped:\n{output}")
+    _show(new, time.monotonic() - begun, f"{test}: {output.strip().splitlines()[-1]}")
 
 
 def _show(new: Machine, seconds: float, what: str) -> None:

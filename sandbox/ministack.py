@@ -140,11 +140,11 @@ class MiniStack:
     def invoke(self, function: str, payload: Mapping[str, object]) -> Any:
         """Call a function and wait for its answer. Raises `Failed` if the function fails."""
         answer = self.lambda_.invoke(FunctionName=function, Payload=json.dumps(payload).encode())
-        said = json.loads(answer["Payload"].read() or b"null")
+        result = json.loads(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
-            message = said.get("errorMessage") if isinstance(said, dict) else said
+            message = result.get("errorMessage") if isinstance(result, dict) else result
             raise Failed(f"{function} failed: {message}")
-        return said
+        return result
 
 
 def _rewind_streams(file: Path) -> None:
@@ -152,10 +152,10 @@ def _rewind_streams(file: Path) -> None:
     the streams, so after a start they would be beyond the end, and no mail would be sent."""
     if not file.exists():
         return
-    kept = json.loads(file.read_text())
-    places = kept["payload"]["dynamodb_stream_positions"]["data"]
+    state = json.loads(file.read_text())
+    places = state["payload"]["dynamodb_stream_positions"]["data"]
     places.update(dict.fromkeys(places, 0))
-    write_private(file, json.dumps(kept))
+    write_private(file, json.dumps(state))
 
 
 def _is_current(stack: Any, package: Package, parameters: Mapping[str, str]) -> bool:
@@ -164,5 +164,5 @@ def _is_current(stack: Any, package: Package, parameters: Mapping[str, str]) -> 
         return False
     if versions.of(stack).live != package.digest:
         return False
-    given = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
-    return all(given.get(key) == value for key, value in parameters.items())
+    values = {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
+    return all(values.get(key) == value for key, value in parameters.items())

@@ -179,13 +179,13 @@ def _type_page(newcomer: Newcomer, tools: Path, page: str, found: list[str], typ
                 continue
             begun = time.monotonic()
             try:
-                code, said = _type(newcomer, shell, command)
+                code, output = _type(newcomer, shell, command)
             except Stuck as stuck:
-                code, said = STUCK, stuck.said
+                code, output = STUCK, stuck.said
             typed.note(page, command, time.monotonic() - begun, str(code))
             if code:
                 typed.failed += 1
-                print(said, flush=True)
+                print(output, flush=True)
             if code == STUCK:
                 print(f"The rest of {page} was not typed: its shell hangs.", flush=True)
                 return
@@ -205,10 +205,10 @@ def _type(newcomer: Newcomer, shell: Shell, command: str) -> tuple[int, str]:
 
 def account(folder: Path) -> dict[str, str]:
     """The AWS variables of operators and services: the local cloud's, once it runs."""
-    told = folder / ".sandbox" / "endpoints.json"
-    if not told.exists():
+    file = folder / ".sandbox" / "endpoints.json"
+    if not file.exists():
         return {}
-    aws = json.loads(told.read_text())["aws"]
+    aws = json.loads(file.read_text())["aws"]
     return {
         "AWS_ENDPOINT_URL": aws["endpoint"],
         "AWS_REGION": aws["region"],
@@ -221,13 +221,13 @@ def account(folder: Path) -> dict[str, str]:
 
 def environment(tools: Path, folder: Path) -> dict[str, str]:
     """A person's environment, without this program's own variables, and with an AWS account's."""
-    kept = {
+    own = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "GOTO_", "HA_GOTO_", "VIRTUAL_ENV", "MAKE", "MFLAGS"))
         and name not in ("PORT", "CI", "STAGE", "ARGUMENTS", "BENCH")
     }
-    return {**kept, **account(folder), "PATH": f"{tools}:{kept['PATH']}"}
+    return {**own, **account(folder), "PATH": f"{tools}:{own['PATH']}"}
 
 
 @contextmanager

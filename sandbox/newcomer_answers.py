@@ -46,12 +46,12 @@ class Newcomer:
             start_new_session=True,
         )
         threading.Thread(target=self._listen, args=(self._product,), daemon=True).start()
-        said: list[str] = []
-        link = self._link(said)
+        output: list[str] = []
+        link = self._link(output)
         if link is None:
-            return 1, "".join(said)
+            return 1, "".join(output)
         connect(link)
-        return 0, "".join(said)
+        return 0, "".join(output)
 
     def _listen(self, product: subprocess.Popen[str]) -> None:
         assert product.stdout is not None
@@ -112,17 +112,17 @@ def wait_for_a_tick(_newcomer: Newcomer, shell: Shell) -> None:
 def fill_in(newcomer: Newcomer, _shell: Shell) -> None:
     """Copy example.json and fill it in, as the operator does."""
     stages = newcomer.folder / "infra" / "stages"
-    given = json.loads((stages / "example.json").read_text()) | UNKNOWN_HERE
-    (stages / "production.json").write_text(json.dumps(given))
+    parameters = json.loads((stages / "example.json").read_text()) | UNKNOWN_HERE
+    (stages / "production.json").write_text(json.dumps(parameters))
 
 
 def change(newcomer: Newcomer, shell: Shell) -> None:
     """Deploy another version, so that there is one to roll back."""
     app = newcomer.folder / "app.py"
     app.write_text(app.read_text() + "\n# The next version.\n")
-    code, said = shell.type("make deploy STAGE=production ARGUMENTS=--yes", seconds=300)
+    code, output = shell.type("make deploy STAGE=production ARGUMENTS=--yes", seconds=300)
     if code:
-        raise Stuck(said)
+        raise Stuck(output)
 
 
 def delete_key(_newcomer: Newcomer, shell: Shell) -> None:

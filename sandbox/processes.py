@@ -92,10 +92,10 @@ def _born(number: int) -> str:
     """When a process started, in the kernel's ticks, which with its id identifies it. Empty if no
     process with this id runs, or there is no /proc."""
     try:
-        told = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    return "" if told[0] == "Z" else told[19]
+    return "" if fields[0] == "Z" else fields[19]
 
 
 def _end_group(number: int) -> None:

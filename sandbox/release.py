@@ -98,9 +98,9 @@ def _require_version(root: Path, part: str, before: str | None) -> None:
     """Raise `Refused` if the version is inconsistent, or was used before for other contents."""
     file = f"{part}/pyproject.toml"
     version = _version((root / file).read_text())
-    told = newest(root / part / "CHANGELOG.md").version
-    if told != version:
-        raise Refused(f"{part}/CHANGELOG.md begins with {told}, but {file} says {version}.")
+    logged = newest(root / part / "CHANGELOG.md").version
+    if logged != version:
+        raise Refused(f"{part}/CHANGELOG.md begins with {logged}, but {file} says {version}.")
     if before is None or not git(root, "diff", "--name-only", before, "HEAD", "--", part):
         return
     if _version(git(root, "show", f"{before}:{file}")) == version:

@@ -66,19 +66,19 @@ class Shell:
 
     def _read(self, mark: str, answers: list[Answer], until: float) -> tuple[int, str]:
         assert self._bash.stdout is not None
-        said, read_to = "", 0
-        while not (ended := re.search(re.escape(mark) + r"(\d+)\n", said)):
+        output, read_to = "", 0
+        while not (ended := re.search(re.escape(mark) + r"(\d+)\n", output)):
             ready, _, _ = select.select(
                 [self._bash.stdout], [], [], max(0, until - time.monotonic())
             )
             piece = os.read(self._bash.stdout.fileno(), 65_536) if ready else b""
             if not piece:
-                raise Stuck(said)
-            said += piece.decode(errors="replace")
-            while answers and (at := said.find(answers[0].question, read_to)) >= 0:
+                raise Stuck(output)
+            output += piece.decode(errors="replace")
+            while answers and (at := output.find(answers[0].question, read_to)) >= 0:
                 read_to = at + len(answers[0].question)
                 self._answer(answers.pop(0), until)
-        return int(ended[1]), said[: ended.start()].strip()
+        return int(ended[1]), output[: ended.start()].strip()
 
     def _answer(self, answer: Answer, until: float) -> None:
         while answer.hidden and self._echoes() and time.monotonic() < until:

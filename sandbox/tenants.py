@@ -23,11 +23,11 @@ def onboard(cloud: LocalCloud, tenant: str, display_name: str, admin_email: str)
     if not added["ok"] and added["kind"] != "tenant_exists":
         raise Failed(added["error"])
     note = cloud.folder / f"tenant-{tenant}.json"
-    known = json.loads(note.read_text()) if note.exists() else {}
+    noted = json.loads(note.read_text()) if note.exists() else {}
     client = cloud.settings.client or _sandbox_client(cloud, tenant)
     entered = _fingerprint(client, cloud.provider.token_url)
     # Leave the same credentials alone: entering them again counts as a change.
-    if added["ok"] or known.get("entered") != entered:
+    if added["ok"] or noted.get("entered") != entered:
         _succeed(
             cloud.rep(
                 "credentials_set",
@@ -46,8 +46,8 @@ def _sandbox_client(cloud: LocalCloud, tenant: str) -> Client:
     if not file.exists():
         made = {"id": f"{tenant}-{secrets.token_hex(8)}", "secret": secrets.token_urlsafe(32)}
         write_private(file, json.dumps(made))
-    known = json.loads(file.read_text())
-    client = Client(known["id"], known["secret"])
+    stored = json.loads(file.read_text())
+    client = Client(stored["id"], stored["secret"])
     cloud.register(client, tenant)
     return client
 
