@@ -78,7 +78,7 @@ class Smoke:
         pause: Callable[[float], None] = time.sleep,
         warn: Callable[[str], None] = print,
     ) -> None:
-        """``pages``: the address of the pages, if the stack's outputs do not have it."""
+        """``pages``: the address of the pages, if it differs from `pages_of`."""
         config = Config(read_timeout=TICK_SECONDS, retries={"total_max_attempts": 1})
         self._session = session
         self._elsewhere = endpoint or os.environ.get("AWS_ENDPOINT_URL")

@@ -125,7 +125,7 @@ class Stack:
         return plan and replace(plan, ringing=tuple(watched.ringing))
 
     def plan_back(self) -> Plan | None:
-        """What restoring the previous package, with the current parameters, would do; or None.
+        """What restoring the previous package would do (current parameters); None if nothing.
 
         No alarm undoes it: those that call for it may still be ringing. Raises `StackFailed`.
         """

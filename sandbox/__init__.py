@@ -1,1 +1,1 @@
-"""What stands in, on one machine, for the services that the product meets in the world."""
+"""Local stand-ins for the services that the product uses in production."""

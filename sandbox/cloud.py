@@ -86,7 +86,7 @@ class LocalCloud:
 
     @property
     def endpoints(self) -> dict[str, Any]:
-        """Where everything is, for other programs."""
+        """Addresses, keys and names of everything, for other programs."""
         return {
             "edge": f"{self._scheme}://localhost:{self.settings.ports.edge}",
             "aws": {

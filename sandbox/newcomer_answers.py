@@ -34,7 +34,7 @@ class Newcomer:
 
     def run(self, command: str, environment: Mapping[str, str]) -> tuple[int, str]:
         """Run `make run` until the admin is connected, and leave it running."""
-        # Without AWS's variables: it is the account itself.
+        # Without AWS's variables: `make run` is the account.
         bare = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
         self._product = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],

@@ -32,7 +32,7 @@ _EXPECTED = (Failed, NotPackaged, StackFailed, OSError, BotoCoreError, ClientErr
 
 
 class _Stop(BaseException):
-    """Ctrl-C or another of `_ENDINGS`. Not an `Exception`, so that no handler takes it for one."""
+    """Ctrl-C or another of `_ENDINGS`. Not an `Exception`, so no handler takes it for a failure."""
 
 
 def main() -> int:

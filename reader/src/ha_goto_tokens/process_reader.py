@@ -181,7 +181,7 @@ class ProcessReader:
         return {"min_valid_seconds": min(minimum + math.ceil(self._clock.error()), LONGEST_MINIMUM)}
 
     def _hindered(self, stored: Item, answer: Answer, seconds: int) -> AccessToken | None:
-        """The living token, as none better comes for some ``seconds``. Raises `TokenError`."""
+        """The living token, since no better one comes for ``seconds``; else raises `TokenError`."""
         if self._lives(stored, 0):
             return self._keep(stored, 0)
         ended = _ENDED.get(stored.status) or _ENDED.get(answer.outcome)

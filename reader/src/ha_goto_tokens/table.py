@@ -73,7 +73,7 @@ class Table:
         return found
 
     def items(self, tenants: Iterable[str]) -> dict[str, Found]:
-        """The items of many tenants. Returns, not raises, the error of one that can't be read."""
+        """The items of many tenants. If one can't be read, returns its error instead."""
         found: dict[str, Found] = {}
         left = iter(tenants)
         while chunk := list(islice(left, BATCH)):
