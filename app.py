@@ -261,7 +261,7 @@ def announce(event: DynamoDBEvent) -> None:
     waiting = sum(map(use_case.send_waiting, keys))
     _metrics().mails(waiting)
     if waiting:
-        raise MailsWait("SES still does not take a mail")
+        raise MailsWait("SES is still not accepting mail")
     for image in filter(None, images):
         _metrics().mails(use_case.announce(journal.read(image), journal.key(image)))
 

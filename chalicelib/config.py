@@ -188,7 +188,7 @@ def _share(env: Mapping[str, str], name: str, otherwise: str) -> float:
 def _address(env: Mapping[str, str], name: str) -> str:
     value = _need(env, name)
     if address_fault(value):
-        raise Misconfigured(f"{name} is no email address")
+        raise Misconfigured(f"{name} is not an email address")
     return value
 
 

@@ -90,7 +90,7 @@ class TenantExists(RepError):
     kind = "tenant_exists"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is a tenant {name!r} already.")
+        super().__init__(f"Tenant {name!r} already exists.")
 
 
 class UnknownTenant(RepError):

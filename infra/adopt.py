@@ -65,7 +65,7 @@ class Adopter:
         left = self._left()
         lines = [f"{one['LogicalResourceId']:<24} {one['PhysicalResourceId']}" for one in left]
         print(*lines, sep="\n")
-        if not self._yes and self._ask("Take these up? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not self._yes and self._ask("Import these? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
         self._import(remains(template, left), left, given)

@@ -152,7 +152,7 @@ def _gateway_answers(stage: Stage) -> str:
     for accept in ACCEPTS:
         headers = _answer(stage.outputs["PagesURL"] + "/nothing-here", accept)[1]
         if headers.get("Content-Security-Policy") != HEADER:
-            raise NotSo(f"With Accept {accept} the gateway's error has not our headers.")
+            raise NotSo(f"With Accept {accept} the gateway's error does not have our headers.")
         if not headers.get("Content-Type", "").startswith("text/html"):
             raise NotSo(f"With Accept {accept} it is {headers.get('Content-Type')}.")
     return ""
@@ -176,7 +176,7 @@ def _firewall(stage: Stage) -> str:
         f"/stages/{stage.outputs['ApiStage']}"
     )
     if "WebACL" not in stage.client("wafv2").get_web_acl_for_resource(ResourceArn=place):
-        raise NotSo("No web ACL stands before the stage.")
+        raise NotSo("No web ACL is attached to the stage.")
     return ""
 
 
@@ -244,7 +244,7 @@ def _alarm_arrives(stage: Stage) -> str:
         return any(text.startswith("Successfully executed action") for text in newest)
 
     if not stage.until(acted):
-        raise NotSo("CloudWatch could not put it on the topic.")
+        raise NotSo("CloudWatch could not publish it to the topic.")
     return "see that it has arrived with the people on call"
 
 

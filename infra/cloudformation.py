@@ -23,7 +23,9 @@ class _Loader(yaml.CSafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
-            raise ValueError(f"`{twice[0]}` stands twice from line {node.start_mark.line + 1} on.")
+            raise ValueError(
+                f"`{twice[0]}` appears twice, starting at line {node.start_mark.line + 1} on."
+            )
         return super().construct_mapping(node, deep)
 
 

@@ -103,7 +103,7 @@ class Operator:
             if plan is not None and same:
                 print("Its code is what ran before: put the parameters back and deploy again.")
             elif plan is not None and plan.kind == "update":
-                print("Going back to the version before.")
+                print("Rolling back to the previous version.")
                 self._back()
             return 1
         print(f"{self._stack.name} runs {built.digest[:12]} and answers.")
@@ -146,7 +146,9 @@ class Operator:
             return True
         refused = plan.losing and not self._lose
         if refused:
-            print("These hold what exists nowhere else, and would go:", *plan.losing, sep="\n  ")
+            print(
+                "These hold what exists nowhere else, and would be lost:", *plan.losing, sep="\n  "
+            )
             print("Nothing was changed; --lose does it all the same.")
         elif not self._yes:
             refused = self._ask("Carry it out? [y/N] ").strip().lower() not in ("y", "yes")
@@ -159,7 +161,10 @@ class Operator:
     def _show(self, plan: Plan | None) -> None:
         lines = list(plan.lines) if plan else ["Nothing would change."]
         if plan:
-            lines += [f"{alarm} rings already and undoes nothing." for alarm in plan.ringing]
+            lines += [
+                f"{alarm} is already ringing, so it will not trigger a rollback."
+                for alarm in plan.ringing
+            ]
         print(*lines, sep="\n", flush=True)
 
 

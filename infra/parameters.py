@@ -30,7 +30,7 @@ def read(stage: str, template: Path, stages: Path = STAGES) -> dict[str, str]:
     """A stage's parameters, checked. Raises `BadParameters`."""
     if not _STAGE.fullmatch(stage):
         raise BadParameters(
-            f"{stage!r} is no name of a stage: small letters, digits and dashes, 20 at most."
+            f"{stage!r} is not a valid stage name: small letters, digits and dashes, 20 at most."
         )
     file = stages / f"{stage}.json"
     try:
@@ -40,7 +40,7 @@ def read(stage: str, template: Path, stages: Path = STAGES) -> dict[str, str]:
             f"There is no {file.name} in {stages.name}: copy example.json and fill it in."
         ) from None
     except ValueError as error:
-        raise BadParameters(f"{file.name} is no JSON: {error}.") from None
+        raise BadParameters(f"{file.name} is not valid JSON: {error}.") from None
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise BadParameters(f"{file.name} must be one object whose values are strings.")
     if values.setdefault("Stage", stage) != stage:

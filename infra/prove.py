@@ -113,9 +113,7 @@ def _finding(belief: Belief, stage: aws_assumptions.Stage, say: Callable[[str], 
         finding = Finding(belief, NOT_SO, str(error))
     except ClientError as error:
         # Only the code: a message may quote the request.
-        finding = Finding(
-            belief, UNPROVEN, f"AWS would not tell: {error.response['Error']['Code']}."
-        )
+        finding = Finding(belief, UNPROVEN, f"AWS refused: {error.response['Error']['Code']}.")
     except (BotoCoreError, OSError) as error:
         finding = Finding(belief, UNPROVEN, f"AWS did not answer: {type(error).__name__}.")
     say(finding.line())

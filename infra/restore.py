@@ -90,7 +90,7 @@ def put_back(
         dynamodb.describe_table(TableName=name)["Table"]["KeySchema"] for name in (source, target)
     ]
     if source == target or keys[0] != keys[1]:
-        raise StackFailed(f"{source} is no restored copy of {target}.")
+        raise StackFailed(f"{source} is not a restored copy of {target}.")
     key = next(part["AttributeName"] for part in keys[0] if part["KeyType"] == "HASH")
     unless: dict[str, Any] = {
         "ConditionExpression": "attribute_not_exists(#key)",

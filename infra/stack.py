@@ -222,7 +222,9 @@ class Stack:
         except WaiterError:
             waits = events.still_at(self._cloudformation, self.name)
             if waits is not None:
-                raise StackFailed(f"CloudFormation is still at it, and goes on: {waits}") from None
+                raise StackFailed(
+                    f"CloudFormation has not finished and continues: {waits}"
+                ) from None
             why = events.first_failure(self._cloudformation, self.name, token)
             raise StackFailed(f"The stack failed: {why}") from None
 

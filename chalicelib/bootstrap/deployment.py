@@ -186,7 +186,7 @@ def live(settings: Settings | None = None) -> Deployment:
 
 
 def _report(error: Exception) -> None:
-    report("went on in spite of an error", error)
+    report("continued after an error", error)
 
 
 def client_of(

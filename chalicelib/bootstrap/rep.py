@@ -150,12 +150,12 @@ def _parts(deployment: Deployment, tenants: Onboarding) -> list[Part]:
         Part(
             "schedule",
             report.look_at_ticks,
-            "Is the rule of RefreshTick enabled, and does its log show errors?",
+            "Is RefreshTick's schedule rule enabled, and does its log show errors?",
         ),
         Part(
             "refreshes",
             report.look_at_overdue,
-            "If GoTo answers: raise TokenRate, or look into the log of RefreshLane.",
+            "If GoTo answers: raise TokenRate, or check RefreshLane's log.",
         ),
         Part(
             "table Grants",

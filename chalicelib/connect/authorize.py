@@ -99,7 +99,7 @@ class AdminVisit:
             return
         if not self.links.claim_mail(tenant.name, self._now(), pause=MAIL_PAUSE):
             return
-        text = "A fresh link was asked for on the page of an old one and is mailed to the admin."
+        text = "A visitor requested a new link on an old link's page; it is emailed to the admin."
         self.journal.append(
             JournalEntry(tenant.name, self.clock(), Kind.LINK_REQUESTED, "a visitor", text)
         )
@@ -196,7 +196,7 @@ class AdminVisit:
         try:
             return self.tenants.next_sequence(tenant)
         except UnknownTenant:
-            raise LinkNotUsable("the tenant was removed at this very moment") from None
+            raise LinkNotUsable("the tenant has just been removed") from None
 
     def choose(self, cookies: BrowserCookies, form: FormPost, account: str) -> None:
         """Record which of several GoTo accounts the admin chose, and start the completion (S26).

@@ -164,10 +164,10 @@ class IntakeVisit:
         ):
             raise IntakeLinkNotUsable("link unknown, used or expired")
         if cookies.of_another(found.tenant):
-            raise IntakeLinkNotUsable("the link of another tenant than the visitor's")
+            raise IntakeLinkNotUsable("the link belongs to a different tenant")
         tenant = self.tenants.get(found.tenant)
         if tenant is None or tenant.link_series != found.series:
-            raise IntakeLinkNotUsable("the tenant is gone, or its links were revoked")
+            raise IntakeLinkNotUsable("the tenant was removed, or its links were revoked")
         return found, tenant
 
 

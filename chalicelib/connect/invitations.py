@@ -28,13 +28,13 @@ class Invitations:
     def create_link(self, name: str, by: Actor) -> str:
         """Make a fresh connect link and return its address, which is stored nowhere. Raises
         `UnknownTenant`, `DependencyUnavailable`."""
-        entry = self._entry(name, Kind.LINK_CREATED, by, "A connect link was made.")
+        entry = self._entry(name, Kind.LINK_CREATED, by, "A connect link was created.")
         return self._link(LinkKind.CONNECT, self.tenants.known(name), entry)
 
     def create_intake_link(self, name: str, by: Actor) -> str:
         """Make a one-time intake link and return its address, which is stored nowhere. Raises
         `UnknownTenant`, `DependencyUnavailable`."""
-        text = "A one-time link for entering the GoTo client was made."
+        text = "A one-time link for entering the GoTo client was created."
         entry = self._entry(name, Kind.INTAKE_CREATED, by, text)
         return self._link(LinkKind.INTAKE, self.tenants.known(name), entry)
 
@@ -59,7 +59,7 @@ class Invitations:
 
     def revoke_links(self, name: str, by: Actor) -> None:
         """Revoke all of the tenant's links. Raises `UnknownTenant`, `DependencyUnavailable`."""
-        entry = self._entry(name, Kind.LINKS_REVOKED, by, "All links given so far were revoked.")
+        entry = self._entry(name, Kind.LINKS_REVOKED, by, "All existing links were revoked.")
         self.tenants.revoke_links(name, entry)
 
     def _link(self, kind: LinkKind, tenant: Tenant, entry: JournalEntry | None) -> str:

@@ -38,13 +38,13 @@ class Identity(NamedTuple):
 class Refusal(StrEnum):
     """Why a token is refused, in words for the log."""
 
-    REPEATED = "the header is there more than once"
-    NOT_SIGNED = "not an HS256 JWT that one of our keys has signed"
+    REPEATED = "the header occurs more than once"
+    NOT_SIGNED = "not an HS256 JWT signed with one of our keys"
     EXPIRED = "exp has passed, is missing, or is more than five minutes away"
-    NO_TENANT = "tenant is no name of a tenant"
+    NO_TENANT = "tenant is not a valid tenant name"
     OTHER_ORIGIN = "aud is not the tenant's origin"
-    OTHER_HOST = "the visitor is at another host than the tenant's"
-    NO_PERSON = "sub is not printable, or email is no email address"
+    OTHER_HOST = "the visitor's host is not the tenant's"
+    NO_PERSON = "sub is not printable, or email is not an email address"
 
 
 def read(

@@ -84,7 +84,7 @@ class Door:
         """Raises `LoginRequired` if HA's front must name a person and has not."""
         required = self.settings.visitor_identity is VisitorIdentity.REQUIRED
         if required and cookies.identity is None:
-            raise LoginRequired("HA's front names nobody")
+            raise LoginRequired("HA's front sent no valid identity")
 
     def visitor(self, cookies: BrowserCookies) -> Visitor:
         """Let the visitor in. An identity takes precedence over a link.
@@ -100,7 +100,7 @@ class Door:
     def _person(self, identity: Identity) -> Visitor:
         tenant = self.tenants.get(identity.tenant)
         if tenant is None:
-            raise NotReadyToConnect("HA's front names a tenant that is not here")
+            raise NotReadyToConnect("HA's front named an unknown tenant")
         person = opaque.digest(f"{tenant.name}\n{identity.subject}")
         return Visitor(tenant, tenant.link_series, f"visitor#{person}", identity.email)
 
@@ -110,5 +110,5 @@ class Door:
             raise LinkNotUsable("link unknown or expired")
         tenant = self.tenants.get(found.tenant)
         if tenant is None or tenant.link_series != found.series:
-            raise LinkNotUsable("the tenant is gone, or its links were revoked")
+            raise LinkNotUsable("the tenant was removed, or its links were revoked")
         return Visitor(tenant, found.series, found.key)

@@ -12,7 +12,7 @@ from chalicelib.journal_entries import JournalEntry, Kind
 from chalicelib.notify.email_templates import Reader
 
 _ANSWERS = {
-    "Bounce": (Kind.MAIL_BOUNCED, "A mail to {address} came back: it cannot be delivered."),
+    "Bounce": (Kind.MAIL_BOUNCED, "A mail to {address} bounced: it cannot be delivered."),
     "Reject": (Kind.MAIL_BOUNCED, "SES refused to send a mail to {address}."),
     "Complaint": (Kind.MAIL_COMPLAINED, "{address} has reported our mail as spam."),
 }

@@ -182,9 +182,9 @@ class OnDemand:
         if now - connection.usable_checked_at < SETTLED_FOR:
             return self._answer(connection, RefreshOutcome.ALIVE)
         if not is_living(connection, now) or self.provider.get().open_since is not None:
-            return self._later(connection, WHILE_DOWN, "GoTo cannot be asked with this token")
+            return self._later(connection, WHILE_DOWN, "this token cannot be checked at GoTo now")
         if not self.limiter.acquire():
-            return self._later(connection, DEMAND_AGAIN, "too many probes are asked for at once")
+            return self._later(connection, DEMAND_AGAIN, "too many probes requested at once")
         return None
 
     def _serve(self, request: RefreshRequest) -> RefreshAnswer:
@@ -262,7 +262,7 @@ class OnDemand:
             case Outcome.NOT_TAKEN | Outcome.RESCUED | Outcome.SUPERSEDED:
                 return self._answer(connection, RefreshOutcome.IN_PROGRESS, READ_AGAIN)
             case Outcome.OUT_OF_TIME:
-                why = "too many refreshes are asked for at once"
+                why = "too many refreshes requested at once"
                 return self._later(connection, DEMAND_AGAIN, why)
         retry_after = max(1, (connection.next_refresh_at or 0) - int(self.clock()))
         return self._answer(connection, RefreshOutcome.LATER, min(retry_after, WHILE_DOWN))
@@ -271,7 +271,7 @@ class OnDemand:
         """The journal entry for a refresh that only a service caused; None for any other."""
         if request.rejected_version is None or due.at <= self.clock():
             return None
-        text = "GoTo refused the access token to a service before its time; a new one was made."
+        text = "GoTo refused a service's access token before it expired, so it was replaced."
         return JournalEntry(request.tenant, self.clock(), Kind.TOKEN_REJECTED, "a service", text)
 
     def _revoke_if_due(self, connection: Connection) -> RefreshAnswer:

@@ -48,10 +48,9 @@ from chalicelib.tokens.revoker import Revoker, given_up
 
 REVOKED = {
     Revocation.DONE: "GoTo has revoked the authorization; the token is deleted.",
-    Revocation.REFUSED: "GoTo could not be asked to revoke the authorization, because it no longer"
-    " knows the client, or we do not, or it offers no such request; the token is deleted.",
-    Revocation.ENDED: "GoTo did not confirm the revocation before the token ended by itself; it is"
-    " deleted.",
+    Revocation.REFUSED: "The authorization could not be revoked: GoTo or we no longer know the"
+    " client, or GoTo offers no revocation. The token is deleted.",
+    Revocation.ENDED: "The token expired before GoTo confirmed the revocation. It is deleted.",
 }
 """Journal texts for the end of a disconnected grant."""
 

@@ -94,7 +94,7 @@ class ResponseChanges:
             self.report(error)
 
     def _entry(self, news: list[str]) -> JournalEntry:
-        text = f"GoTo's answers have changed in form: {'; '.join(news)}."
+        text = f"The format of GoTo's answers has changed: {'; '.join(news)}."
         return JournalEntry(PROVIDER, self.clock(), Kind.ANSWERS_CHANGED, SCHEDULER, text)
 
 

@@ -38,10 +38,12 @@ PROBES = 3
 
 NEWS = {
     circuit_breaker.Change.DOWN: (
-        "GoTo fails or refuses nearly every request. Only a few are sent until it works again, and"
-        " no connection is ended meanwhile."
+        "GoTo is failing or refusing nearly every request. Only a few are sent until it recovers,"
+        " and no refusal ends a connection meanwhile."
     ),
-    circuit_breaker.Change.UP: "GoTo answers again. What is overdue is refreshed in due order.",
+    circuit_breaker.Change.UP: (
+        "GoTo is working again. Overdue tenants are refreshed in the order they fell due."
+    ),
 }
 
 _REFUSED = (Outcome.UNCONFIRMED, Outcome.GRANT_REFUSED, Outcome.CLIENT_REFUSED)

@@ -22,17 +22,16 @@ ENDED: dict[EndCause, tuple[Status, str]] = {
     ),
     EndCause.RESPONSE_LOST: (
         Status.REAUTHORIZATION_REQUIRED,
-        "GoTo's answer to an earlier refresh was lost, and the old token with it. An admin must"
-        " connect again.",
+        "GoTo's answer to an earlier refresh was lost, and the old token no longer works. An admin"
+        " must connect again.",
     ),
     EndCause.RESTORED: (
         Status.REAUTHORIZATION_REQUIRED,
-        "A backup was restored, and the token in it is an old one. An admin must connect again.",
+        "A backup was restored, and the token in it is out of date. An admin must connect again.",
     ),
     EndCause.EXPIRED: (
         Status.REAUTHORIZATION_REQUIRED,
-        "The authorization has come to its own end, and GoTo did not extend it. An admin must"
-        " connect again.",
+        "The authorization has expired, and GoTo did not extend it. An admin must connect again.",
     ),
     EndCause.CLIENT_REFUSED: (
         Status.CREDENTIALS_REJECTED,

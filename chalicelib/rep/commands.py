@@ -71,7 +71,7 @@ def run(desk: Desk, payload: Payload, identify: Callable[[], Actor]) -> Answer:
         return {
             "ok": False,
             "kind": "unavailable",
-            "error": f"AWS failed ({error}). Nothing is lost; please try again.",
+            "error": f"AWS failed ({error}). Nothing was lost; please try again.",
         }
 
 

@@ -98,7 +98,7 @@ class Disconnecting:
             self.disconnections.remove(self.tenants.known(name), entry)
         except Conflict:
             raise StillConnected(
-                f"Something changed {name} at the same moment. Please try again."
+                f"{name} was changed at the same time. Please try again."
             ) from None
 
     def _check_nothing_waits(self, name: str) -> None:

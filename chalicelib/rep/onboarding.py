@@ -189,7 +189,7 @@ class Onboarding:
         )
         readdressed = bool(set(ADDRESSES) & set(details))
         if readdressed:
-            text = f"Changed: {what}. All links given so far were revoked."
+            text = f"Changed: {what}. All existing links were revoked."
             entry = self._entry(name, Kind.ADDRESS_CHANGED, by, text)
         else:
             entry = self._entry(name, Kind.TENANT_CHANGED, by, f"Changed: {what}.")
@@ -287,10 +287,7 @@ class Onboarding:
 
         Raises `UnknownTenant`, `DependencyUnavailable`.
         """
-        text = (
-            "The next sign-in may be with another GoTo account. All links given so far were"
-            " revoked."
-        )
+        text = "The next sign-in may be with another GoTo account. All existing links were revoked."
         self.tenants.lift_pin(name, self._entry(name, Kind.PIN_LIFTED, by, text))
 
     def _entry(self, name: str, kind: Kind, by: Actor, text: str) -> JournalEntry:

@@ -15,7 +15,7 @@ from chalicelib.dynamodb.tenants import Tenants
 from chalicelib.models import AuthorizationRequest, Reason, Tenant
 from chalicelib.permissions import NO_CLAIM, Claim, Owner
 
-OTHER = "it was to another GoTo account than the confirmed one"
+OTHER = "it was to a GoTo account other than the confirmed one"
 TAKEN = "its GoTo account belongs to another customer of hireanalytiX"
 """Why a refresh ends a connection: journal texts."""
 

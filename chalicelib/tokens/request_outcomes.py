@@ -51,7 +51,7 @@ ENDS: dict[Reason, End] = {
     ),
     Reason.OUTCOME_UNKNOWN: End(
         RequestStatus.FAILED,
-        "GoTo's answer was lost on the way. The admin may press again.",
+        "GoTo's answer was lost on the way. The admin can click Get Access Token again.",
         counts=True,
     ),
     Reason.WRONG_ISSUER: End(
@@ -61,7 +61,7 @@ ENDS: dict[Reason, End] = {
     ),
     Reason.OTHER_ACCOUNT: End(
         RequestStatus.MISMATCHED,
-        "Another GoTo account than the connected one answered; it was refused.",
+        "The sign-in was with a GoTo account other than the connected one, so it was refused.",
         counts=False,
     ),
     Reason.ACCOUNT_TAKEN: End(
@@ -76,7 +76,7 @@ ENDS: dict[Reason, End] = {
     ),
     Reason.ACCOUNT_NOT_CHOSEN: End(
         RequestStatus.EXPIRED,
-        "Nobody chose a GoTo account in an hour; the sign-in was revoked.",
+        "Nobody chose a GoTo account within an hour; the sign-in was revoked.",
         counts=False,
     ),
     Reason.ACCOUNT_UNREADABLE: End(
@@ -100,13 +100,13 @@ ENDS: dict[Reason, End] = {
     ),
     Reason.ENDED: End(
         RequestStatus.EXPIRED,
-        "It was begun before hireanalytiX ended the connection or replaced the links.",
+        "It started before hireanalytiX ended the connection or replaced the links.",
         counts=False,
     ),
     Reason.NOT_RETURNED: End(RequestStatus.EXPIRED, NOT_RETURNED, counts=True),
     Reason.INTERNAL: End(
         RequestStatus.FAILED,
-        "The service could not finish the request. The admin may press again.",
+        "The service could not finish the request. The admin can click Get Access Token again.",
         counts=True,
     ),
 }

@@ -89,7 +89,7 @@ class Restore:
         status, entry = Status.DISCONNECTED, None
         if removed:
             text = (
-                "A backup was restored; this tenant was removed, and its token is not used again."
+                "A backup was restored. This tenant had been removed; its token will not be used."
             )
             entry = JournalEntry(tenant, self.clock(), Kind(status), OPERATOR, text, status=status)
         self.tables.align(
@@ -106,7 +106,7 @@ class Restore:
         """The refresh token is missing, or GoTo has replaced it: never use it again."""
         status = Status.REAUTHORIZATION_REQUIRED
         text = (
-            "A backup was restored, and the refresh token in it is an old one."
+            "A backup was restored, and the refresh token in it is out of date."
             " An admin must connect again."
         )
         entry = JournalEntry(tenant, self.clock(), Kind(status), OPERATOR, text, status=status)

@@ -257,7 +257,7 @@ def problem_page(
 ) -> Response:
     """A page that says what is wrong, with a reference number that is also logged."""
     reference = new_reference()
-    logger().warning("answered with a problem", cause=cause, status=status, reference=reference)
+    logger().warning("error page sent", cause=cause, status=status, reference=reference)
     page = pages.message_page(
         message,
         reference,

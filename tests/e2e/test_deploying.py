@@ -103,7 +103,7 @@ def test_deploy_diff_update_roll_back_destroy(
     assert operator(aws).diff(second, GIVEN) == 0
     shown = capsys.readouterr().out
     assert "Modify  Overdue" in shown
-    assert "TickFails rings already and undoes nothing." in shown
+    assert "TickFails is already ringing, so it will not trigger a rollback." in shown
     assert aws.stack.versions == Versions(first.digest)
     with pytest.raises(StackFailed, match="nothing to go back to"):
         operator(aws).rollback()

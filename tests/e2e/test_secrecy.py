@@ -56,7 +56,7 @@ def test_s20_nothing_that_is_kept_holds_what_opens_a_door(
     assert cloud.rep("disconnect", tenant=tenant.name)["ok"]
     links = {tenant_link(tenant.link), mailed_link(cloud, tenant)}
     places = holdings.of(cloud)
-    for told in ("answered with a problem", "request finished", "credential intake", '"rescue"'):
+    for told in ("error page sent", "request finished", "credential intake", '"rescue"'):
         assert told in places["logs"]
     for metric in ("LeastSecondsToExpiry", "ConnectSeconds", "TenantsInUse"):
         assert metric in places["logs"], "metrics are lines of the log"

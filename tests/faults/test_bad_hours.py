@@ -496,7 +496,7 @@ def test_f36_until_the_token_has_ended_by_itself(connected: World) -> None:
     connected.tick()
     assert connected.grant().refresh_token is None
     entry = connected.journal.newest("acme", 1)[0]
-    assert "did not confirm" in entry.text
+    assert "before GoTo confirmed" in entry.text
 
 
 def test_f36_what_waits_in_the_queue_comes_back_until_then(

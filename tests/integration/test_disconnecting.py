@@ -60,7 +60,7 @@ def test_s22_a_client_that_goto_forgot_ends_the_attempts(world: World) -> None:
     connected(world)
     world.goto.revocation = Revocation.REFUSED
     assert world.rep("disconnect", tenant="acme")["withdrawn"] is True
-    assert "no longer knows" in show(world)["timeline"][0]["text"]
+    assert "no longer know" in show(world)["timeline"][0]["text"]
 
 
 def test_f07_tokens_that_come_after_a_disconnection_are_given_back(world: World) -> None:

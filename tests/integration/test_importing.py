@@ -42,7 +42,7 @@ def test_an_import_is_checked_as_a_whole_first(world: World) -> None:
     before = world.everything()
     told = {each["line"]: each["error"] for each in world.rep("import_check", lines=lines)["lines"]}
     assert [number for number, error in told.items() if error] == [3, 4, 5, 6, 8, 7]
-    assert told[4] == "There is a tenant 'taken' already."
+    assert told[4] == "Tenant 'taken' already exists."
     told = world.rep("import_lines", lines=lines)["lines"]
     assert len([each for each in told if each["error"]]) == 6
     assert world.everything() == before

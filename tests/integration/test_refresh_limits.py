@@ -334,8 +334,8 @@ def test_f28_goto_says_when_to_come_back(connected: World) -> None:
     ("revocation", "words", "outcome"),
     [
         (Revocation.DONE, "GoTo has revoked", Outcome.REVOKED),
-        (Revocation.REFUSED, "could not be asked", Outcome.REVOKED),
-        (Revocation.ENDED, "did not confirm", Outcome.REVOKED),
+        (Revocation.REFUSED, "could not be revoked", Outcome.REVOKED),
+        (Revocation.ENDED, "before GoTo confirmed", Outcome.REVOKED),
         (Revocation.LATER, "", Outcome.TRANSIENT),
     ],
 )

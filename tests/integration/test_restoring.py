@@ -207,8 +207,8 @@ def test_f19_over_what_is_there(world: World) -> None:
         (["Grants", "restored"], TICK, f"Ticks still run: disable the rule {RULE} first."),
         (["Grants", "restored"], NOW, f"refresh: set the concurrency of {NOW} to 0 first."),
         (["Grant", "restored"], "", "There is no table Grant; there are Grants."),
-        (["Grants", "own-Links"], "", "own-Links is no restored copy of own-Grants."),
-        (["Grants", "own-Grants"], "", "own-Grants is no restored copy of own-Grants."),
+        (["Grants", "own-Links"], "", "own-Links is not a restored copy of own-Grants."),
+        (["Grants", "own-Grants"], "", "own-Grants is not a restored copy of own-Grants."),
         (["Grants", "none"], "", "ResourceNotFoundException"),
     ],
 )

@@ -106,7 +106,7 @@ def test_s21_a_set_stands_for_its_attributes(
         ("{tables: {Journal: {put: [FACT]}}}", "no set FACT"),
         ("{tables: {Journal: {put returning ALL: [at]}}}", "no returned value ALL"),
         ("{tables: {Journals: {get: }}}", "no table Journals"),
-        ("{tables: {Journal: {get: , get: [at]}}}", "`get` stands twice"),
+        ("{tables: {Journal: {get: , get: [at]}}}", "`get` appears twice"),
         ("{looks_at: [Tokens]}", "no key Tokens"),
         ("{publishes: [Buss]}", "no bus Buss"),
         ("{queues: {Rescue: [SendMessage]}}", "no queue Rescue"),

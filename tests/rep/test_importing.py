@@ -87,7 +87,7 @@ def test_a_line_that_was_not_imported_is_never_told_as_imported(
     monkeypatch.setattr(importing, "check", checked)
     ran = run("import", str(file), "--yes")
     assert ran.code == 1
-    assert "There is a tenant 't2' already." in ran.out
+    assert "Tenant 't2' already exists." in ran.out
     assert "keep the file" in ran.err
     assert "previous holder" not in ran.out
     assert "line 2: t1 imported" not in ran.out

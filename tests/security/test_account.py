@@ -85,7 +85,7 @@ def test_s15_what_a_press_for_a_fresh_link_leaves_behind(world: World) -> None:
     acme, beta = world.add_tenant("acme"), world.add_tenant("beta")
     for link in (acme, beta, acme, "short", "A" * 42 + "!"):
         world.visit.ask_for_fresh_link(link)
-    text = "A fresh link was asked for on the page of an old one and is mailed to the admin."
+    text = "A visitor requested a new link on an old link's page; it is emailed to the admin."
     for tenant in ("acme", "beta"):
         newest = world.journal.newest(tenant, 1)[0]
         assert newest == JournalEntry(tenant, world.clock.now, "link_requested", "a visitor", text)

@@ -60,7 +60,7 @@ PRESSES: tuple[Callable[[World, BrowserCookies], None], ...] = (deny, fail, mism
 
 
 def bounced(world: World) -> None:
-    text = f"A mail to {ADMIN} came back: it cannot be delivered."
+    text = f"A mail to {ADMIN} bounced: it cannot be delivered."
     world.journal.append(JournalEntry("acme", world.clock(), Kind.MAIL_BOUNCED, "mail", text))
 
 

@@ -103,7 +103,7 @@ def test_a_wrong_parameter_is_named(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ("[]", "must be one object"),
         ('{"TokenRate": 10}', "values are strings"),
     ],
@@ -123,7 +123,7 @@ def test_a_stage_without_a_file_is_refused(
     assert main(["deploy", "No Where"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "There is no nowhere.json in stages: copy example.json and fill it in."
-    assert said[1].startswith("'No Where' is no name of a stage")
+    assert said[1].startswith("'No Where' is not a valid stage name")
 
 
 def test_this_machine_needs_no_https() -> None:

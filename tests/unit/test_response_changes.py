@@ -67,7 +67,7 @@ def test_what_is_new_is_told_once_and_the_first_life_is_learnt(world: World) -> 
     assert met(answer(**KNOWN), answer(400, error="invalid_grant")) == []
     first = met(answer(**KNOWN | {"expires_in": 600, "region": "eu"}))
     assert first == [
-        "GoTo's answers have changed in form: a life of about 10 minutes; the member region."
+        "The format of GoTo's answers has changed: a life of about 10 minutes; the member region."
     ]
     assert met(answer(**KNOWN | {"expires_in": 600, "region": "us"})) == first
     assert world.reported == []

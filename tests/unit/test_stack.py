@@ -311,7 +311,7 @@ def test_a_wait_that_runs_out_says_what_is_still_done(
 ) -> None:
     """AWS: "DNS validation", Certificate Manager User Guide: a certificate waits for three days."""
     cloudformation = Waiting(*busy)
-    with pytest.raises(StackFailed, match="still at it") as raised:
+    with pytest.raises(StackFailed, match="has not finished") as raised:
         stack(cloudformation).carry_out(Plan("a", "create", (), ()))
     assert said in str(raised.value)
     assert "no reason given" not in str(raised.value)

@@ -286,7 +286,7 @@ def _credentials_rejected(tenant: str) -> ReauthorizationRequired:
     return ReauthorizationRequired(
         tenant,
         "GoTo has refused the tenant's client id and secret.",
-        "The rep asks the customer for the client's secret and enters it anew.",
+        "The rep asks the customer for the client's secret and enters it again.",
         whose_turn="rep",
     )
 
