@@ -8,14 +8,13 @@ only roles that may read refresh tokens can read them there.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chalicelib.durations import TIME_TO_CHOOSE
 from chalicelib.dynamodb import journal, rows
 from chalicelib.dynamodb.authorization_requests import request_of
 from chalicelib.dynamodb.rows import UNCHANGED
-from chalicelib.dynamodb.table import Action, Table, Tables
+from chalicelib.dynamodb.table import Action, Store, Table
 from chalicelib.dynamodb.tenants import ACCOUNT, CHOOSING, EXISTS, account_claim, in_series
 from chalicelib.errors import Conflict
 from chalicelib.journal_entries import JournalEntry
@@ -56,11 +55,8 @@ class Holders(NamedTuple):
         return (self.holder, *self.sharers)
 
 
-@dataclass(eq=False)
-class AccountClaims:
+class AccountClaims(Store):
     """The rows that give a GoTo account to one tenant. Also ends connections to a wrong account."""
-
-    tables: Tables
 
     def get(self, account: str) -> Holders | None:
         """The tenants that hold an account, if any. Raises `DependencyUnavailable`."""
@@ -107,11 +103,8 @@ class AccountClaims:
         self.tables.transact(tokens, grant, held_to, journal.row(self.tables.journal, entry))
 
 
-@dataclass(eq=False)
-class Choices:
+class Choices(Store):
     """Sign-ins for which the admin must choose an account."""
-
-    tables: Tables
 
     def offer(self, request: AuthorizationRequest, tokens: str, now: int) -> None:
         """Let the admin choose among the request's accounts. Its encoded ``tokens`` wait in
@@ -194,11 +187,8 @@ class Choices:
             self.tables.write(self.tables.grants.delete(key))
 
 
-@dataclass(eq=False)
-class Usability:
+class Usability(Store):
     """Findings of probes of live connections (F33)."""
-
-    tables: Tables
 
     def note(
         self,

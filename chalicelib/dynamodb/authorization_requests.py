@@ -8,13 +8,12 @@ burns a state (`consume`); another takes out the code (`claim`).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.durations import BROWSER_RETENTION, DAY, REQUEST_RETENTION
 from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.rows import from_row, named, to_row
-from chalicelib.dynamodb.table import Action, Table, Tables
+from chalicelib.dynamodb.table import Action, Store, Table
 from chalicelib.errors import Conflict
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import AuthorizationRequest, Browser, Reason, RequestStatus
@@ -27,10 +26,7 @@ Sign-ins are counted per GoTo account, so a stranger's cannot hide those with an
 _OPEN = "#status = :started AND attribute_not_exists(#returned_at)"
 
 
-@dataclass(eq=False)
-class AuthorizationRequests:
-    tables: Tables
-
+class AuthorizationRequests(Store):
     def get(self, key: str) -> AuthorizationRequest | None:
         """The request stored under this digest of a state. Raises `DependencyUnavailable`."""
         values = self.tables.requests.get(key)

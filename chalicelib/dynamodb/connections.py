@@ -8,7 +8,6 @@ protect a refresh token: a success commits on generation and version, a failure 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
@@ -33,7 +32,6 @@ from chalicelib.permissions import NO_CLAIM, Claim, Owner, Usable
 DUE_INDEX = "due"
 
 
-@dataclass(eq=False)
 class Connections(Setbacks):
     def get(self, tenant: str) -> Connection | None:
         """The `Tokens` row; None before the first connection. Raises `DependencyUnavailable`."""

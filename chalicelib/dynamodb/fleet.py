@@ -12,17 +12,14 @@ from typing import Any, NamedTuple
 
 from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.rows import from_row, to_row
-from chalicelib.dynamodb.table import Tables
+from chalicelib.dynamodb.table import Store
 from chalicelib.models import LANES, STREAM, Status, lane
 
 ATTENTION_INDEX = "attention"
 """Sparse index of tenants with a `FleetRow.attention`, the longest in that state first."""
 
 
-@dataclass(eq=False)
-class Fleet:
-    tables: Tables
-
+class Fleet(Store):
     def get(self, tenant: str) -> FleetRow | None:
         """A tenant's row, read consistently. Raises `DependencyUnavailable`."""
         values = self.tables.fleet.get(tenant)

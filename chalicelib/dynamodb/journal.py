@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.dynamodb import expressions
 from chalicelib.dynamodb.rows import from_row, to_row
-from chalicelib.dynamodb.table import Action, Table, Tables
+from chalicelib.dynamodb.table import Action, Store, Table
 from chalicelib.journal_entries import BEGINNINGS, REPEATABLE, JournalEntry, Kind
 from chalicelib.models import STREAM, Status
 from chalicelib.permissions import GoToAccount, Owner
@@ -86,11 +85,8 @@ def key(attributes: Mapping[str, Any]) -> str:
     return f"{values['tenant']}#{values['at']}"
 
 
-@dataclass(eq=False)
-class Journal:
+class Journal(Store):
     """Reads a tenant's history, and appends entries that change no other table."""
-
-    tables: Tables
 
     def append(self, entry: JournalEntry) -> None:
         """Write one entry. Raises `DependencyUnavailable`."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chalicelib.durations import (
     CALLER_PROOF_RETENTION,
@@ -21,17 +20,14 @@ from chalicelib.durations import (
 )
 from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.rows import from_row, to_row
-from chalicelib.dynamodb.table import Tables
+from chalicelib.dynamodb.table import Store
 from chalicelib.dynamodb.tenants import in_series
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import Link, LinkKind
 from chalicelib.opaque import digest
 
 
-@dataclass(eq=False)
-class Links:
-    tables: Tables
-
+class Links(Store):
     def get(self, key: str) -> Link | None:
         """The link stored under this digest. Raises `DependencyUnavailable`."""
         values = self.tables.links.get(key)
@@ -88,10 +84,7 @@ class Links:
         return self.tables.try_write(mailed)
 
 
-@dataclass(eq=False)
-class IntakeTables:
-    tables: Tables
-
+class IntakeTables(Store):
     def switch_client(
         self, link: Link, used_by: str, client_id: str, secret_version: str, entry: JournalEntry
     ) -> None:
@@ -115,10 +108,7 @@ class IntakeTables:
         self.tables.transact(spent, switched, journal.row(self.tables.journal, entry))
 
 
-@dataclass(eq=False)
-class SentMails:
-    tables: Tables
-
+class SentMails(Store):
     def told(self, occasion: str) -> tuple[str, ...]:
         """Keys of the entries mailed for this occasion. Raises `DependencyUnavailable`."""
         row = self.tables.links.get(f"sent#{occasion}")
@@ -131,10 +121,7 @@ class SentMails:
         self.tables.write(self.tables.links.put(row))
 
 
-@dataclass(eq=False)
-class RemindersSent:
-    tables: Tables
-
+class RemindersSent(Store):
     def remind(self, entry: JournalEntry, since: int, now: int) -> bool:
         """Write a reminder to the journal, whose stream sends its mails, once per kind and end of a
         connection (``since``, epoch seconds). False if already written. Raises
@@ -145,10 +132,7 @@ class RemindersSent:
         return self.tables.try_transact(once, journal.row(self.tables.journal, entry))
 
 
-@dataclass(eq=False)
-class Proofs:
-    tables: Tables
-
+class Proofs(Store):
     def spend(self, nonce: str, now: int) -> bool:
         """Use up a proof by its nonce; False if it was already used. Also False if our own first
         attempt succeeded but its answer was lost; the command has not run then. Raises
@@ -159,12 +143,9 @@ class Proofs:
         return self.tables.try_write(unused)
 
 
-@dataclass(eq=False)
-class FactsTickets:
+class FactsTickets(Store):
     """Tickets that `refresh_now` requires before it compares GoTo's answers with our assumptions.
     It can't tell who invokes it, but only the rep's function can write a ticket (S21)."""
-
-    tables: Tables
 
     def issue(self, ticket: str, entry: JournalEntry) -> bool:
         """Store a ticket for the tenant of ``entry``, which says who asked. False if the last one

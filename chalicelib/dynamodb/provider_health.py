@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.connections import DUE_INDEX
 from chalicelib.dynamodb.rows import known
-from chalicelib.dynamodb.table import Tables
+from chalicelib.dynamodb.table import Store
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import LANES, PROVIDER, Status
 
@@ -56,10 +56,7 @@ class Provider:
     rate: int | None = None
 
 
-@dataclass(eq=False)
-class ProviderRow:
-    tables: Tables
-
+class ProviderRow(Store):
     def get(self) -> Provider:
         """The row, read consistently. Raises `DependencyUnavailable`."""
         return Provider(**self.tables.grants.get(PROVIDER, ATTRIBUTES))
@@ -144,10 +141,7 @@ MOST_LOOKED_AT = 100
 """Index rows read per lane, including those of grants no longer in use."""
 
 
-@dataclass(eq=False)
-class FleetIndexes:
-    tables: Tables
-
+class FleetIndexes(Store):
     def overdue(self, since: int) -> tuple[int, bool]:
         """How many refreshes fell due by ``since`` (epoch seconds), and whether there are more."""
         counted = [self._overdue(number, since) for number in range(LANES)]

@@ -7,13 +7,12 @@ A failure commits on the fence as well as on generation and version, so a late o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
 from chalicelib.dynamodb import journal, rows
 from chalicelib.dynamodb.rows import UNCHANGED
-from chalicelib.dynamodb.table import Action, Table, Tables
+from chalicelib.dynamodb.table import Action, Store, Table
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import Connection, EndCause, Grant, Status, lane
 
@@ -30,10 +29,7 @@ def as_claimed(claimed: GrantSummary) -> dict[str, Any]:
     }
 
 
-@dataclass(eq=False)
-class Setbacks:
-    tables: Tables
-
+class Setbacks(Store):
     def hurry(self, before: GrantSummary, now: int, entry: JournalEntry) -> None:
         """Make a tenant due now; ``entry`` says who asked. Raises `Conflict` if the grant was
         claimed or changed since ``before`` was read, `DependencyUnavailable`."""
@@ -179,10 +175,7 @@ FENCES_SKIPPED = 1_000_000
 """How far a restored fence jumps: more than the number of claims since any backup."""
 
 
-@dataclass(eq=False)
-class RestoredTables:
-    tables: Tables
-
+class RestoredTables(Store):
     def tenants(self, in_lane: int) -> set[str]:
         """Every tenant of a lane that is in either table. Raises `DependencyUnavailable`."""
         names = {*self._names(self.tables.tokens), *self._names(self.tables.grants)}

@@ -222,6 +222,13 @@ class Tables:
         return True
 
 
+@dataclass(eq=False)
+class Store:
+    """What a store of rows is made of."""
+
+    tables: Tables
+
+
 def tables_of(client: clients.DynamoDBClient, settings: Settings) -> Tables:
     return Tables(
         client,

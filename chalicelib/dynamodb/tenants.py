@@ -8,13 +8,13 @@ Here only an import writes a refresh token; the refresh functions revoke it at G
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from chalicelib.connection_state import GrantSummary
 from chalicelib.dynamodb import journal
 from chalicelib.dynamodb.rows import SCHEMA, SETTLED, UNCHANGED, from_row, unchanged_since
-from chalicelib.dynamodb.table import Action, Table, Tables
+from chalicelib.dynamodb.table import Action, Store, Table
 from chalicelib.errors import Conflict, TenantExists, UnknownTenant
 from chalicelib.journal_entries import JournalEntry
 from chalicelib.models import Status, Tenant, lane
@@ -48,10 +48,7 @@ def in_series(series: int | None) -> tuple[str, dict[str, Any]]:
     return f"{EXISTS} AND #link_series = :series", {"series": series}
 
 
-@dataclass(eq=False)
-class Tenants:
-    tables: Tables
-
+class Tenants(Store):
     def get(self, name: str) -> Tenant | None:
         """The tenant; None if it does not exist or was removed. Raises `DependencyUnavailable`."""
         values = self.tables.tenants.get(name)
@@ -203,11 +200,8 @@ def added(table: Table, tenant: Tenant) -> Action:
     )
 
 
-@dataclass(eq=False)
-class TenantImports:
+class TenantImports(Store):
     """Imports tenants whose tokens another program has kept alive until now."""
-
-    tables: Tables
 
     def import_tenant(
         self,
@@ -265,10 +259,7 @@ class TenantImports:
         )
 
 
-@dataclass(eq=False)
-class Disconnections:
-    tables: Tables
-
+class Disconnections(Store):
     def disconnect(
         self, before: GrantSummary, sequence: int, now: int, entry: JournalEntry
     ) -> None:

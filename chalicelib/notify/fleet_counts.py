@@ -55,16 +55,13 @@ class FleetCounts:
             return None
         connection = self.connections.summary(entry.tenant)
         status = state_of(tenant, connection, LONG_AGO)
-        known = (
-            connection is None or status is Status.DISCONNECTED or account_known(tenant, connection)
-        )
         live = connection if status is Status.CONNECTED else None
         row = FleetRow(
             tenant.name,
             tenant.display_name,
             status,
             int(entry.at),
-            account_known=known,
+            account_known=live is None or account_known(tenant, live),
             usable=live is None or live.usable not in USELESS,
         )
         if before is None:

@@ -401,6 +401,10 @@ def test_s25_the_rep_is_shown_that_an_account_is_not_known(world: World) -> None
     imported(world)
     shown = world.rep("tenant_show", tenant="acme")
     assert shown["account_known"] is False
+    _count(world)
+    status = world.rep("status")
+    counted = (status["counts"]["degraded"], status["account_not_known"])
+    assert counted == (1, 0), "it is listed as degraded until its first refresh"
     goto.readable = False
     refresh(world)
     _count(world)
