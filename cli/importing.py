@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli import files
-from cli.files import Problem
+from cli import import_file
+from cli.import_file import Problem
 from cli.service import WRONG, Service, Stopped
 
 CHECKED_AT_ONCE = 1_000
@@ -18,7 +18,7 @@ Progress = Callable[[int], None]
 def read(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
     """The file's lines and what is wrong with them. Raises `Stopped` for an unreadable file."""
     try:
-        return files.read(path)
+        return import_file.read(path)
     except OSError as error:
         raise Stopped(WRONG, f"{path} can't be read: {error.strerror}.") from None
     except ValueError as error:

@@ -17,7 +17,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import preflight, schedule
+from infra import eventbridge_rules, preflight
 from infra.stack import Stack, StackFailed
 
 COUNTED = {"Tenants": ("link_series", "sequence")}
@@ -69,8 +69,9 @@ def main(arguments: list[str] | None = None, session: Any = None) -> int:
 def require_rest(session: Any, outputs: Mapping[str, str]) -> None:
     """Raise `StackFailed` while anything may refresh: it would use unchecked rows (F19)."""
     functions, events = session.client("lambda"), session.client("events")
-    for name, on in schedule.rules(functions, events, outputs["RefreshTickFunction"]).items():
-        if on:
+    rules = eventbridge_rules.rules(functions, events, outputs["RefreshTickFunction"])
+    for name, enabled in rules.items():
+        if enabled:
             raise StackFailed(f"Ticks still run: disable the rule {name} first.")
     name = outputs["RefreshNowFunction"]
     concurrency = functions.get_function_concurrency(FunctionName=name)

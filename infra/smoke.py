@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.local_checks import page_fault
-from infra import schedule
+from infra import eventbridge_rules
 from infra.stack import StackFailed
 
 TICK = {
@@ -103,7 +103,7 @@ class Smoke:
 
     def _try_tick(self, function: str) -> None:
         """Skipped while its rule is disabled: an operator stopped refreshing on purpose (F19)."""
-        if not schedule.enabled(self._lambda, self._events, function):
+        if not eventbridge_rules.enabled(self._lambda, self._events, function):
             self._warn("The rule of RefreshTick is disabled, so no tick was tried.")
             return
         self._invoked(function, TICK, "A tick")

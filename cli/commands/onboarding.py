@@ -8,7 +8,7 @@ import typer
 from rich.progress import Progress
 
 from cli import importing, output, typer_app
-from cli.files import FIELDS, OPTIONAL, Problem, decoded
+from cli.import_file import FIELDS, OPTIONAL, Problem, decoded
 from cli.service import FAILED, WRONG, Service, Stopped
 from cli.typer_app import (
     MAIN,

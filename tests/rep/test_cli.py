@@ -21,7 +21,7 @@ import cli.main
 from chalicelib.durations import FACTS_AGAIN
 from chalicelib.errors import GoToSilent, ProviderUnreachable, RepError, StillConnected
 from chalicelib.models import DETAILS
-from cli.files import FIELDS, OPTIONAL
+from cli.import_file import FIELDS, OPTIONAL
 from cli.service import Answer, Service, Stopped
 from tests.rep.conftest import typed
 from tests.rep.program import HEADER, SECRET, Ran, Run, add, is_one_sentence, row
