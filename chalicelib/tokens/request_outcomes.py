@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from chalicelib.journal_entries import LINK_HOLDER, NOT_RETURNED, JournalEntry, Kind
 from chalicelib.models import AuthorizationRequest, Reason, RequestStatus, Status
@@ -20,94 +21,76 @@ class End:
     counts: bool
 
 
+_counted = partial(End, counts=True)
+_excused = partial(End, counts=False)
+
 ENDS: dict[Reason, End] = {
-    Reason.DENIED: End(
-        RequestStatus.DENIED, "Access was denied at GoTo. Nothing changed.", counts=False
-    ),
-    Reason.SCOPE_REFUSED: End(
+    Reason.DENIED: _excused(RequestStatus.DENIED, "Access was denied at GoTo. Nothing changed."),
+    Reason.SCOPE_REFUSED: _excused(
         RequestStatus.SCOPE_REFUSED,
         "GoTo refused the scopes: a box of the client is not checked in GoTo's developer portal"
         " (Admin Center, GoToConnect). Nothing changed.",
-        counts=False,
     ),
-    Reason.PROVIDER_ERROR: End(
-        RequestStatus.FAILED, "GoTo could not complete the request. Nothing changed.", counts=True
+    Reason.PROVIDER_ERROR: _counted(
+        RequestStatus.FAILED, "GoTo could not complete the request. Nothing changed."
     ),
-    Reason.PROVIDER_BUSY: End(
-        RequestStatus.FAILED,
-        "GoTo was too busy to sign the admin in. Nothing changed.",
-        counts=True,
+    Reason.PROVIDER_BUSY: _counted(
+        RequestStatus.FAILED, "GoTo was too busy to sign the admin in. Nothing changed."
     ),
-    Reason.SIGN_IN_FAILED: End(
-        RequestStatus.FAILED, "GoTo failed while the admin signed in. Nothing changed.", counts=True
+    Reason.SIGN_IN_FAILED: _counted(
+        RequestStatus.FAILED, "GoTo failed while the admin signed in. Nothing changed."
     ),
-    Reason.CLIENT_REFUSED: End(
+    Reason.CLIENT_REFUSED: _excused(
         RequestStatus.FAILED,
         "GoTo refused the configured client. Your hireanalytiX representative must check it.",
-        counts=False,
     ),
-    Reason.CODE_REFUSED: End(
-        RequestStatus.FAILED, "GoTo refused the authorization code. Nothing changed.", counts=True
+    Reason.CODE_REFUSED: _counted(
+        RequestStatus.FAILED, "GoTo refused the authorization code. Nothing changed."
     ),
-    Reason.OUTCOME_UNKNOWN: End(
+    Reason.OUTCOME_UNKNOWN: _counted(
         RequestStatus.FAILED,
         "GoTo's answer was lost on the way. The admin can click Get Access Token again.",
-        counts=True,
     ),
-    Reason.WRONG_ISSUER: End(
-        RequestStatus.FAILED,
-        "The answer came from an unexpected authorization server.",
-        counts=True,
+    Reason.WRONG_ISSUER: _counted(
+        RequestStatus.FAILED, "The answer came from an unexpected authorization server."
     ),
-    Reason.OTHER_ACCOUNT: End(
+    Reason.OTHER_ACCOUNT: _excused(
         RequestStatus.MISMATCHED,
         "The sign-in was with a GoTo account other than the connected one, so it was refused.",
-        counts=False,
     ),
-    Reason.ACCOUNT_TAKEN: End(
+    Reason.ACCOUNT_TAKEN: _excused(
         RequestStatus.MISMATCHED,
         "The GoTo account belongs to another customer of hireanalytiX, so the sign-in was refused.",
-        counts=False,
     ),
-    Reason.ACCOUNT_TO_CHOOSE: End(
-        RequestStatus.CHOOSING,
-        "The admin has several GoTo accounts and must choose one.",
-        counts=False,
+    Reason.ACCOUNT_TO_CHOOSE: _excused(
+        RequestStatus.CHOOSING, "The admin has several GoTo accounts and must choose one."
     ),
-    Reason.ACCOUNT_NOT_CHOSEN: End(
+    Reason.ACCOUNT_NOT_CHOSEN: _excused(
         RequestStatus.EXPIRED,
         "Nobody chose a GoTo account within an hour; the sign-in was revoked.",
-        counts=False,
     ),
-    Reason.ACCOUNT_UNREADABLE: End(
-        RequestStatus.MISMATCHED,
-        "The GoTo account could not be read, so it was refused.",
-        counts=False,
+    Reason.ACCOUNT_UNREADABLE: _excused(
+        RequestStatus.MISMATCHED, "The GoTo account could not be read, so it was refused."
     ),
-    Reason.ACCOUNT_NOT_CONFIRMED: End(
+    Reason.ACCOUNT_NOT_CONFIRMED: _excused(
         RequestStatus.MISMATCHED,
         "The connection's GoTo account is not known yet, so a new sign-in was refused until"
         " hireanalytiX confirms its account.",
-        counts=False,
     ),
-    Reason.NO_REFRESH_TOKEN: End(
-        RequestStatus.FAILED,
-        "GoTo gave no refresh token, so the connection would not last.",
-        counts=True,
+    Reason.NO_REFRESH_TOKEN: _counted(
+        RequestStatus.FAILED, "GoTo gave no refresh token, so the connection would not last."
     ),
-    Reason.SUPERSEDED: End(
-        RequestStatus.EXPIRED, "A later authorization request finished first.", counts=False
+    Reason.SUPERSEDED: _excused(
+        RequestStatus.EXPIRED, "A later authorization request finished first."
     ),
-    Reason.ENDED: End(
+    Reason.ENDED: _excused(
         RequestStatus.EXPIRED,
         "It started before hireanalytiX ended the connection or replaced the links.",
-        counts=False,
     ),
-    Reason.NOT_RETURNED: End(RequestStatus.EXPIRED, NOT_RETURNED, counts=True),
-    Reason.INTERNAL: End(
+    Reason.NOT_RETURNED: _counted(RequestStatus.EXPIRED, NOT_RETURNED),
+    Reason.INTERNAL: _counted(
         RequestStatus.FAILED,
         "The service could not finish the request. The admin can click Get Access Token again.",
-        counts=True,
     ),
 }
 """How each reason ends a request. A test checks that every `Reason` is here."""
