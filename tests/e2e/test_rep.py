@@ -90,7 +90,7 @@ def test_a_new_rep_onboards_a_tenant_in_one_sitting(
 @pytest.mark.parametrize(
     ("status", "cause", "action"),
     [
-        (Status.DEGRADED, "could not be renewed yet", "keeps trying"),
+        (Status.DEGRADED, "could not be renewed", "keeps trying"),
         (Status.REAUTHORIZATION_REQUIRED, "has ended", "link send"),
         (Status.CREDENTIALS_REJECTED, "no longer accepts the client id", "intake send"),
     ],
