@@ -202,7 +202,7 @@ def refresh_lane(event: dict[str, Any], context: Any) -> dict[str, int]:
 @closed
 def refresh_now(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Refresh one tenant for one of HA's services. The answer holds no token."""
-    from chalicelib.bootstrap.refresh import facts_asked, on_demand
+    from chalicelib.bootstrap.on_demand import facts_asked, on_demand
 
     facts = facts_asked(deployment(), event)
     if facts is not None:  # a rep's command; no secret in it

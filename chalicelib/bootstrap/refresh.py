@@ -1,20 +1,17 @@
-"""The refresh functions: the tick with its reminders, its lanes, and refreshes on demand."""
+"""The fleet's refresh functions: the tick with its reminders, and its lanes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from chalicelib.aws.lambda_invoke import Payload
 from chalicelib.bootstrap import tokens
 from chalicelib.bootstrap.deployment import Deployment
 from chalicelib.durations import dead_after
-from chalicelib.dynamodb.links import FactsTickets, RemindersSent
+from chalicelib.dynamodb.links import RemindersSent
 from chalicelib.errors import DependencyUnavailable
 from chalicelib.notify.reminders import Reminders
 from chalicelib.refresh.accounts import Accounts
-from chalicelib.refresh.facts import REQUESTS, Facts, ticketed
-from chalicelib.refresh.on_demand import OnDemand, OnDemandLimiter
 from chalicelib.refresh.rate_limiter import Limiter, RateLimiter
 from chalicelib.refresh.refresher import Refresher
 from chalicelib.refresh.response_changes import ResponseChanges, WatchedGoTo
@@ -76,47 +73,6 @@ def reminders(deployment: Deployment) -> Reminders:
         sent=RemindersSent(deployment.tables),
         clock=deployment.clock,
         report=deployment.report,
-    )
-
-
-def facts(deployment: Deployment) -> Facts:
-    """Compares GoTo's answers with what we assume, when a rep asks."""
-    return Facts(
-        tickets=FactsTickets(deployment.tables),
-        connections=deployment.connections,
-        secret_store=deployment.secret_store,
-        goto=deployment.goto(connections=1),
-        limiter=_demand_limiter(deployment, REQUESTS),
-        scope=deployment.settings.scope,
-        clock=deployment.clock,
-    )
-
-
-def facts_asked(deployment: Deployment, event: object) -> dict[str, Any] | None:
-    """The facts for an ``event`` with a ticket of the rep's function; None without a valid one."""
-    ticket = ticketed(event)
-    return facts(deployment).of(*ticket) if ticket else None
-
-
-def on_demand(deployment: Deployment, time_left: Callable[[], float]) -> OnDemand:
-    """One tenant's refresh, for one of HA's services; one per invocation."""
-    goto, limiter = deployment.goto(connections=1), _demand_limiter(deployment)
-    return OnDemand(
-        prober=tokens.prober(deployment, goto, time_left),
-        limiter=limiter,
-        connections=deployment.connections,
-        provider=deployment.provider,
-        refresher=refresher(deployment, limiter, 1, time_left),
-        clock=deployment.clock,
-    )
-
-
-def _demand_limiter(deployment: Deployment, slots: int = 1) -> OnDemandLimiter:
-    return OnDemandLimiter(
-        provider=deployment.provider,
-        cap=deployment.settings.token_rate,
-        clock=deployment.clock,
-        slots=slots,
     )
 
 

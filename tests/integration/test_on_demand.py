@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.bootstrap import refresh
+from chalicelib.bootstrap import on_demand
 from chalicelib.durations import (
     CONFIRM_ALONE,
     CONFIRM_PAUSE,
@@ -150,7 +150,7 @@ def test_who_was_never_connected_is_not(world: World) -> None:
 def test_a_payload_that_is_no_object_is_wrong_input(connected: World) -> None:
     wrong: tuple[Any, ...] = (None, [], "acme", 7)
     for event in wrong:
-        use_case = refresh.on_demand(connected.deployment, lambda: connected.time_left)
+        use_case = on_demand.on_demand(connected.deployment, lambda: connected.time_left)
         assert use_case.refresh(event).outcome is RefreshOutcome.INVALID
 
 

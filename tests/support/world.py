@@ -15,6 +15,7 @@ from chalicelib.bootstrap import (
     complete,
     intake,
     notify,
+    on_demand,
     refresh,
     rep,
     rescue,
@@ -74,7 +75,7 @@ class _Local(Deployment):
     def invoke_now(
         self, function: str | None, payload: Mapping[str, Any], read_timeout: int
     ) -> dict[str, Any]:
-        facts = refresh.facts_asked(self, payload)
+        facts = on_demand.facts_asked(self, payload)
         if facts is not None:
             return facts
         if "link" in payload:
@@ -285,7 +286,7 @@ class World:
 
     def on_demand(self, **event: Any) -> DemandAnswer:
         """One of HA's services asks."""
-        return refresh.on_demand(self.deployment, lambda: self.time_left).refresh(event)
+        return on_demand.on_demand(self.deployment, lambda: self.time_left).refresh(event)
 
     def rescue(self) -> list[Rescued]:
         """Deliver what waits in the rescue queue; what fails stays there."""
