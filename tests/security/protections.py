@@ -1184,7 +1184,7 @@ PROTECTIONS = (
     Protection(
         "S21",
         "a comparison takes a slot for each of its requests",
-        "chalicelib/bootstrap/refresh.py",
+        "chalicelib/bootstrap/on_demand.py",
         "limiter=_demand_limiter(deployment, REQUESTS),",
         "limiter=_demand_limiter(deployment),",
     ),
