@@ -85,7 +85,12 @@ def _widget(metric: str, alarms: Mapping[str, dict[str, Any]]) -> dict[str, Any]
                 ]
             },
             "metrics": [
-                ["ha-goto-${Stage}", metric, *dimensions, {"stat": statistic, "period": period}]
+                [
+                    "ha-goto-${Stage}",
+                    metric,
+                    *dimensions,
+                    {"stat": statistic, "period": period, "label": f"{statistic}, {period} s"},
+                ]
                 for statistic, period in looks
             ],
         },

@@ -24,7 +24,7 @@ class _Loader(yaml.CSafeLoader):
         keys = [key.value for key, _ in node.value]
         if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
             raise ValueError(
-                f"`{twice[0]}` appears twice, starting at line {node.start_mark.line + 1} on."
+                f"`{twice[0]}` appears twice, starting at line {node.start_mark.line + 1}."
             )
         return super().construct_mapping(node, deep)
 

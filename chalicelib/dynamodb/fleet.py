@@ -109,8 +109,8 @@ def _row(values: dict[str, Any]) -> FleetRow:
 
 
 ACCOUNT_NOT_KNOWN = "account_not_known"
-"""The counts' name for a tenant without a pin, or whose GoTo account is not confirmed as the pin
-(S25)."""
+"""The counts' name for a connected tenant without a pin, or whose GoTo account is not confirmed as
+the pin (S25)."""
 
 NOT_USABLE = "not_usable"
 """The counts' name for a connected tenant whose token can read nothing (F33)."""
@@ -119,7 +119,8 @@ NOT_USABLE = "not_usable"
 @dataclass(frozen=True, slots=True)
 class FleetRow:
     """A tenant's row. ``since``: epoch seconds when the state began. ``edition`` grows with each
-    change. ``account_known``: GoTo confirmed the pinned account, or there is no connection."""
+    change. ``account_known``: false only for a connected, usable tenant whose pinned account GoTo
+    has not confirmed."""
 
     tenant: str
     display_name: str

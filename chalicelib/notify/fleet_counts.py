@@ -56,13 +56,15 @@ class FleetCounts:
         connection = self.connections.summary(entry.tenant)
         status = state_of(tenant, connection, LONG_AGO)
         live = connection if status is Status.CONNECTED else None
+        usable = live is None or live.usable not in USELESS
         row = FleetRow(
             tenant.name,
             tenant.display_name,
             status,
             int(entry.at),
-            account_known=live is None or account_known(tenant, live),
-            usable=live is None or live.usable not in USELESS,
+            # A tenant is listed for one reason; a useless token is the more urgent one.
+            account_known=live is None or not usable or account_known(tenant, live),
+            usable=usable,
         )
         if before is None:
             return row

@@ -284,7 +284,7 @@ def _cause(case: Case) -> tuple[int | None, str | None]:
     if entry is not None and (kinds or entry.status is case.status):
         return int(entry.at), entry.text
     if case.connection is not None and case.connection.status is not case.status:
-        return case.connection.expires_at, "The token has run out and has not been renewed."
+        return case.connection.expires_at, "The token has expired and has not been renewed."
     return None, None
 
 

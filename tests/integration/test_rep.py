@@ -83,7 +83,7 @@ def test_what_is_told_is_the_state_that_stands_not_one_of_before(world: World) -
     shown = show(world)
     assert shown["state"] == Status.DEGRADED, "dead by time alone"
     assert shown["since"] == shown["expires_at"]
-    assert shown["why"] == "The token has run out and has not been renewed."
+    assert shown["why"] == "The token has expired and has not been renewed."
 
 
 def test_mails_that_bounce_are_told_until_the_address_is_another(world: World) -> None:
