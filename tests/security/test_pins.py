@@ -419,7 +419,12 @@ def test_s25_the_rep_is_shown_that_an_account_is_not_known(world: World) -> None
     )
     [each] = world.rep("export")["tenants"]
     assert each["account_known"] is False
-    goto.readable = True
+    goto.scope, full = "identity:", goto.scope
+    refresh(world)
+    _count(world)
+    status = world.rep("status")
+    assert (status["not_usable_tenants"], status["account_not_known"]) == (["acme"], 0)
+    goto.readable, goto.scope = True, full
     refresh(world)
     _count(world)
     status = world.rep("status")
