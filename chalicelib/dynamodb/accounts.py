@@ -218,8 +218,7 @@ class Usability(Store):
             when="#generation = :asked_generation",
             asked_generation=connection.generation,
         )
-        lines = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(tokens, grants, *lines)
+        self.tables.transact(tokens, grants, *journal.rows(self.tables.journal, entry))
 
 
 def pin_of_sign_in(

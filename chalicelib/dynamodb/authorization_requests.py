@@ -164,42 +164,31 @@ class AuthorizationRequests(Store):
         """Write a request's changes, with the journal entry unless the day has enough of them: the
         page reads the outcome from the request's row, and no connection changes."""
         line = journal.row(self.tables.journal, entry)
-        for counted in [*self._told(entry), None]:
-            try:
-                lines = [] if counted is None else [counted, line]
-                self.tables.transact(*changes, *lines)
-            except Conflict as error:
-                if "request" in error.failed:
-                    raise
-            else:
-                return
+        try:
+            self.tables.transact(*changes, self._counted(entry), line)
+        except Conflict as error:
+            if "request" in error.failed:
+                raise
+            self.tables.transact(*changes)
 
     def tell(self, entry: JournalEntry) -> None:
         """Write a journal entry that strangers can cause, unless the day has enough of them."""
-        line = journal.row(self.tables.journal, entry)
-        for counted in self._told(entry):
-            if self.tables.try_transact(counted, line):
-                return
+        self.tables.try_transact(self._counted(entry), journal.row(self.tables.journal, entry))
 
-    def _told(self, entry: JournalEntry) -> list[Action]:
-        """Writes that count the entry, to try in this order."""
+    def _counted(self, entry: JournalEntry) -> Action:
+        """Count the entry; fails if its tenant, kind and day, for a sign-in also its GoTo account,
+        have enough."""
         day = int(entry.at) // DAY
         key = f"told#{entry.tenant}#{entry.kind}#{day}"
-        if entry.tried is None:
-            return [self._count(key, day, MOST_TOLD)]
-        account = f"{key}#{min(entry.tried.keys, default='')}"
-        again = self._count(account, day, MOST_TOLD, known=True)
-        return [again, self._count(account, day, 1)]
-
-    def _count(self, key: str, day: int, most: int, *, known: bool = False) -> Action:
-        """Count one more, up to ``most``; if ``known``, only if the row already counts some."""
+        if entry.tried is not None:
+            key += f"#{min(entry.tried.keys, default='')}"
         return self.tables.requests.update(
             key,
             setting={"delete_after": (day + 1) * DAY + REQUEST_RETENTION},
             adding={"told": 1},
-            when="#told < :most" if known else "attribute_not_exists(#told) OR #told < :most",
+            when="attribute_not_exists(#told) OR #told < :most",
             label="told",
-            most=most,
+            most=MOST_TOLD,
         )
 
 

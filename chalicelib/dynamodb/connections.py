@@ -231,5 +231,5 @@ class Connections(Setbacks):
             tokens,
             grant,
             *accounts.held(self.tables.tenants, asked.tenant, owner, claim),
-            *(journal.row(self.tables.journal, entry) for entry in entries),
+            *journal.rows(self.tables.journal, *entries),
         )

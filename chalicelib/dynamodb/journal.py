@@ -43,6 +43,11 @@ def row(table: Table, entry: JournalEntry) -> Action:
     return table.put(_values(entry))
 
 
+def rows(table: Table, *entries: JournalEntry | None) -> list[Action]:
+    """The same for several; nothing for None."""
+    return [row(table, entry) for entry in entries if entry]
+
+
 def _values(entry: JournalEntry) -> dict[str, Any]:
     return {
         **to_row(entry),

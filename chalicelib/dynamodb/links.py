@@ -41,8 +41,7 @@ class Links(Store):
             "delete_after": link.expires_at + LINK_RETENTION,
         }
         created = self.tables.links.put(values, when="attribute_not_exists(#link)")
-        lines = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(created, *lines)
+        self.tables.transact(created, *journal.rows(self.tables.journal, entry))
 
     def open_count(self, key: str, now: int) -> None:
         """Create or extend the row that counts the starts of a person without a link. Raises

@@ -107,8 +107,7 @@ class ProviderRow(Store):
             when="#forms = :before" if known else "attribute_not_exists(#forms)",
             **values,
         )
-        lines = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(learnt, *lines)
+        self.tables.transact(learnt, *journal.rows(self.tables.journal, entry))
 
     def ticked(self, now: int) -> None:
         """Note that a tick ended. Raises `DependencyUnavailable`."""
@@ -125,8 +124,7 @@ class ProviderRow(Store):
             when="#turn = :before" if turn else "attribute_not_exists(#turn)",
             **turn,
         )
-        lines = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(decided, *lines)
+        self.tables.transact(decided, *journal.rows(self.tables.journal, entry))
 
 
 MOST_FORMS = 100

@@ -52,6 +52,8 @@ NON_SECRET = (
     "usable_checked_at",
     "usable_doubt",
 )
+"""Attributes of `Tokens` that are no secret."""
+
 GRANT_NON_SECRET = (
     "tenant",
     "status",
@@ -69,6 +71,8 @@ GRANT_NON_SECRET = (
     "account_key",
     "ended_by",
 )
+"""Attributes of `Grants` that are no secret."""
+
 OF_A_TOKEN = (
     "access_token",
     "expires_at",

@@ -107,8 +107,7 @@ class Setbacks(Store):
         )
         # A grant that awaits revocation keeps its `Tokens` row as it is; a removed tenant has none.
         tokens = [] if asked.revoking else [self._shown(asked, shown)]
-        lines = [journal.row(self.tables.journal, entry) for entry in entries]
-        self.tables.transact(*tokens, grant, *lines)
+        self.tables.transact(*tokens, grant, *journal.rows(self.tables.journal, *entries))
 
     def _shown(self, asked: GrantSummary, setting: dict[str, Any]) -> Action:
         """The change to `Tokens`, which readers and people see."""
@@ -213,8 +212,7 @@ class RestoredTables(Store):
             token_row = self._no_token_row(tenant, connection)
         else:
             token_row = self._token_row(tenant, connection, setting)
-        lines = [journal.row(self.tables.journal, entry)] if entry else []
-        self.tables.transact(token_row, grant_row, *lines)
+        self.tables.transact(token_row, grant_row, *journal.rows(self.tables.journal, entry))
 
     def _token_row(
         self, tenant: str, connection: Connection | None, setting: dict[str, Any]
